@@ -1,0 +1,3 @@
+"""logrules: codes, remediations, alerts and clean exits for bots."""
+
+__version__ = "0.1.0"

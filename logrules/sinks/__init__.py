@@ -1,0 +1,1 @@
+"""Tells the world: a console line, a Sentry event, a chat message. Decides nothing."""

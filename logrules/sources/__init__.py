@@ -1,0 +1,1 @@
+"""Reads the world: bytes become chunks. Decides nothing."""

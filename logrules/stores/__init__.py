@@ -1,0 +1,1 @@
+"""Remembers: incidents, the outbox and a short history. The decisions are core.incidents'."""

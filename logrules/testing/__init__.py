@@ -1,0 +1,1 @@
+"""Faithful doubles for anybody's tests: BotApiServer, SentryReceiver, PostgresServer."""
