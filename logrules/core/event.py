@@ -16,6 +16,9 @@ from logrules.core.model import Severity
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from logrules.core.codes import Code
+    from logrules.core.model import Match
+
 MAX_BYTES = 16_000
 """Hard cap of a line, newline included: container log drivers split lines at 16 KiB."""
 
@@ -66,6 +69,28 @@ def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def of_match(match: Match, code: Code, lang: str) -> Event:
+    """The event that says what a match means: the code's own words, and the text it rests on as `raw`."""
+    why = code.why(match.reason)
+    return Event(
+        timestamp=timestamp(match.time),
+        level=match.level,
+        code=match.code,
+        message=match.message,
+        remediation=why.steps.joined(lang),
+        service=match.service,
+        instance=match.instance,
+        fatal=match.fatal,
+        reason=match.reason or UNSET,
+        line=UNSET if match.line is None else match.line,
+        rule=match.rule or UNSET,
+        lang=lang,
+        epoch=UNSET if match.epoch is None else match.epoch,
+        attrs=match.attrs or UNSET,
+        raw=match.evidence or UNSET,
+    )
+
+
 def encode(event: Event, redact: Callable[[str], str]) -> bytes:
     """One line, newline included, redacted, at most `MAX_BYTES` long. Never raises for what a field holds."""
     event.v = 1
@@ -109,6 +134,6 @@ def _shortened(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cut(text: str, excess: int) -> str:
-    """`text` without its last `excess` bytes, at a character's boundary; each byte is at least one of the line's."""
+    """`text` without its last `excess` bytes, at a character's boundary; each is at least one byte of the line."""
     data = text.encode()
     return data[: max(0, len(data) - excess)].decode("utf-8", "ignore")

@@ -1,0 +1,140 @@
+"""A child process and what it prints: its bytes pass through untouched, its lines become chunks."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+from logrules.core.model import EVENTS, Chunk, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+READ = 65_536
+"""Bytes asked of a pipe at once; a pipe seldom holds more."""
+LONGEST_LINE = 65_536
+"""A line of more bytes is handed on in pieces, so that a stream without a newline cannot fill the memory."""
+EVENT_FD = "LOGRULES_EVENT_FD"
+
+
+class Lines:
+    """Cuts a stream of bytes at its newlines and keeps what is unfinished."""
+
+    def __init__(self) -> None:
+        self.rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Everything up to the last newline so far; of a line that grows too long, what there is of it."""
+        data = self.rest + data
+        end = data.rfind(b"\n") + 1
+        if len(data) - end > LONGEST_LINE:
+            end = len(data)
+        self.rest = data[end:]
+        return data[:end]
+
+    def close(self) -> bytes:
+        """The last line, if no newline ended it."""
+        rest, self.rest = self.rest, b""
+        return rest
+
+
+class Stream:
+    """One pipe of the child: bytes are passed on at once, then cut into chunks."""
+
+    def __init__(self, origin: Origin, source: int, target: int | None) -> None:
+        self.origin = origin
+        self.source = source
+        self.target = target
+        self.mid_line = False
+        """The last byte passed on did not end a line: nobody else may write to the target now."""
+        self._lines = Lines()
+
+    def read(self, now: float) -> tuple[Chunk | None, bool]:
+        """What has become whole lines by now, and whether the stream goes on."""
+        data = os.read(self.source, READ)
+        if not data:
+            rest = self._lines.close()
+            return self._chunk(rest, now), False
+        goes_on = self._pass_on(data)
+        return self._chunk(self._lines.feed(data), now), goes_on
+
+    def close(self) -> None:
+        """Let go of the pipe: a child that still writes gets SIGPIPE, as it would from any reader that left."""
+        os.close(self.source)
+
+    def _chunk(self, data: bytes, now: float) -> Chunk | None:
+        return Chunk(self.origin, data, now) if data else None
+
+    def _pass_on(self, data: bytes) -> bool:
+        if self.target is None:
+            return True
+        self.mid_line = not data.endswith(b"\n")
+        try:
+            write_all(self.target, data)
+        except OSError:
+            self.mid_line = False
+            return False  # nobody reads us any more: the child must learn it the way it would without us
+        return True
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write everything, also where another process has made the descriptor non-blocking."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            select.select([], [fd], [])
+
+
+class Child:
+    """The command, spawned: three streams (its output, its errors, its events) and an exit status."""
+
+    def __init__(
+        self, command: Sequence[str], environ: Mapping[str, str], service: str, instance: str
+    ) -> None:
+        """Spawn `command`. Raises OSError where it cannot be started."""
+        events, events_end = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[events_end],
+                env={**environ, EVENT_FD: str(events_end)},
+            )
+        except BaseException:
+            os.close(events)
+            raise
+        finally:
+            os.close(events_end)
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self.streams = [
+            Stream(Origin(service, instance, "stdout"), os.dup(self._process.stdout.fileno()), 1),
+            Stream(Origin(service, instance, "stderr"), os.dup(self._process.stderr.fileno()), 2),
+            Stream(Origin(service, instance, EVENTS), events, None),
+        ]
+        self._process.stdout.close()
+        self._process.stderr.close()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def signal(self, number: int) -> None:
+        """Send it a signal; one that comes after its end does nothing."""
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it without asking."""
+        self._process.send_signal(signal.SIGKILL)
+
+    def status(self) -> int | None:
+        """Its exit status as a shell would give it (128 + n after signal n), or None while it runs."""
+        code = self._process.poll()
+        return code if code is None or code >= 0 else 128 - code
