@@ -1,0 +1,28 @@
+"""The doubles of `logrules.testing`, each fresh for its test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from logrules.testing import PostgresServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL for the whole run; tests ask for `postgres`."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> PostgresServer:
+    """A PostgreSQL that is up, whatever the test before did to it, and has no session but yours."""
+    postgres_server.resume()
+    postgres_server.start()
+    postgres_server.terminate_backends()
+    return postgres_server
