@@ -1,0 +1,271 @@
+"""The sidecar's loop: source → engine → sinks → exit.
+
+    spawn → [ bytes → pass through → chunk → engine → effects ] → the child's end → drain → flush → its status
+
+The child is spawned before anything heavy is imported, and lives whatever happens to us: if classifying
+fails, its bytes still pass through.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from logrules.core.model import Annotate, Chunk, Effect, Exit, Probe, Send, Stop
+from logrules.sources.child import Child, Stream
+from logrules.sources.signals import Signals, told_by_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from logrules.alerts import Alerts
+    from logrules.core.engine import Engine
+    from logrules.core.model import Match, Origin
+    from logrules.report import Reporter
+    from logrules.settings import Settings
+
+GRACE = 20.0
+"""Seconds between our own TERM and KILL: more than the guard's drain needs. A forwarded TERM has no such end."""
+DRAIN = 2.0
+"""Seconds that pipes may stay open after the child's end: a grandchild may hold them for ever."""
+PROBE_TIMEOUT = 10.0
+NOT_EXECUTABLE, NOT_FOUND = 126, 127
+ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
+"""Signals after which an end of the child is no accident."""
+
+
+def run(command: Sequence[str], settings: Settings, stop_on: frozenset[str] = frozenset()) -> int:
+    """Run `command` under the sidecar and return the exit status to end with.
+
+    It is the child's own (128 + n after a signal), 127 or 126 where it cannot be started, or the code's if
+    we ended it.
+    """
+    with Signals() as signals:
+        try:
+            child = Child(command, os.environ, settings.service, settings.instance)
+        except OSError as error:
+            print(f"logrules: cannot start {command[0]!r}: {error.strerror or error}", file=sys.stderr)
+            return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+        return Sidecar(child, signals, settings, stop_on).run()
+
+
+class Sidecar:
+    """One child, from its spawn to its exit status."""
+
+    def __init__(self, child: Child, signals: Signals, settings: Settings, stop_on: frozenset[str]) -> None:
+        self._child = child
+        self._signals = signals
+        self._watch = Watch(settings, stop_on, stop=self._end, may_speak=self._may_speak, wake=signals.wake)
+        self._open = selectors.DefaultSelector()
+        self._told_to_end = False
+        self._stop: Stop | None = None
+        self._kill_at: float | None = None
+        self._status: int | None = None
+
+    def run(self) -> int:
+        """Watch the child until its end, tell what there is to tell, and return the status to end with."""
+        self._open.register(self._signals, selectors.EVENT_READ, self._on_signal)
+        for stream in self._child.streams:
+            self._open.register(stream.source, selectors.EVENT_READ, stream)
+        self._watch.open()
+        while not self._ended():
+            self._turn()
+        self._drain()
+        status = self._status or 0
+        self._watch.close(status, accident=not self._told_to_end)
+        return self._stop.exit if self._stop else status
+
+    def _turn(self, until: float | None = None) -> None:
+        for key, _ in self._open.select(self._timeout(until)):
+            if isinstance(key.data, Stream):
+                self._on_bytes(key.data)
+            else:
+                key.data()
+        self._watch.tick(time.time())
+        if self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self._kill_at = None
+            self._child.kill()
+
+    def _timeout(self, until: float | None) -> float | None:
+        due = [when - time.monotonic() for when in (until, self._kill_at) if when is not None]
+        if self._watch.deadline is not None:
+            due.append(self._watch.deadline - time.time())
+        return max(0.0, min(due)) if due else None
+
+    def _on_bytes(self, stream: Stream) -> None:
+        chunk, goes_on = stream.read(time.time())
+        if chunk is not None:
+            self._watch.feed(chunk)
+        if not goes_on:
+            self._open.unregister(stream.source)
+            stream.close()
+            self._watch.end(stream.origin)
+
+    def _on_signal(self) -> None:
+        for number in self._signals.take():
+            self._told_to_end |= number in ENDING
+            if not told_by_terminal(number):
+                self._child.signal(number)
+        self._watch.hear()
+
+    def _ended(self) -> bool:
+        if self._status is None:
+            self._status = self._child.status()
+        return self._status is not None
+
+    def _drain(self) -> None:
+        """Read what the child left in its pipes, without waiting for grandchildren that keep them open."""
+        until = time.monotonic() + DRAIN
+        while len(self._open.get_map()) > 1 and time.monotonic() < until:
+            self._turn(until)
+
+    def _end(self, stop: Stop) -> None:
+        """End the child, cleanly: TERM, grace, KILL."""
+        if self._stop is None and not self._ended():
+            self._stop = stop
+            self._told_to_end = True
+            self._kill_at = time.monotonic() + GRACE
+            self._child.signal(signal.SIGTERM)
+
+    def _may_speak(self) -> bool:
+        """Whether a line of ours would stand on its own, not inside an unfinished one of the child."""
+        return self._ended() or not any(stream.mid_line for stream in self._child.streams)
+
+
+class Watch:
+    """Everything of ours beside the child: engine, alerts, annotations. Its faults never reach the child."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stop_on: frozenset[str],
+        *,
+        stop: Callable[[Stop], None],
+        may_speak: Callable[[], bool],
+        wake: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._stop_on = stop_on
+        self._stop = stop
+        self._may_speak = may_speak
+        self._wake = wake
+        self._engine: Engine | None = None
+        self._answers: SimpleQueue[tuple[Probe, bool]] = SimpleQueue()
+        self._unsaid: list[Match] = []
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` is due, in seconds since the epoch."""
+        return self._engine.deadline if self._engine else None
+
+    def open(self) -> None:
+        """Import and build what is heavy; the child is running by now."""
+        with self._harmless():
+            self._build()
+
+    def feed(self, chunk: Chunk) -> None:
+        """Look at what the child printed."""
+        self._think(lambda engine: engine.feed(chunk))
+
+    def tick(self, now: float) -> None:
+        """Close what has waited long enough."""
+        if self.deadline is not None and self.deadline <= now:
+            self._think(lambda engine: engine.tick(now))
+        self._say()
+
+    def end(self, origin: Origin) -> None:
+        """One stream of the child is over."""
+        self._think(lambda engine: engine.end(origin, time.time()))
+
+    def hear(self) -> None:
+        """Take in what the probes have found out."""
+        while not self._answers.empty():
+            probe, true = self._answers.get()
+            self._think(lambda engine, p=probe, t=true: engine.answer(p, t, time.time()))
+
+    def close(self, status: int, *, accident: bool) -> None:
+        """The child has ended: draw the conclusions and deliver what there is to deliver."""
+        if self._engine is None:
+            return
+        proved: list[Effect] = []
+        if accident:
+            self._think(lambda engine: proved.extend(effects := engine.ended(status, time.time())) or effects)
+        self._say()
+        with self._harmless():
+            if status and accident and not proved and not self._engine.guarded:
+                self._report("PROCESS_EXITED", f"The command ended by itself with exit status {status}.")
+            for alert in self._alerts.flush(self._settings.flush):
+                self._report.undelivered(alert)
+            self._alerts.close()
+
+    def _build(self) -> None:
+        from logrules.alerts import open_alerts
+        from logrules.core.engine import Engine, Policy
+        from logrules.core.redact import Redactor, secrets_in
+        from logrules.report import Reporter
+        from logrules.rules import rulebook
+        from logrules.sinks.console import Console
+
+        settings = self._settings
+        redact = Redactor(secrets_in(os.environ))
+        self._alerts: Alerts = open_alerts(settings, redact)
+        self._report: Reporter = Reporter(settings, Console(2, redact), self._alerts)
+        if not self._alerts.configured:
+            self._report(
+                "ALERTS_OFF", "Nobody will be told: neither SENTRY_DSN nor LOGRULES_ALERT_CHAT is set."
+            )
+        policy = Policy(acts=True, stop_on=self._stop_on, overlap=settings.overlap, started=time.time())
+        self._engine = Engine(rulebook(), policy)
+
+    @contextmanager
+    def _harmless(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  whatever it is, the child must go on
+            self._engine = None
+            print(
+                f"logrules: internal error: {type(error).__name__}; the command goes on, unwatched",
+                file=sys.stderr,
+            )
+
+    def _think(self, ask: Callable[[Engine], list[Effect]]) -> None:
+        if self._engine is None:
+            return
+        with self._harmless():
+            for effect in ask(self._engine):
+                self._do(effect)
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case Annotate(match):
+                self._unsaid.append(match)
+                self._say()
+            case Send(match):
+                self._alerts.send(match)
+            case Probe():
+                threading.Thread(target=self._ask, args=(effect,), daemon=True).start()
+            case Stop():
+                self._stop(effect)
+
+    def _say(self) -> None:
+        if self._unsaid and self._may_speak():
+            unsaid, self._unsaid = self._unsaid, []
+            with self._harmless():
+                for match in unsaid:
+                    self._report.annotate(match)
+
+    def _ask(self, probe: Probe) -> None:
+        """Runs on a thread of its own: the child's bytes do not wait for Telegram."""
+        from logrules.botapi import probe as ask
+
+        true = ask(probe.what, self._settings, timeout=PROBE_TIMEOUT)
+        if true is not None:
+            self._answers.put((probe, true))
+            self._wake()
