@@ -1,0 +1,186 @@
+"""Secrets out of every string that we write.
+
+Two nets, one after the other. By value: what is known to be secret, also in the shapes that quoting gives it.
+By form: what looks like a secret, whoever it belongs to. What helps an operator stays readable: the bot's id,
+the user and the host of a URL, the name of a setting.
+
+Every pattern is bounded, or begins at a character that it cannot run across: hostile text costs linear time.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus, unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+MASK = "***"
+
+MIN_LENGTH = 6
+"""A shorter secret is hidden by form only: by value it would mangle ordinary words and numbers."""
+
+_PLACEHOLDERS = frozenset({"changeme", "example", "password", "postgres", "secret", "telegram"})
+"""Passwords that are ordinary words of our own messages; hidden by form only."""
+
+# https://core.telegram.org/bots/api#authorizing-your-bot
+_TOKEN = re.compile(r"(?<!\d)(\d{6,})(:|%3[Aa])([A-Za-z0-9_-]{30,})")
+
+# People leave @ and / unquoted in passwords. In a web address a later @ may belong to the path; elsewhere the
+# password ends at the last one. Digits up to a slash are a port.
+_USER = r"(://[^\s/?#:@'\"]{0,128}):"
+_HOST = r"@(?=[^\s@]|$)"
+_URL_PASSWORD = re.compile(rf"(?<!http)(?<!https){_USER}(?!\d{{1,5}}[/?#])([^\s'\"]{{1,256}}){_HOST}")
+_WEB_PASSWORD = re.compile(
+    rf"(?:(?<=http)|(?<=https)){_USER}([^\s/?#'\"]{{1,256}}|(?!\d{{1,5}}[/?#])[^\s@'\"]{{1,128}}){_HOST}"
+)
+_URL_KEY = re.compile(r"://([A-Za-z0-9_-]{20,256})(?=@|:[^\s/?#@'\"]{0,256}@)")
+
+_NAME = (  # a set of first letters lets the search skip ahead, which (?i) alone does not
+    r"([APSTapst](?:(?<=[Pp])(?i:assw(?:or)?d|assphrase|wd|rivate[_-]?key)|(?<=[Ss])(?i:ecret|entry_key)"
+    r"|(?<=[Tt])(?i:oken)|(?<=[Aa])(?i:pi[_-]?key|ccess[_-]?key)))"
+)
+_END = r"[\s\"'&,;)\]}>]"  # what may end a value that stands without quotes
+_KEPT = rf"(?!(?:None|null|true|false|(?:\d{{6,}}:)?\*{{3}})(?:$|\\*{_END}))"  # no secret, or masked already
+_QUOTED_VALUE = re.compile(
+    rf"{_NAME}(\\*[\"']?[ \t]{{0,8}}[=:][ \t]{{0,8}}[bru]?)(\\*[\"']){_KEPT}(?:(?!\3)(?:\\.|[^\n]))++"
+)
+_BARE_VALUE = re.compile(  # `token: expired` is prose, `password: x` is not
+    rf"{_NAME}(\\*[\"']?=|(?<!(?i:token))\\*[\"']?:[ \t]{{0,8}}+(?!//)){_KEPT}(?![bru]?\\*[\"'])"
+    rf"(?:[^\s\"'&,;)\]}}>\\]|\\(?![\\\"'])|[,;)\]}}>](?!\\|$|{_END}|\w{{1,40}}[=:]))++"
+)
+
+_AUTHORIZATION = re.compile(
+    r"(?i)(authorization\\*[\"']?[ \t]{0,8}[:=,][ \t]{0,8}(?:[bru]?\\*[\"'])?"
+    r"(?:(?:bearer|basic|bot|token|digest)[ \t]{1,8})?+)(?!\*{3})[^\s\"',;\\]+"
+)
+_BEARER = re.compile(r"(?i)(?<![a-z])((?:bearer|basic)[ \t]{1,8})[a-z0-9._~+/=-]{16,}")
+
+_PREFIXED = re.compile(
+    r"(?<![\w-])(rnd_|gh[pousr]_|github_pat_|glpat-|sk-|xox[abprs]-|sntry[su]_|eyJ)[\w.=+/-]{20,}", re.ASCII
+)
+_PEM = re.compile(r"(-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----)(?!\*{3})[^-]+")
+
+_ASSIGNED_WORDS = (
+    "passw",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "_key",
+    "-key",
+    "sskey",
+    "tekey",
+)
+_FORMS = (  # words of which one must be there (lower case), the form, what is left of it
+    (("@",), _URL_KEY, f"://{MASK}"),
+    (("@",), _URL_PASSWORD, rf"\1:{MASK}@"),
+    (("@",), _WEB_PASSWORD, rf"\1:{MASK}@"),
+    (("authorization",), _AUTHORIZATION, rf"\1{MASK}"),
+    (("bearer", "basic"), _BEARER, rf"\1{MASK}"),
+    (("rnd_", "gh", "glpat", "sk-", "xox", "sntry", "eyj"), _PREFIXED, rf"\1{MASK}"),
+    (("private key",), _PEM, rf"\1{MASK}"),
+    (_ASSIGNED_WORDS, _QUOTED_VALUE, rf"\1\2\3{MASK}"),
+    (_ASSIGNED_WORDS, _BARE_VALUE, rf"\1\2{MASK}"),
+)
+
+_SECRET_NAME = re.compile(r"(?:(?:^|_)(?:SECRET|TOKEN|KEY|APIKEY|PASS|PWD|DSN)|PASSWORD|PASSWD|PASSPHRASE)\Z")
+_NOT_SECRET = frozenset({"PWD", "OLDPWD"})
+
+
+class Redactor:
+    """Hides registered secrets and whatever looks like one. Never raises; saying it twice changes nothing."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._known: set[str] = set()
+        self._values: re.Pattern[str] | None = None
+        self.add(*secrets)
+
+    def add(self, *secrets: str) -> None:
+        """Hide these from now on: passwords, whole bot tokens, URLs with a password or a key in them."""
+        parts = [part for secret in secrets for part in _parts(secret)]
+        known = self._known.union(*(_shapes(part) for part in parts if _is_telling(part)))
+        if known != self._known:
+            longest_first = sorted(known, key=lambda shape: (-len(shape), shape))
+            self._known, self._values = known, re.compile("|".join(map(re.escape, longest_first)))
+
+    def __call__(self, text: str) -> str:
+        """`text` with `***` in place of every secret."""
+        text = _TOKEN.sub(rf"\1\2{MASK}", text)
+        if self._values is not None:
+            text = self._values.sub(MASK, text)
+        lowered = text.lower()
+        for words, form, left in _FORMS:
+            for word in words:
+                if word in lowered:
+                    text = form.sub(left, text)
+                    break
+        return text
+
+
+def secrets_in(environ: Mapping[str, str]) -> list[str]:
+    """What is secret in an environment: tokens and passwords inside any value, values named as one."""
+    found: dict[str, None] = {}
+    for name, value in environ.items():
+        named = bool(_SECRET_NAME.search(name.upper())) and name.upper() not in _NOT_SECRET
+        found.update(dict.fromkeys(part for part in _parts(value, whole=named) if _is_telling(part)))
+    return list(found)
+
+
+def _parts(secret: str, *, whole: bool = True) -> Iterator[str]:
+    """The secret parts of a token or a URL; a text that is neither is secret as a `whole`."""
+    tokens = [token[3] for token in _TOKEN.finditer(secret)]
+    urls = list(_url_parts(secret))
+    yield from tokens
+    yield from urls
+    if whole and not tokens and not urls and "://" not in secret:
+        yield secret.strip()
+        bot, _, rest = secret.strip().partition(":")
+        if bot.isdigit() and rest:  # a token of unusual length: the id may be shown, the rest may not
+            yield rest
+
+
+def _url_parts(text: str) -> Iterator[str]:
+    for key in _URL_KEY.finditer(text):
+        yield key[1]
+    for url in (*_URL_PASSWORD.finditer(text), *_WEB_PASSWORD.finditer(text)):
+        user, password = url[1].removeprefix("://"), url[2]
+        if unquote(password) != unquote(user):  # the user stays readable, so its twin is none by value
+            yield password
+            yield unquote(password)
+    short_key = re.fullmatch(r"https?://([^\s/?#:@]+)@[^\s/@]+/(?:[^\s?#]*/)?\d+/?", text.strip())
+    if short_key:  # a Sentry DSN: https://develop.sentry.dev/sdk/foundations/transport/authentication/
+        yield short_key[1]
+
+
+def _is_telling(secret: str) -> bool:
+    return len(secret) >= MIN_LENGTH and secret.lower() not in _PLACEHOLDERS
+
+
+def _shapes(secret: str) -> Iterator[str]:
+    """`secret` as it is and as it looks inside a URL, a JSON text, a repr and base64."""
+    encoded = secret.encode("utf-8", "surrogatepass")
+    yield secret
+    for quoted in (quote(encoded, safe=""), quote(encoded), quote_plus(encoded)):
+        yield quoted
+        yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield repr(secret)[1:-1]
+    yield from _base64_shapes(encoded)
+
+
+def _base64_shapes(secret: bytes) -> Iterator[str]:
+    """The characters that base64 gives `secret` whatever stands around it, as `user:` does in Basic."""
+    for before in range(3):
+        whole = base64.b64encode(b"\0" * before + secret).decode().rstrip("=")
+        first = -(-before * 8 // 6)
+        last = (before + len(secret)) * 8 // 6
+        core = whole[first:last]
+        if len(core) > MIN_LENGTH:
+            yield core
+            yield core.replace("+", "-").replace("/", "_")
