@@ -1,0 +1,322 @@
+"""The lock's state table: (state, event) → state, code, action.
+
+The table is the machine: `TABLE` has one row per cell, and a reader can check it by eye. Whoever drives it
+does what `action` says and comes back with the event that came of it. An event that the state does not expect
+is an error and changes nothing.
+
+What it does not promise: the lock is no fencing token for Telegram, which takes none. It rests on the *rate*
+of clocks, never on what time they show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from logrules.core.model import ConfigError, LogrulesError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class State(StrEnum):
+    """Where the lock stands."""
+
+    NEW = "new"
+    CONNECTING = "connecting"
+    TRYING = "trying"
+    WAITING = "waiting"
+    PROVING = "proving"
+    GRACE = "grace"
+    HOLDING = "holding"
+    LOST = "lost"
+    RELEASING = "releasing"
+    RELEASED = "released"
+    FAILED = "failed"
+
+
+class Event(StrEnum):
+    """What came of an action, or befell the lock meanwhile."""
+
+    START = "start"
+    CONNECTED = "connected"
+    UNREACHABLE = "unreachable"
+    FULL = "full"
+    UNREACHABLE_TOO_LONG = "unreachable too long"
+    FULL_TOO_LONG = "full too long"
+    REFUSED = "refused"
+    MISCONFIGURED = "misconfigured"
+    GRANTED = "granted"
+    BUSY = "busy"
+    PROVED = "proved"
+    BROKEN = "broken"
+    SETTLED = "settled"
+    REGAINED = "regained"
+    DENIED = "denied"
+    STOP = "stop"
+    UNLOCKED = "unlocked"
+
+
+class Action(StrEnum):
+    """What to do next."""
+
+    CONNECT = "connect"  # until connected; comes back whenever the trouble is worth a line
+    TRY = "try"
+    WAIT = "wait"  # until granted; comes back whenever the waiting is worth a line
+    PROVE = "prove"
+    KEEP = "keep"  # alive, with proof after proof
+    REACQUIRE = "reacquire"  # one bounded attempt
+    UNLOCK = "unlock"
+    END = "end"
+
+
+class Step(NamedTuple):
+    """One cell of the table."""
+
+    state: State
+    code: str | None
+    action: Action
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the process is to end for it."""
+        return self.state is State.FAILED
+
+
+TABLE: dict[tuple[State, Event], Step] = {
+    (State.NEW, Event.START): Step(State.CONNECTING, None, Action.CONNECT),
+    (State.NEW, Event.STOP): Step(State.RELEASED, None, Action.END),
+    (State.CONNECTING, Event.CONNECTED): Step(State.TRYING, None, Action.TRY),
+    (State.CONNECTING, Event.UNREACHABLE): Step(State.CONNECTING, "DB_UNREACHABLE", Action.CONNECT),
+    (State.CONNECTING, Event.FULL): Step(State.CONNECTING, "DB_TOO_MANY_CONNECTIONS", Action.CONNECT),
+    (State.CONNECTING, Event.UNREACHABLE_TOO_LONG): Step(State.FAILED, "DB_UNREACHABLE", Action.END),
+    (State.CONNECTING, Event.FULL_TOO_LONG): Step(State.FAILED, "DB_TOO_MANY_CONNECTIONS", Action.END),
+    (State.CONNECTING, Event.REFUSED): Step(State.FAILED, "DB_AUTH_FAILED", Action.END),
+    (State.CONNECTING, Event.MISCONFIGURED): Step(State.FAILED, "CONFIG_INVALID", Action.END),
+    (State.CONNECTING, Event.STOP): Step(State.RELEASED, None, Action.END),
+    (State.TRYING, Event.GRANTED): Step(State.PROVING, None, Action.PROVE),
+    (State.TRYING, Event.BUSY): Step(State.WAITING, "LOCK_WAITING", Action.WAIT),
+    (State.TRYING, Event.BROKEN): Step(State.CONNECTING, "DB_CONNECTION_LOST", Action.CONNECT),
+    (State.TRYING, Event.STOP): Step(State.RELEASED, None, Action.END),
+    (State.WAITING, Event.GRANTED): Step(State.PROVING, None, Action.PROVE),
+    (State.WAITING, Event.BUSY): Step(State.WAITING, "LOCK_WAITING", Action.WAIT),
+    (State.WAITING, Event.BROKEN): Step(State.CONNECTING, "DB_CONNECTION_LOST", Action.CONNECT),
+    (State.WAITING, Event.STOP): Step(State.RELEASED, None, Action.END),
+    # A grant may be read long after it was given: nothing rests on it before a fresh proof.
+    (State.PROVING, Event.PROVED): Step(State.GRACE, "LOCK_ACQUIRED", Action.KEEP),
+    (State.PROVING, Event.BROKEN): Step(State.CONNECTING, "DB_CONNECTION_LOST", Action.CONNECT),
+    (State.PROVING, Event.STOP): Step(State.RELEASED, None, Action.END),
+    (State.GRACE, Event.SETTLED): Step(State.HOLDING, "KEEPALIVE_STARTED", Action.KEEP),
+    (State.GRACE, Event.BROKEN): Step(State.LOST, "LOCK_LOST", Action.REACQUIRE),
+    (State.GRACE, Event.STOP): Step(State.RELEASING, None, Action.UNLOCK),
+    (State.HOLDING, Event.BROKEN): Step(State.LOST, "LOCK_LOST", Action.REACQUIRE),
+    (State.HOLDING, Event.STOP): Step(State.RELEASING, None, Action.UNLOCK),
+    (State.LOST, Event.REGAINED): Step(State.HOLDING, "LOCK_REACQUIRED", Action.KEEP),
+    (State.LOST, Event.DENIED): Step(State.FAILED, "LOCK_REACQUIRE_FAILED", Action.END),
+    (State.LOST, Event.BROKEN): Step(State.FAILED, "LOCK_REACQUIRE_FAILED", Action.END),
+    (State.LOST, Event.STOP): Step(State.RELEASED, None, Action.END),
+    # A connection that breaks while unlocking has let the lock go all the same: the server frees it.
+    (State.RELEASING, Event.UNLOCKED): Step(State.RELEASED, "LOCK_RELEASED", Action.END),
+    (State.RELEASING, Event.BROKEN): Step(State.RELEASED, "LOCK_RELEASED", Action.END),
+}
+
+
+class UnexpectedEventError(LogrulesError):
+    """The lock's state expects no such event; nothing has changed."""
+
+
+class Lease:
+    """The lock's state, moved by events only."""
+
+    def __init__(self) -> None:
+        self.state = State.NEW
+
+    def on(self, event: Event) -> Step:
+        """Move on. Raises UnexpectedEventError where the table has no such cell."""
+        step = TABLE.get((self.state, event))
+        if step is None:
+            raise UnexpectedEventError(f"the lock is {self.state} and cannot be told {event!r}")
+        self.state = step.state
+        return step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timers:
+    """Every duration of the lock, in seconds; its inequalities are checked when it is built.
+
+    Raises:
+        ConfigError: two of them contradict each other; names both.
+    """
+
+    lease: float = 30.0
+    """The server frees the lock of a session that has been silent for so long (`idle_session_timeout`)."""
+    dropped: float = 30.0
+    """The server's TCP gives a silent connection up: as soon as the lease, never before the fence."""
+    keepalive: float = 5.0
+    """Between two proofs."""
+    answer: float = 10.0
+    """A proof that takes longer counts as a loss."""
+    fence: float = 20.0
+    """After its last proof a holder does not poll: early enough that nobody else holds the lock yet."""
+    chunk: float = 10.0
+    """The server lets go of a waiter so often (`lock_timeout`): bounds the life of a dead one's place."""
+    check: float = 2.0
+    """How often the server looks whether a waiter's connection still lives."""
+    grace: float = 2.0
+    """After a takeover that nobody announced; strict is `fence` + 1."""
+    connect: float = 5.0
+    """For one attempt to connect."""
+    patience: float = 300.0
+    """A database that stays away so long at the start is given up."""
+    drain: float = 15.0
+    """For the handlers' last work on the way out: below a platform's 30 s between TERM and KILL."""
+
+    def __post_init__(self) -> None:
+        for name, value in self._positive().items():
+            if not value > 0:
+                raise ConfigError(f"timers: {name} must be more than 0 seconds, it is {value:g}")
+        must = (
+            (self.keepalive + self.answer < self.fence - SOFT, "keepalive + answer", "fence - 2"),
+            (self.fence + MARGIN <= self.lease, f"fence + {MARGIN:g}", "lease"),
+            (self.fence + MARGIN <= self.dropped, f"fence + {MARGIN:g}", "dropped"),
+            (2 * self.check <= self.chunk, "2 x check", "chunk"),
+        )
+        for holds, less, more in must:
+            if not holds:
+                raise ConfigError(f"timers: {less} must stay below {more}; set one of the two differently")
+
+    def _positive(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in self.__slots__ if name != "grace"}
+
+
+SOFT = 2.0
+"""Seconds before the fence at which a holder stops by itself."""
+MARGIN = 1.0
+"""Seconds by which the server's patience outlasts the fence."""
+
+
+def grace(timers: Timers, *, waited: bool, announced: bool, server_age: float) -> float:
+    """Seconds to hold still after a grant.
+
+    None after a first try that succeeded at once, nor where the predecessor announced that it is done. A
+    server that has started since the last possible fence has forgotten a holder that may still be polling.
+    """
+    if server_age >= timers.fence and (announced or not waited):
+        return 0.0
+    return timers.grace
+
+
+def notice(count: int) -> float:
+    """Seconds after which the line number `count` about a wait is due: at once, 10, 30, 60, then every 60."""
+    return (0.0, 10.0, 30.0, 60.0)[count] if count < 4 else 60.0 * (count - 2)  # noqa: PLR2004 - the row's length
+
+
+def bot_id(token: str) -> str:
+    """The public part of a bot token. Raises ConfigError for what is no token."""
+    head, colon, _ = token.strip().partition(":")
+    if not (colon and head.isascii() and head.isdigit()):
+        raise ConfigError(
+            "the bot token is malformed: copy it from @BotFather again; it looks like 123456789:AA… "
+            "and has digits, one colon and then letters"
+        )
+    return head
+
+
+def lock_key(bot: str) -> int:
+    """The advisory lock of a bot, from its public id: 64 bits, signed, the same on every machine."""
+    digest = blake2b(bot.encode(), digest_size=8, person=b"logrules-poll-1").digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+class Holder(NamedTuple):
+    """Who holds the lock, as far as the world can tell."""
+
+    instance: str
+    since: float | None
+    """Seconds that it has been connected."""
+    silent: float | None
+    """Seconds since its last proof."""
+    pid: int | None = None
+    waiters: int = 0
+
+
+class Grant(NamedTuple):
+    """What is known right after a grant, freshly asked."""
+
+    epoch: int
+    """Grows with every grant: tells two holders apart."""
+    server_age: float
+    """Seconds that whatever keeps the lock has been up."""
+
+
+class UnavailableError(LogrulesError):
+    """What keeps the lock cannot be reached now; waiting may help."""
+
+    event = Event.UNREACHABLE
+    too_long = Event.UNREACHABLE_TOO_LONG
+
+
+class FullError(UnavailableError):
+    """It has no connection to spare."""
+
+    event = Event.FULL
+    too_long = Event.FULL_TOO_LONG
+
+
+class RefusedError(LogrulesError):
+    """It does not let us in; waiting does not help."""
+
+    event = Event.REFUSED
+
+
+class MisconfiguredError(RefusedError):
+    """Our own setting makes no sense to it."""
+
+    event = Event.MISCONFIGURED
+
+
+class BrokenError(LogrulesError):
+    """The connection that the lock lives on is gone."""
+
+
+class Session(Protocol):
+    """What keeps a lock: one connection to a server, or one open file. Not for use from two threads."""
+
+    kind: str
+    """`postgres` or `file`."""
+    provable: bool
+    """Whether it shows that nobody else in the world holds the lock, rather than nobody on this host."""
+    announced: bool
+    """Whether the last holder has said that it is done."""
+
+    def facts(self) -> dict[str, object]:
+        """What to say of it beside LOCK_ACQUIRED: no secret."""
+
+    async def connect(self, lost: Callable[[str], None]) -> tuple[str, ...]:
+        """Open it; `lost` is called with the reason as soon as it breaks.
+
+        Returns the guarantees that it cannot give. Raises UnavailableError or RefusedError.
+        """
+
+    async def try_lock(self) -> bool:
+        """Take the lock if it is free. Raises BrokenError."""
+
+    async def wait_lock(self, seconds: float) -> bool:
+        """Take the lock if it becomes free within `seconds`. Raises BrokenError."""
+
+    async def holder(self) -> Holder | None:
+        """Who has it. Raises BrokenError."""
+
+    async def prove(self) -> bool:
+        """Whether this very session holds the lock now. Raises BrokenError."""
+
+    async def granted(self) -> Grant:
+        """What to know after a grant; tells the others that it happened. Raises BrokenError."""
+
+    async def unlock(self) -> None:
+        """Announce that we are done, then let go. Raises BrokenError."""
+
+    def terminate(self) -> None:
+        """Drop everything at once, lock included. Never raises, never blocks."""
