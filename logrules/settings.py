@@ -1,0 +1,261 @@
+"""What the environment asks for: the one place that reads it.
+
+Every LOGRULES_* number is in seconds. A malformed setting ends in a `ConfigError` that names the setting and
+the form it must have, never its value. An empty string is the same as nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from logrules.core.model import ConfigError
+from logrules.rules import language
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BOT_API = "https://api.telegram.org"
+
+OVERLAP = 150.0
+"""Seconds for which a deploy may run two instances: Render's 60, its usual shutdown delay, and a margin."""
+
+CONFLICT_GRACE = 60.0
+"""Seconds within which a second conflict proves the first: shorter believes less, longer remembers more."""
+
+FLUSH = 5.0
+"""Seconds that a dying process gives its alerts; must fit into the platform's own shutdown delay."""
+
+LONGEST = 3600.0
+"""More seconds than this is a mistake in any of our settings."""
+
+_NAME_LENGTH = 100  # fits into a tag of any alert receiver
+_STANDARD_DESCRIPTORS = 3  # input, output, errors
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What a program was told, checked. Secrets are not in its repr."""
+
+    service: str
+    instance: str
+    lang: str
+    """`en` or `ru`."""
+    sentry_dsn: str | None = field(default=None, repr=False)
+    alert_chat: str | None = None
+    """The Telegram chat that gets alerts: an id or @name."""
+    alert_token: str | None = field(default=None, repr=False)
+    """The token of another bot, which sends the alerts."""
+    token: str | None = field(default=None, repr=False)
+    """The guarded bot's token."""
+    database_url: str | None = field(default=None, repr=False)
+    """As it was set, in any form seen in the wild."""
+    state: Path | None = None
+    """The file of incidents and unsent alerts; None keeps them in memory."""
+    overlap: float = 0.0
+    """Seconds after LOCK_ACQUIRED in which conflicts may come from the deploy itself."""
+    conflict_grace: float = CONFLICT_GRACE
+    """Seconds within which a second conflict proves the first; 0 makes the first one fatal."""
+    release: str | None = None
+    environment: str | None = None
+    events_fd: int | None = None
+    """The inherited descriptor on which a guarded child speaks to its wrapper."""
+    flush: float = FLUSH
+    """Seconds that a dying process gives its alerts."""
+    bot_api: str = BOT_API
+    """Where the Bot API is, without a slash at the end."""
+
+
+def read(environ: Mapping[str, str], *, token: str | None = None, command: str | None = None) -> Settings:
+    """The settings in `environ`.
+
+    Args:
+        environ: Names and values, such as `os.environ`.
+        token: The token that the caller already has; goes before any setting.
+        command: The program's name, which names the service where nothing else does.
+
+    Raises:
+        ConfigError: A setting is malformed; its text names the setting and how to put it right.
+    """
+    env = {name: value for name, value in environ.items() if value.strip()}
+    token = _token(env, token)
+    service = _service(env, token, command)
+    return Settings(
+        service=service,
+        instance=_name(env, "LOGRULES_INSTANCE")
+        or _first(env, "RENDER_INSTANCE_ID", "FLY_MACHINE_ID", "RAILWAY_REPLICA_ID")
+        or f"{socket.gethostname()}:{os.getpid()}",
+        lang=_lang(env),
+        sentry_dsn=_dsn(env),
+        alert_chat=_chat(env),
+        alert_token=_checked_token("LOGRULES_ALERT_TOKEN", env.get("LOGRULES_ALERT_TOKEN")),
+        token=token,
+        database_url=_first(env, "LOGRULES_DATABASE_URL", "DATABASE_URL"),
+        state=_state(env, service),
+        overlap=_seconds(env, "LOGRULES_OVERLAP", OVERLAP if _overlaps(env) else 0.0),
+        conflict_grace=_seconds(env, "LOGRULES_CONFLICT_GRACE", CONFLICT_GRACE),
+        release=_first(
+            env, "LOGRULES_RELEASE", "SENTRY_RELEASE", "RENDER_GIT_COMMIT", "RAILWAY_GIT_COMMIT_SHA"
+        ),
+        environment=_first(env, "SENTRY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME"),
+        events_fd=_descriptor(env),
+        flush=_seconds(env, "LOGRULES_FLUSH", FLUSH),
+        bot_api=_bot_api(env),
+    )
+
+
+def _first(env: Mapping[str, str], *names: str) -> str | None:
+    return next((env[name] for name in names if name in env), None)
+
+
+def _name(env: Mapping[str, str], setting: str) -> str | None:
+    value = env.get(setting)
+    if value is not None and not (len(value) <= _NAME_LENGTH and value.isprintable()):
+        raise ConfigError(
+            f"{setting} must be one line of at most {_NAME_LENGTH} printable characters, such as my-bot"
+        )
+    return value
+
+
+def _service(env: Mapping[str, str], token: str | None, command: str | None) -> str:
+    named = _first(env, "RENDER_SERVICE_NAME", "FLY_APP_NAME", "RAILWAY_SERVICE_NAME")
+    bot = f"bot{token.partition(':')[0]}" if token else None  # known before any request, and no secret
+    return _name(env, "LOGRULES_SERVICE") or named or bot or command or "logrules"
+
+
+def _lang(env: Mapping[str, str]) -> str:
+    if not re.match(r"(en|ru|c$|c\.|posix)", env.get("LOGRULES_LANG", "en").lower()):
+        raise ConfigError("LOGRULES_LANG must be en or ru; without it, LANG decides")
+    return language(env)
+
+
+def _token(env: Mapping[str, str], given: str | None) -> str | None:
+    if given is not None:
+        return _checked_token("the bot's token", given)
+    for setting in ("BOT_TOKEN", "TELEGRAM_BOT_TOKEN"):
+        if setting in env:
+            return _checked_token(setting, env[setting])
+    return None
+
+
+def _checked_token(setting: str, token: str | None) -> str | None:
+    """`token`, in the form that BotFather gives it: https://core.telegram.org/bots/api#authorizing-your-bot."""
+    if token is None:
+        return None
+    fault = _token_fault(token)
+    if fault:
+        raise ConfigError(
+            f"{setting} {fault}; write it as @BotFather shows it: digits, a colon, then letters"
+        )
+    return token
+
+
+def _token_fault(token: str) -> str | None:
+    bot, colon, secret = token.partition(":")
+    faults = (
+        (not token, "is empty"),
+        (any(quote in token for quote in "\"'`«»“”‘’"), "has quotes in it"),
+        (any(char.isspace() for char in token), "has a space or a line break in it"),
+        (token.startswith("bot"), "begins with the word bot"),
+        (not colon, "has no colon"),
+        (not re.fullmatch(r"[0-9]+", bot), "has something else than digits before its colon"),
+        (not secret, "has nothing after its colon"),
+        # `/test` selects Telegram's test environment.
+        (
+            not re.fullmatch(r"[A-Za-z0-9_-]+(/test)?", secret),
+            "has a character that no token has after its colon",
+        ),
+    )
+    return next((fault for is_so, fault in faults if is_so), None)
+
+
+def _dsn(env: Mapping[str, str]) -> str | None:
+    """SENTRY_DSN, in the form `https://key@host/project`: https://docs.sentry.io/concepts/key-terms/dsn-explainer/."""
+    dsn = env.get("SENTRY_DSN")
+    if dsn is None:
+        return None
+    fault = _dsn_fault(dsn)
+    if fault:
+        raise ConfigError(
+            f"SENTRY_DSN {fault}; copy it from Settings > Projects > Client Keys (DSN): https://KEY@HOST/PROJECT"
+        )
+    return dsn
+
+
+def _dsn_fault(dsn: str) -> str | None:
+    try:
+        url = urlsplit(dsn)
+        faults = (
+            (any(char.isspace() or char in "\"'" for char in dsn), "has a space or quotes in it"),
+            (url.scheme not in {"http", "https"}, "does not begin with https://"),
+            (not url.username, "has no key before an @"),
+            (not url.hostname, "has no host"),
+            (url.port == 0, "has no usable port"),
+            (
+                not url.path.rstrip("/").rpartition("/")[2].isdecimal(),
+                "does not end in the number of a project",
+            ),
+        )
+    except ValueError:
+        return "is no URL"
+    return next((fault for is_so, fault in faults if is_so), None)
+
+
+def _chat(env: Mapping[str, str]) -> str | None:
+    chat = env.get("LOGRULES_ALERT_CHAT")
+    if chat is not None and not re.fullmatch(r"-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{3,31}", chat):
+        raise ConfigError(
+            "LOGRULES_ALERT_CHAT must be a chat's number, such as -1001234567890, or a channel's @name"
+        )
+    return chat
+
+
+def _state(env: Mapping[str, str], service: str) -> Path | None:
+    """LOGRULES_STATE, else one file per service under https://specifications.freedesktop.org/basedir-spec/."""
+    home = env.get("HOME")
+    asked = env.get("LOGRULES_STATE")
+    if asked == ":memory:":
+        return None
+    if asked:
+        return Path(home, asked[2:]) if home and asked.startswith("~/") else Path(asked)
+    base = env.get("XDG_STATE_HOME", "")
+    folder = Path(base) if base.startswith("/") else Path(home, ".local", "state") if home else None
+    return folder / "logrules" / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', service)}.sqlite3" if folder else None
+
+
+def _overlaps(env: Mapping[str, str]) -> bool:
+    return "RENDER" in env or "RAILWAY_SERVICE_NAME" in env
+
+
+def _seconds(env: Mapping[str, str], setting: str, default: float) -> float:
+    try:
+        seconds = float(env.get(setting, default))
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= LONGEST:
+        raise ConfigError(
+            f"{setting} must be a number of seconds from 0 to {LONGEST:g}, such as {default or OVERLAP:g}"
+        )
+    return seconds
+
+
+def _descriptor(env: Mapping[str, str]) -> int | None:
+    value = env.get("LOGRULES_EVENT_FD")
+    if value is not None and not (re.fullmatch(r"[0-9]{1,7}", value) and int(value) >= _STANDARD_DESCRIPTORS):
+        raise ConfigError(
+            "LOGRULES_EVENT_FD must be an open descriptor's number above 2; only logrules run sets it"
+        )
+    return None if value is None else int(value)
+
+
+def _bot_api(env: Mapping[str, str]) -> str:
+    url = env.get("LOGRULES_BOT_API", BOT_API)
+    if not re.fullmatch(r"https?://[^\s/?#@'\"]+(/[^\s?#'\"]*)?", url):
+        raise ConfigError(f"LOGRULES_BOT_API must be the address of a Bot API server, such as {BOT_API}")
+    return url.rstrip("/")

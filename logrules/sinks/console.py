@@ -1,0 +1,104 @@
+"""Event lines on a descriptor: whole, one write each, and never a reason to die.
+
+Where nobody reads, or a disk is full, lines are counted instead; the next one that can be written says how many.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from logrules.core.event import Event, encode
+from logrules.core.model import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE = 1.0
+"""Seconds that one line waits for a full pipe which does not block; the lines after it do not wait."""
+
+
+class LineWriter:
+    """Whole lines to one descriptor. Never raises; thread-safe; a signal handler may write, too."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.lost = 0
+        """How many lines could not be written, wholly or in part."""
+        self.error: OSError | None = None
+        """Why the last write failed; None after a success."""
+        self._lock = threading.RLock()
+        self._torn = False
+
+    def write(self, line: bytes) -> bool:
+        """Write `line`, which ends in a newline. False if it could not be written; it is counted then."""
+        with self._lock:
+            # The rest of a torn line is lost; what follows must not be glued to it.
+            data = b"\n" + line if self._torn else line
+            written, self.error = self._write(memoryview(data))
+            if written:
+                self._torn = data[written - 1 : written] != b"\n"
+            self.lost += self.error is not None
+            return self.error is None
+
+    def _write(self, data: memoryview) -> tuple[int, OSError | None]:
+        deadline = time.monotonic() + (PATIENCE if self.error is None else 0)
+        written = 0
+        while written < len(data):
+            try:
+                written += os.write(self.fd, data[written:])
+            except BlockingIOError as error:
+                if not self._drains(deadline):
+                    return written, error
+            except OSError as error:
+                return written, error
+        return written, None
+
+    def _drains(self, deadline: float) -> bool:
+        """Wait until the descriptor takes bytes again, but not beyond `deadline`."""
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            return False
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self.fd, selectors.EVENT_WRITE)
+                return bool(selector.select(remaining))
+        except (OSError, ValueError):  # closed meanwhile, or of a kind that cannot be waited for
+            return False
+
+
+class Console:
+    """Events as lines on one descriptor, redacted."""
+
+    def __init__(self, fd: int, redact: Callable[[str], str]) -> None:
+        self.redact = redact
+        self._lines = LineWriter(fd)
+        self._turn = threading.RLock()
+
+    def write(self, event: Event) -> bytes:
+        """Write `event`; never raises. Gives its line, for whoever passes it on."""
+        line = encode(event, self.redact)
+        with self._turn:
+            if self._lines.lost == 0 or self._owns_up(event):
+                self._lines.write(line)
+            else:
+                self._lines.lost += 1
+        return line
+
+    def _owns_up(self, event: Event) -> bool:
+        """Say how many lines were lost before `event`. False if even that cannot be written."""
+        lost, error = self._lines.lost, self._lines.error
+        notice = Event(
+            timestamp=event.timestamp,
+            level=Severity.WARNING,
+            message=f"{lost} log lines could not be written: {error.strerror if error else 'output blocked'}",
+            service=event.service,
+            instance=event.instance,
+            count=lost,
+        )
+        said = self._lines.write(encode(notice, self.redact))
+        self._lines.lost = 0 if said else lost  # the notice itself is no loss
+        return said

@@ -1,0 +1,227 @@
+"""The environment is read once, checked, and never quoted back."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from logrules.core.model import ConfigError
+from logrules.settings import read
+
+TOKEN = "123456:" + "A" * 35
+DSN = "https://0123456789abcdef@o1.ingest.sentry.io/5"
+
+
+def test_nothing_set_is_fine():
+    """Every setting has a default; the instance names the host and the process."""
+    settings = read({"HOME": "/home/bob"})
+
+    assert settings.service == "logrules"
+    assert settings.instance == f"{socket.gethostname()}:{os.getpid()}"
+    assert (settings.lang, settings.overlap, settings.conflict_grace, settings.flush) == ("en", 0, 60, 5)
+    assert settings.state == Path("/home/bob/.local/state/logrules/logrules.sqlite3")
+    assert settings.bot_api == "https://api.telegram.org"
+    assert {settings.token, settings.sentry_dsn, settings.alert_chat, settings.database_url} == {None}
+
+
+def test_empty_counts_as_unset():
+    """A platform's blank variable is the same as none."""
+    names = [
+        "BOT_TOKEN",
+        "SENTRY_DSN",
+        "DATABASE_URL",
+        "LOGRULES_OVERLAP",
+        "LOGRULES_ALERT_CHAT",
+        "LOGRULES_LANG",
+    ]
+
+    assert read(dict.fromkeys(names, " "), command="x") == read({}, command="x")
+
+
+NAMES = ["LOGRULES_SERVICE", "RENDER_SERVICE_NAME", "FLY_APP_NAME", "RAILWAY_SERVICE_NAME"]
+
+
+@pytest.mark.parametrize("first", range(len(NAMES)))
+def test_service_order(first):
+    """The service is named by the user, else by the platform."""
+    assert read({name: name.lower() for name in NAMES[first:]}).service == NAMES[first].lower()
+
+
+def test_service_without_a_name():
+    """Without a name, the bot's id or else the command names the service."""
+    assert read({"BOT_TOKEN": TOKEN}, command="bot.py").service == "bot123456"
+    assert read({}, command="bot.py").service == "bot.py"
+
+
+@pytest.mark.parametrize(
+    "name", ["LOGRULES_INSTANCE", "RENDER_INSTANCE_ID", "FLY_MACHINE_ID", "RAILWAY_REPLICA_ID"]
+)
+def test_instance(name):
+    """The platform knows what an instance is called."""
+    assert read({name: "srv-abc-x7k2p"}).instance == "srv-abc-x7k2p"
+
+
+def test_token_order():
+    """The caller's token goes before BOT_TOKEN, that before TELEGRAM_BOT_TOKEN."""
+    environ = {"BOT_TOKEN": "2:b", "TELEGRAM_BOT_TOKEN": "3:c"}
+
+    assert read(environ, token="1:a").token == "1:a"
+    assert read(environ).token == "2:b"
+    assert read({"TELEGRAM_BOT_TOKEN": "3:c"}).token == "3:c"
+
+
+@pytest.mark.parametrize(
+    ("token", "fault"),
+    [
+        (f'"{TOKEN}"', "quotes"),
+        (f"{TOKEN}\n", "a space or a line break"),
+        ("123456 :AAAA", "a space or a line break"),
+        ("AAAAAAAAAA", "no colon"),
+        (f"bot{TOKEN}", "begins with the word bot"),
+        (":AAAAA", "digits before its colon"),
+        ("abc:AAAAA", "digits before its colon"),
+        ("123456:", "nothing after its colon"),
+        ("123456:AAAA$AAAA", "a character that no token has"),
+        ("١٢٣٤٥٦:AAAA", "digits before its colon"),
+    ],
+)
+@pytest.mark.parametrize("setting", ["BOT_TOKEN", "TELEGRAM_BOT_TOKEN", "LOGRULES_ALERT_TOKEN"])
+def test_malformed_token(setting, token, fault):
+    """What is wrong with a token is said exactly, and the token is not."""
+    with pytest.raises(ConfigError) as caught:
+        read({setting: token})
+
+    assert setting in str(caught.value)
+    assert fault in str(caught.value)
+    assert "AAAA" not in str(caught.value)
+
+
+def test_a_malformed_token_of_the_application():
+    """A token given by the caller is checked, too."""
+    with pytest.raises(ConfigError, match="the bot's token is empty"):
+        read({}, token="")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *(
+            (name, value)
+            for name in ("LOGRULES_OVERLAP", "LOGRULES_CONFLICT_GRACE", "LOGRULES_FLUSH")
+            for value in ("-1.5", "nan", "inf", "3600.5", "soon77", "2m", "1,5")
+        ),
+        ("SENTRY_DSN", "o1.ingest.sentry.io/55555"),
+        ("SENTRY_DSN", "https://o1.ingest.sentry.io/55555"),
+        ("SENTRY_DSN", "https://keykey@o1.ingest.sentry.io/"),
+        ("SENTRY_DSN", "https://keykey@o1.ingest.sentry.io/abcde"),
+        ("SENTRY_DSN", "https://keykey@/55555"),
+        ("SENTRY_DSN", "https://keykey@[::1/55555"),
+        ("SENTRY_DSN", "https://keykey@host:99999/55555"),
+        ("SENTRY_DSN", "ftp://keykey@host/55555"),
+        ("SENTRY_DSN", '"https://keykey@host/55555"'),
+        ("LOGRULES_ALERT_CHAT", "my_chat"),
+        ("LOGRULES_ALERT_CHAT", "@abc"),
+        ("LOGRULES_ALERT_CHAT", "https://t.me/my_chat"),
+        ("LOGRULES_ALERT_CHAT", "-100 1234"),
+        ("LOGRULES_LANG", "deutsch"),
+        ("LOGRULES_EVENT_FD", "stderr"),
+        ("LOGRULES_EVENT_FD", "2"),
+        ("LOGRULES_SERVICE", "two\nlines"),
+        ("LOGRULES_INSTANCE", "x" * 101),
+        ("LOGRULES_BOT_API", "botapi.local:8081"),
+        ("LOGRULES_BOT_API", "https://user:hunter22@host"),
+    ],
+)
+def test_malformed(setting, value):
+    """A malformed setting is named with the form it must have; its value is not repeated."""
+    with pytest.raises(ConfigError) as caught:
+        read({setting: value})
+
+    message = str(caught.value)
+    assert message.startswith(setting)
+    assert "\n" not in message
+    assert value == "2" or value not in message
+
+
+@pytest.mark.parametrize(
+    ("environ", "overlap"),
+    [
+        ({}, 0),
+        ({"RENDER": "true"}, 150),
+        ({"RAILWAY_SERVICE_NAME": "bot"}, 150),
+        ({"RENDER": "true", "LOGRULES_OVERLAP": "0"}, 0),
+        ({"LOGRULES_OVERLAP": " 12.5 "}, 12.5),
+    ],
+)
+def test_overlap(environ, overlap):
+    """Where deploys overlap, conflicts have 150 seconds of grace; the setting wins."""
+    assert read(environ).overlap == overlap
+
+
+@pytest.mark.parametrize(
+    ("environ", "state"),
+    [
+        ({"LOGRULES_STATE": ":memory:", "HOME": "/h"}, None),
+        ({"LOGRULES_STATE": "/data/x.db"}, "/data/x.db"),
+        ({"LOGRULES_STATE": "~/x.db", "HOME": "/h"}, "/h/x.db"),
+        ({"XDG_STATE_HOME": "/s", "LOGRULES_SERVICE": "a/b c"}, "/s/logrules/a_b_c.sqlite3"),
+        ({"XDG_STATE_HOME": "relative", "HOME": "/h"}, "/h/.local/state/logrules/logrules.sqlite3"),
+        ({}, None),
+    ],
+)
+def test_state(environ, state):
+    """The state is a file of the service's own, or stays in memory."""
+    assert read(environ).state == (Path(state) if state else None)
+
+
+def test_database_url_is_kept_as_it_is():
+    """Every form seen in the wild passes; our own setting goes before the platform's."""
+    assert read({"DATABASE_URL": "sqlite:///x.db"}).database_url == "sqlite:///x.db"
+    assert read({"DATABASE_URL": "a", "LOGRULES_DATABASE_URL": "b"}).database_url == "b"
+
+
+@pytest.mark.parametrize("chat", ["-1001234567890", "42", "@my_channel"])
+def test_chat(chat):
+    """A chat is a number or a name."""
+    assert read({"LOGRULES_ALERT_CHAT": chat}).alert_chat == chat
+
+
+@pytest.mark.parametrize("dsn", [DSN, "http://k:s@127.0.0.1:9000/1", "https://k@sentry.example.org/path/42/"])
+def test_dsn(dsn):
+    """A DSN of Sentry's cloud, a local one and one with a path are all good."""
+    assert read({"SENTRY_DSN": dsn}).sentry_dsn == dsn
+
+
+@pytest.mark.parametrize(
+    ("environ", "lang"),
+    [
+        ({"LOGRULES_LANG": "ru"}, "ru"),
+        ({"LANG": "ru_RU.UTF-8"}, "ru"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LOGRULES_LANG": "en", "LANG": "ru_RU.UTF-8"}, "en"),
+    ],
+)
+def test_lang(environ, lang):
+    """LOGRULES_LANG, else LANG, else English."""
+    assert read(environ).lang == lang
+
+
+def test_secrets_are_not_in_the_repr():
+    """Settings can be printed or appear in a traceback without giving anything away."""
+    environ = {
+        "BOT_TOKEN": TOKEN,
+        "LOGRULES_ALERT_TOKEN": "654321:" + "B" * 35,
+        "SENTRY_DSN": DSN,
+        "DATABASE_URL": "postgres://bob:hunter22@db/x",
+    }
+    shown = repr(read(environ))
+
+    assert not [part for part in ("AAAA", "BBBB", "0123456789abcdef", "hunter22") if part in shown]
+
+
+def test_the_release_and_the_event_descriptor():
+    """The platform's commit is the release; the wrapper's descriptor is a number."""
+    settings = read({"RENDER_GIT_COMMIT": "abc123", "LOGRULES_EVENT_FD": "5", "SENTRY_ENVIRONMENT": "prod"})
+
+    assert (settings.release, settings.events_fd, settings.environment) == ("abc123", 5, "prod")
