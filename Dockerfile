@@ -1,0 +1,27 @@
+# The reference bot under the sidecar. For a bot of your own: change the last COPY and the last line.
+
+FROM python:3.13-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1
+RUN python -m venv /venv
+WORKDIR /build
+# Dependencies in a layer of their own: it is rebuilt only when they change.
+COPY requirements/run.txt requirements/run.txt
+RUN /venv/bin/pip install --require-hashes -r requirements/run.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY logrules logrules
+RUN /venv/bin/pip install --no-deps .
+
+FROM python:3.13-slim
+# A number, so that a platform can see without /etc/passwd that it is not root. The home folder holds the state file.
+RUN useradd --uid 10001 --create-home bot
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+COPY --from=build /venv /venv
+WORKDIR /app
+COPY bot bot
+USER 10001
+STOPSIGNAL SIGTERM
+# Exec form: the sidecar is process 1, gets the platform's SIGTERM itself and reaps what the bot leaves behind.
+CMD ["logrules", "run", "--", "python", "-m", "bot"]

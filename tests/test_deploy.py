@@ -1,0 +1,164 @@
+"""What platforms read: the Blueprint against Render's own schema, the image's recipe against this tree."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from logrules import runtime, settings
+
+ROOT = Path(__file__).parent.parent
+SCHEMA = Draft202012Validator(json.loads((ROOT / "tests/data/render.yaml.schema.json").read_text("utf-8")))
+BLUEPRINT_TEXT = (ROOT / "render.yaml").read_text("utf-8")
+BLUEPRINT = yaml.safe_load(BLUEPRINT_TEXT)
+WORKER = BLUEPRINT["services"][0]
+DATABASE = BLUEPRINT["databases"][0]
+SECRET = re.compile(r"TOKEN|DSN|SECRET|PASSWORD|_KEY|CHAT")
+
+
+def _instructions(text: str) -> list[tuple[str, str]]:
+    """A Dockerfile's instructions as (word, rest), continued lines joined."""
+    lines = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)).splitlines()
+    return [(word.upper(), rest.strip()) for word, _, rest in (line.partition(" ") for line in lines if line)]
+
+
+IMAGE = _instructions((ROOT / "Dockerfile").read_text("utf-8"))
+FINAL = IMAGE[max(at for at, (word, _) in enumerate(IMAGE) if word == "FROM") :]
+
+
+def _ignored(path: str) -> bool:
+    """Whether .dockerignore keeps `path` out of the build: the last line that matches decides."""
+    ignored = False
+    for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines():
+        pattern = line.lstrip("!").removeprefix("**/")
+        if line and not line.startswith("#") and any(fnmatch.fnmatch(p, pattern) for p in path.split("/")):
+            ignored = not line.startswith("!")
+    return ignored
+
+
+def test_blueprint_is_valid():
+    """Render's schema finds nothing wrong with render.yaml."""
+    assert [error.message for error in SCHEMA.iter_errors(BLUEPRINT)] == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("maxShutdownDelaySeconds: 60", "maxShutdownDelaySeconds: 301"),
+        ('generation: "off"', "generation: off"),
+        ("runtime: docker", "env: docker"),
+        ("type: worker", "type: background"),
+        ("numInstances: 1", "numInstances: 0"),
+    ],
+)
+def test_schema_tells_right_from_wrong(right, wrong):
+    """The schema that we compare with still refuses what Render refuses, for all that was taken out of it."""
+    assert right in BLUEPRINT_TEXT
+
+    assert list(SCHEMA.iter_errors(yaml.safe_load(BLUEPRINT_TEXT.replace(right, wrong)))) != []
+
+
+def test_bot_is_a_worker_of_one():
+    """A polling bot is one background worker built from our Dockerfile, and no preview polls beside it."""
+    chosen = (WORKER["type"], WORKER["runtime"], WORKER["numInstances"], WORKER["previews"]["generation"])
+
+    assert chosen == ("worker", "docker", 1, "off")
+    assert BLUEPRINT["previews"]["generation"] == "off"
+
+
+def test_lock_gets_the_direct_address():
+    """DATABASE_URL is the direct address within one region: a pooler cannot keep an advisory lock."""
+    sources = {env["key"]: env.get("fromDatabase") for env in WORKER["envVars"]}
+
+    assert sources["DATABASE_URL"] == {"name": DATABASE["name"], "property": "connectionString"}
+    assert DATABASE["region"] == WORKER["region"]
+    assert int(DATABASE["postgresMajorVersion"]) >= 14
+
+
+def test_database_is_private():
+    """Nobody outside Render's private network reaches the database."""
+    assert DATABASE["ipAllowList"] == []
+
+
+def test_no_secret_in_the_blueprint():
+    """Every secret is asked for in the Dashboard: none has a value in the file, none is synced."""
+    secrets = [env for env in WORKER["envVars"] if SECRET.search(env["key"])]
+
+    assert {env["key"] for env in secrets} >= {"BOT_TOKEN", "SENTRY_DSN", "LOGRULES_ALERT_TOKEN"}
+    assert all(env.keys() == {"key", "sync"} and env["sync"] is False for env in secrets)
+
+
+def test_shutdown_fits_into_the_delay():
+    """Render waits longer for the end than the sidecar's own longest way there: grace, drain and flush."""
+    longest = runtime.GRACE + runtime.DRAIN + settings.FLUSH
+
+    assert longest < WORKER["maxShutdownDelaySeconds"]
+
+
+def test_overlap_budget_covers_a_deploy():
+    """A deploy on Render, 60 s of overlap and the shutdown delay, fits into the overlap budget."""
+    assert 60 + WORKER["maxShutdownDelaySeconds"] < settings.OVERLAP
+
+
+def test_image_runs_the_sidecar():
+    """The image's command is `logrules run -- python -m bot` in exec form, so that SIGTERM arrives."""
+    command = [rest for word, rest in FINAL if word in {"CMD", "ENTRYPOINT"}]
+
+    assert [json.loads(words) for words in command] == [["logrules", "run", "--", "python", "-m", "bot"]]
+    assert ("STOPSIGNAL", "SIGTERM") in FINAL
+
+
+def test_image_is_not_root():
+    """The process runs as a number other than 0, chosen after everything that needs root."""
+    users = [rest for word, rest in FINAL if word == "USER"]
+    after = FINAL[FINAL.index(("USER", users[-1])) :]
+
+    assert all(user.isdigit() and int(user) > 0 for user in users)
+    assert [word for word, _ in after if word in {"RUN", "COPY", "ADD"}] == []
+
+
+def test_image_is_slim_and_pinned():
+    """Both stages start from the same slim Python, of a version that the project supports."""
+    bases = {rest.split()[0] for word, rest in IMAGE if word == "FROM"}
+    (version,) = (re.fullmatch(r"python:3\.(\d+)-slim", base) for base in bases)
+    lowest = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["requires-python"]
+
+    assert version
+    assert int(version[1]) >= int(lowest.rpartition(".")[2])
+
+
+def test_image_installs_by_hash():
+    """Everything in the image's environment has a known hash; the project itself brings nothing along."""
+    installs = [shlex.split(rest) for word, rest in IMAGE if word == "RUN" and "pip install" in rest]
+
+    assert [("--require-hashes" in words, "--no-deps" in words) for words in installs] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+def test_image_speaks_at_once():
+    """Python in the image does not hold its output back: the sidecar sees each line when it is written."""
+    assert any("PYTHONUNBUFFERED=1" in rest.split() for word, rest in FINAL if word == "ENV")
+
+
+def test_image_finds_its_files():
+    """All that the Dockerfile copies exists and passes .dockerignore; tests, secrets and git stay outside."""
+    copied = [
+        source
+        for word, rest in IMAGE
+        if word == "COPY" and not rest.startswith("--from")
+        for source in rest.split()[:-1]
+    ]
+
+    assert [source for source in copied if not (ROOT / source).exists() or _ignored(source)] == []
+    assert all(_ignored(path) for path in (".git", ".venv", ".env", "tests/conftest.py", "render.yaml"))
+    assert _ignored("logrules/core/__pycache__/model.cpython-313.pyc")
