@@ -1,0 +1,269 @@
+"""The codes as an API and as texts: frozen names, two languages, exits, commands that can be copied."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import pytest
+
+from logrules.core.codes import CODE, LANGUAGES, PackError, load
+from logrules.core.event import Event, encode, timestamp
+from logrules.core.model import Exit, Sign
+from logrules.rules import rules
+
+FROZEN = {
+    Sign.GOOD: """DEPLOY_LIVE KEEPALIVE_STARTED LOCK_ACQUIRED LOCK_REACQUIRED LOCK_RELEASED POLLING_STARTED
+        SHUTDOWN_CLEAN WEBHOOK_DELETED""",
+    Sign.INFO: "BOT_BLOCKED LOCK_WAITING SHUTDOWN_SIGNAL",
+    Sign.WARN: """ALERTS_OFF CHAT_NOT_FOUND CONFLICT_SUSPECTED CONFLICT_YIELDED DB_CONNECTION_LOST DNS_ERROR
+        HANDLER_ERROR LOCK_LEASE_UNSUPPORTED LOCK_LOCAL_ONLY MESSAGE_REJECTED NETWORK_ERROR PERMISSION_MISSING
+        RATE_LIMITED TELEGRAM_5XX TLS_ERROR UPSTREAM_API_ERROR""",
+    Sign.BAD: """ALERT_UNDELIVERED CODE_ERROR CONFIG_INVALID CONFIG_MISSING CONFLICT_409 DB_AUTH_FAILED
+        DB_LOCKED DB_SCHEMA_ERROR DB_TOO_MANY_CONNECTIONS DB_UNREACHABLE DEPLOY_FAILED DISK_FULL EVENT_LOOP_MISUSE
+        INTENTS_MISSING LOCK_LOST LOCK_REACQUIRE_FAILED MODULE_MISSING OUT_OF_MEMORY POLLING_START_FAILED
+        PORT_IN_USE PORT_NOT_BOUND PROCESS_EXITED SESSION_INVALID TOKEN_INVALID WEBHOOK_ERROR""",
+}
+"""Released codes. A name may be added here; one that stands here is never removed, renamed or moved."""
+
+REASONS = {
+    "CONFLICT_409": {"other_getupdates", "webhook_active"},
+    "POLLING_START_FAILED": {"conflict", "network"},
+}
+DELETE_WEBHOOK = "curl https://api.telegram.org/bot<TOKEN>/deleteWebhook"
+
+DIAGNOSES = {
+    ("CONFLICT_409", None): {
+        "en": [
+            ["Render Dashboard", "only ONE service"],
+            ["Stop all local instances"],
+            ["Delete the webhook", f"{DELETE_WEBHOOK}?drop_pending_updates=true", "WARNING"],
+        ],
+        "ru": [
+            ["Render Dashboard", "только ОДИН сервис"],
+            ["Остановите все локальные экземпляры"],
+            ["Удалите вебхук", f"{DELETE_WEBHOOK}?drop_pending_updates=true", "ВНИМАНИЕ"],
+        ],
+    },
+    ("LOCK_REACQUIRE_FAILED", None): {
+        "en": [
+            ["Check the connection to PostgreSQL"],
+            ["DATABASE_URL is set correctly"],
+            ["only one instance tries to take the lock"],
+        ],
+        "ru": [
+            ["Проверьте подключение к PostgreSQL"],
+            ["DATABASE_URL установлен правильно"],
+            ["только один экземпляр пытается получить блокировку"],
+        ],
+    },
+    ("POLLING_START_FAILED", "conflict"): {
+        "en": [
+            ["Another instance of the bot already runs"],
+            ["Check all services on Render"],
+            ["Stop the duplicates"],
+        ],
+        "ru": [
+            ["Другой экземпляр бота уже запущен"],
+            ["Проверьте все сервисы на Render"],
+            ["Остановите дублирующие сервисы"],
+        ],
+    },
+}
+DIAGNOSES["CONFLICT_409", "other_getupdates"] = DIAGNOSES["CONFLICT_409", None]
+"""The three diagnoses that this project began with, step by step."""
+
+SEED = [
+    pytest.param(code, reason, lang, words, id=f"{code}-{lang}-{number}")
+    for (code, reason), languages in DIAGNOSES.items()
+    for lang, steps in languages.items()
+    for number, words in enumerate(steps, 1)
+]
+
+WHOLE = [
+    pytest.param(spec, lang, id=f"{code}{'.' * bool(reason)}{reason}-{lang}")
+    for code, rule in rules.items()
+    for reason, spec in [("", rule.spec), *rule.spec.reasons.items()]
+    for lang in LANGUAGES
+]
+"""Every code and every reason of it, in every language."""
+
+
+def _texts(spec, lang):
+    title = [spec.alert.title[lang]] if spec.alert else []
+    return [spec.summary[lang], *spec.steps[lang], *title]
+
+
+def test_codes_are_frozen():
+    """No released code has gone, changed its name or its sign; no new one came in unseen."""
+    expected = {code: sign for sign, codes in FROZEN.items() for code in codes.split()}
+
+    assert {code: rule.sign for code, rule in rules.items()} == expected
+
+
+def test_reasons_are_frozen():
+    """The reasons that a code tells apart are part of the API as well."""
+    assert {code: set(rule.reasons) for code, rule in rules.items() if rule.reasons} == REASONS
+
+
+def test_code_is_one_search_word():
+    """Searching for a code finds that code: one plain word, and never a part of another one."""
+    assert [code for code in rules if not CODE.match(code)] == []
+    assert [(a, b) for a, b in itertools.permutations(rules, 2) if a in b] == []
+
+
+@pytest.mark.parametrize(("spec", "lang"), WHOLE)
+def test_texts_name_no_code(spec, lang):
+    """A search for a code finds its events only: the texts of other codes do not mention it."""
+    words = set(re.findall(CODE.pattern.removesuffix(r"\Z"), " ".join(_texts(spec, lang))))
+
+    assert words & set(rules) == set()
+
+
+@pytest.mark.parametrize(("spec", "lang"), WHOLE)
+def test_commands_survive_json(spec, lang):
+    """A command copied out of a JSON line works as it stands: nothing in the texts has to be escaped."""
+    assert [text for text in _texts(spec, lang) if re.search(r'["\\\x00-\x1f]', text)] == []
+
+
+@pytest.mark.parametrize(("spec", "lang"), WHOLE)
+def test_texts_fit_a_line_and_a_phone(spec, lang):
+    """Even with a long message the whole event stays below 4096 bytes, and no text is longer than a screen."""
+    event = Event(
+        timestamp=timestamp(0),
+        level=spec.severity,
+        code=spec.code,
+        message="я" * 400,
+        remediation=spec.steps.joined(lang),
+        service="a-service-with-a-long-name",
+        instance="srv-d0cjkelq67qs70c2pugg-sbpkm",
+        fatal=spec.fatal,
+        attrs={"holder": "h" * 200},
+    )
+
+    assert len(encode(event, str)) < 4096
+    assert len(spec.steps.joined(lang)) <= 900
+    assert len(spec.steps[lang]) <= 5
+
+
+@pytest.mark.parametrize(("spec", "lang"), WHOLE)
+def test_texts_are_written_for_people(spec, lang):
+    """Sentences end, titles fit a lock screen, backticks pair, and each language has its own script."""
+    *sentences, title = [*_texts(spec, lang), ""] if not spec.alert else _texts(spec, lang)
+
+    assert [text for text in sentences if text[-1] not in ".;`)"] == []
+    assert [text for text in sentences if text.count("`") % 2] == []
+    assert len(title) <= 72
+    assert all(bool(re.search("[а-яё]", text)) == (lang == "ru") for text in [*sentences, title] if text)
+
+
+@pytest.mark.parametrize(("code", "reason", "lang", "words"), SEED)
+def test_seed_diagnosis_is_complete(code, reason, lang, words):
+    """Each step of the original diagnosis stands in the remediation, in both languages."""
+    text = rules[code].why(reason).spec.steps.joined(lang)
+
+    assert [word for word in words if word not in text] == []
+
+
+@pytest.mark.parametrize(("spec", "lang"), WHOLE)
+def test_losing_messages_is_never_unwarned(spec, lang):
+    """Wherever a step drops users' messages it says so, and the form that keeps them stands before it."""
+    steps = spec.steps[lang]
+    dropping = [at for at, step in enumerate(steps) if "drop_pending_updates" in step]
+    warning = re.compile("WARNING|for good" if lang == "en" else "ВНИМАНИЕ|безвозвратно")
+    keeping = re.compile(re.escape(DELETE_WEBHOOK) + r"(?!\?)")
+
+    assert all(warning.search(steps[at]) for at in dropping)
+    assert all(any(keeping.search(step) for step in steps[: at + 1]) for at in dropping)
+
+
+@pytest.mark.parametrize("spec", [rule.spec for rule in rules.values()], ids=lambda spec: spec.code)
+def test_languages_give_the_same_steps(spec):
+    """English and Russian have the same number of steps and the same commands in them, in the same order."""
+
+    def commands(lang):
+        found = re.findall(r"(?:curl|psql|pg_isready|docker|pip) [^`]*", " ".join(spec.steps[lang]))
+        return [re.sub(r"<[^>]*>", "<>", command) for command in found]
+
+    assert len(spec.steps.en) == len(spec.steps.ru)
+    assert commands("en") == commands("ru")
+
+
+def test_every_fatal_code_has_an_exit():
+    """Whatever ends a process says with which status, and it is one of those that mean something."""
+    everything = [spec for rule in rules.values() for spec in (rule.spec, *rule.spec.reasons.values())]
+
+    assert {spec.exit for spec in everything if spec.fatal} == {
+        Exit.UNAVAILABLE,
+        Exit.SOFTWARE,
+        Exit.TEMPFAIL,
+        Exit.CONFIG,
+    }
+    assert rules["CONFLICT_409"].exit == Exit.TEMPFAIL
+    assert rules["TOKEN_INVALID"].exit == Exit.CONFIG
+    assert rules["DB_UNREACHABLE"].exit == Exit.UNAVAILABLE
+
+
+def test_who_is_woken():
+    """What has ended the bot wakes somebody at once, good news nobody, and a warning only when it repeats."""
+    alerts = {code: rule.spec for code, rule in rules.items() if rule.alert}
+
+    assert {code for code, rule in rules.items() if rule.sign is Sign.BAD} - set(alerts) == {
+        "ALERT_UNDELIVERED"  # what cannot be told cannot be told by telling
+    }
+    assert {rules[code].sign for code in alerts} == {Sign.WARN, Sign.BAD}
+    assert [code for code, spec in alerts.items() if spec.sign is Sign.WARN and not spec.confirm] == []
+    assert [code for code, spec in alerts.items() if spec.fatal and spec.confirm] == ["LOCK_LOST"]
+
+
+def test_incidents_can_end():
+    """Every incident that wakes somebody is ended by a good sign, and inhibits only codes that exist."""
+    for code, rule in rules.items():
+        assert not rule.alert or rule.spec.resolved_by, code
+        assert all(rules[good].sign is Sign.GOOD for good in rule.spec.resolved_by), code
+        assert all(other in rules and other != code for other in rule.spec.inhibits), code
+
+
+def test_nothing_hides_that_the_bot_stopped():
+    """No code inhibits a fatal one, but for what only echoes its own cause."""
+    echoes = {"PROCESS_EXITED", "DEPLOY_FAILED", "POLLING_START_FAILED", "LOCK_LOST"}
+    hidden = {other for rule in rules.values() for other in rule.spec.inhibits if rules[other].fatal}
+
+    assert hidden == echoes
+
+
+GOOD = """
+format = 0
+[code.A_CODE]
+sign = "bad"
+severity = "error"
+fatal = true
+exit = "software"
+summary.en = "It broke."
+summary.ru = "Сломалось."
+remediation.en = ["Mend it."]
+remediation.ru = ["Почините."]
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "named"),
+    [
+        ('summary.ru = "Сломалось."', "", "ru"),
+        ('remediation.ru = ["Почините."]', "", "ru"),
+        ('exit = "software"', "", "exit"),
+        ('exit = "software"', 'exit = "sofware"', "sofware"),
+        ('sign = "bad"', 'sing = "bad"', "sing"),
+        ("A_CODE", "a_code", "a_code"),
+        ("format = 0", "", "format"),
+        ('severity = "error"', 'severity = "eror"', "eror"),
+        ("fatal = true", "fatal = yes", "TOML"),
+        ('exit = "software"', 'exit = "software"\nresolve_after = "5 min"', "5 min"),
+    ],
+)
+def test_faults_in_codes_are_named(right, wrong, named):
+    """A mistake in a code's table is refused with the file, the code and the word that is wrong."""
+    assert load(GOOD, "mine.toml").keys() == {"A_CODE"}
+
+    with pytest.raises(PackError, match=f"^mine.toml: .*{named}"):
+        load(GOOD.replace(right, wrong), "mine.toml")
