@@ -94,21 +94,22 @@ def of_match(match: Match, code: Code, lang: str) -> Event:
 def encode(event: Event, redact: Callable[[str], str]) -> bytes:
     """One line, newline included, redacted, at most `MAX_BYTES` long. Never raises for what a field holds."""
     event.v = 1
-    plain = _clean(msgspec.to_builtins(event, enc_hook=repr), redact)
+    plain = clean(msgspec.to_builtins(event, enc_hook=repr), redact)
     line = _line(plain)
     if len(line) > MAX_BYTES:
         line = _line(_shortened(plain))
     return line
 
 
-def _clean(value: Any, redact: Callable[[str], str]) -> Any:
+def clean(value: Any, redact: Callable[[str], str]) -> Any:
+    """Plain data that every encoder takes: all strings redacted and valid UTF-8, numbers within 64 bits."""
     if isinstance(value, str):
         # A lone surrogate (a file name, a broken decode) would stop the encoder.
         return redact(value.encode("utf-8", "backslashreplace").decode())
     if isinstance(value, dict):
-        return {_clean(str(key), redact): _clean(item, redact) for key, item in value.items()}
+        return {clean(str(key), redact): clean(item, redact) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_clean(item, redact) for item in value]
+        return [clean(item, redact) for item in value]
     if isinstance(value, int) and abs(value) >= 1 << 63:
         return str(value)  # the encoder takes 64 bits
     return value

@@ -138,7 +138,13 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     time: float
     first_seen: float
+    last_seen: float = 0.0
     count: int
+    """Sightings since `first_seen`."""
+    suppressed: int = 0
+    """Of these, how many nobody was told of since the last alert."""
+    number: int = 1
+    """The ordinal of this alert within its incident: 2 and more are reminders or escalations."""
     evidence: str = ""
     epoch: int | None = None
     attrs: dict[str, Any] = {}

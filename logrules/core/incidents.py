@@ -1,0 +1,298 @@
+"""Whether a match is worth waking somebody: one pure function over one row.
+
+    confirm → open incident? count it : group → inhibit → silence → rate → Alert | the named reason why not
+
+An incident is everything that a service says about one code (and reason), whichever instance says it, from
+the first sighting until it is resolved. `decide` takes its row and a match and returns the new row, what was
+decided, and the alert if there is one. Who keeps the rows, and who sends the alert, is no matter of this file.
+
+What it does not do: an incident says nothing when it ends, and silences are only asked for, not kept here.
+"""
+
+from __future__ import annotations
+
+import uuid
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from logrules.core.model import Alert
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from logrules.core.codes import AlertSpec, Code, Steps
+    from logrules.core.model import Match
+
+LEVELS = ("debug", "info", "warning", "error", "fatal")
+"""Sentry's words, from quiet to loud."""
+
+_NAMESPACE = uuid.UUID("6f4f8a3e-5d0b-5c57-9f0e-6c6f67727573")
+_UNPROVED = LEVELS.index("warning")
+
+
+class Outcome(StrEnum):
+    """What was decided about a match."""
+
+    OPENED = "opened"  # somebody is told of a new incident
+    REPEATED = "repeated"  # told again, because it is still open after `alert.repeat`
+    ESCALATED = "escalated"  # told again, because it is worse than what was told
+    COUNTED = "counted"  # already told
+    UNCONFIRMED = "unconfirmed"  # not seen often enough
+    INHIBITED = "inhibited"  # an open incident of another code says it already
+    SILENCED = "silenced"  # an operator asked for quiet
+    LIMITED = "limited"  # too many alerts lately
+    MUTE = "mute"  # the code wakes nobody
+
+    @property
+    def tells(self) -> bool:
+        """Whether an alert goes out."""
+        return self in {Outcome.OPENED, Outcome.REPEATED, Outcome.ESCALATED}
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the store. Times are seconds since the epoch, by the store's clock."""
+
+    service: str
+    code: str
+    reason: str | None = None
+    first_seen: float
+    last_seen: float
+    count: int = 0
+    """Sightings since `first_seen`."""
+    proved: bool = False
+    opened_at: float | None = None
+    """When it was confirmed; None while it is not."""
+    alerted_at: float | None = None
+    alerts: int = 0
+    suppressed: int = 0
+    """Sightings that nobody was told of, since the last alert."""
+    loudness: int = -1
+    """Of the loudest alert so far; see `_loudness`."""
+    good_since: float | None = None
+    """Since when a resolving code stands; the bad one wipes it out."""
+    closed_at: float | None = None
+    window: int = -1
+    """The repeat window of the last alert, and how many came before it in that window: they make its id."""
+    earlier: int = 0
+    recent: tuple[float, ...] = ()
+    """The latest sightings of one that is not confirmed yet."""
+
+    @property
+    def key(self) -> tuple[str, str, str | None]:
+        """What makes it this incident and no other."""
+        return self.service, self.code, self.reason
+
+    @property
+    def is_open(self) -> bool:
+        """Confirmed and not resolved."""
+        return self.opened_at is not None and self.closed_at is None
+
+
+class Around(NamedTuple):
+    """What the rest of the store says about a match."""
+
+    inhibited: bool = False
+    silenced: bool = False
+    limited: bool = False
+
+
+ALONE = Around()
+
+
+class Decision(NamedTuple):
+    """The new row, what was decided, and whom to tell what."""
+
+    incident: Incident
+    outcome: Outcome
+    alert: Alert | None
+
+
+def decide(
+    row: Incident | None, match: Match, code: Code, now: float, *, around: Around = ALONE, lang: str = "en"
+) -> Decision:
+    """What `match` does to the incident it belongs to. `code` is the match's, as its reason makes it."""
+    row = _seen(_current(row, match, code, now), match, code, now)
+    if code.alert is None:
+        return _untold(row, Outcome.MUTE)
+    level = _level(match, code.alert)
+    loudness = _loudness(level, match)
+    outcome = _occasion(row, code.alert, now, loudness)
+    if outcome.tells:
+        outcome = _hushed(match, around) or outcome
+    if not outcome.tells:
+        return _untold(row, outcome)
+    told = _told(row, loudness, int(now // code.alert.repeat), now)
+    alert = _alert(told, match, code, level, code.alert.title[lang])
+    return Decision(msgspec.structs.replace(told, suppressed=0), outcome, alert)
+
+
+def heal(row: Incident, match: Match, code: Code, now: float) -> Incident:
+    """The row after a match of another code, which may be the good sign that it waits for."""
+    if row.good_since is None and match.code in code.resolved_by and row.is_open:
+        return msgspec.structs.replace(row, good_since=now)
+    return row
+
+
+def resolve(row: Incident, code: Code, now: float) -> Incident:
+    """The row, closed if a good sign has stood long enough.
+
+    A code that no other one resolves is over when it was quiet for a whole repeat interval.
+    """
+    if not row.is_open:
+        return row
+    if row.good_since is not None and now - row.good_since >= code.resolve_after:
+        return msgspec.structs.replace(row, closed_at=row.good_since + code.resolve_after)
+    if not code.resolved_by and now - row.last_seen >= _fresh(code):
+        return msgspec.structs.replace(row, closed_at=row.last_seen + _fresh(code))
+    return row
+
+
+def inhibits(match: Match, others: Iterable[Incident], codes: Mapping[str, Code], now: float) -> bool:
+    """Whether an open incident of another code makes `match` old news.
+
+    It must have been seen lately, and what is proved is never hidden by what is not.
+    """
+    return any(
+        row.is_open
+        and row.code != match.code
+        and row.code in codes
+        and match.code in (code := codes[row.code].why(row.reason)).inhibits
+        and now - row.last_seen < _fresh(code)
+        and (row.proved or not match.proved)
+        for row in others
+    )
+
+
+def _fresh(code: Code) -> float:
+    """Seconds for which the last sighting of a code still means that it goes on."""
+    return max(code.resolve_after, code.alert.repeat if code.alert else 0.0)
+
+
+def _current(row: Incident | None, match: Match, code: Code, now: float) -> Incident:
+    """The open row, or a new one that remembers only what ids are made of."""
+    row = row and resolve(_rebased(row, now), code, now)
+    if row is not None and row.closed_at is None:
+        return row
+    new = Incident(service=match.service, code=match.code, reason=match.reason, first_seen=now, last_seen=now)
+    return msgspec.structs.replace(new, window=row.window, earlier=row.earlier) if row else new
+
+
+def _rebased(row: Incident, now: float) -> Incident:
+    """The row without times that are still to come: the clock was set back, and nothing may wait for it."""
+    ahead = {
+        name: now
+        for name in ("first_seen", "last_seen", "opened_at", "alerted_at", "good_since")
+        if (getattr(row, name) or 0.0) > now
+    }
+    return msgspec.structs.replace(row, **ahead)
+
+
+def _seen(row: Incident, match: Match, code: Code, now: float) -> Incident:
+    """The row after one more sighting, opened if that confirms it."""
+    proved = row.proved or match.proved
+    row = msgspec.structs.replace(row, last_seen=now, count=row.count + 1, proved=proved, good_since=None)
+    if row.is_open:
+        return row
+    # Who proves a fatal sign ends with it: there will be no second sighting.
+    if code.confirm is None or (match.fatal and match.proved):
+        return msgspec.structs.replace(row, opened_at=now, recent=())
+    recent = tuple(when for when in (*row.recent, now) if now - code.confirm.within <= when <= now)
+    if len(recent) >= code.confirm.count:
+        return msgspec.structs.replace(row, opened_at=now, recent=(), count=len(recent), first_seen=recent[0])
+    return msgspec.structs.replace(row, recent=recent, count=len(recent), first_seen=recent[0])
+
+
+def _occasion(row: Incident, alert: AlertSpec, now: float, loudness: int) -> Outcome:
+    """Whether there is anything new to tell."""
+    if row.opened_at is None:
+        return Outcome.UNCONFIRMED
+    if row.alerted_at is None:
+        return Outcome.OPENED
+    if loudness > row.loudness:
+        return Outcome.ESCALATED
+    return Outcome.REPEATED if now - row.alerted_at >= alert.repeat else Outcome.COUNTED
+
+
+def _hushed(match: Match, around: Around) -> Outcome | None:
+    """Why there is something new, and yet nobody is told."""
+    if around.inhibited:
+        return Outcome.INHIBITED
+    if around.silenced:
+        return Outcome.SILENCED
+    if around.limited and not (match.fatal and match.proved):
+        return Outcome.LIMITED
+    return None
+
+
+def _untold(row: Incident, outcome: Outcome) -> Decision:
+    return Decision(msgspec.structs.replace(row, suppressed=row.suppressed + 1), outcome, None)
+
+
+def _level(match: Match, alert: AlertSpec) -> str:
+    """The code's own level as far as the match bears it: text alone is a warning, what heals is not fatal."""
+    loudest = LEVELS.index(alert.level)
+    if not match.proved:
+        loudest = min(loudest, _UNPROVED)
+    if not match.fatal:
+        loudest = min(loudest, LEVELS.index("error"))
+    return LEVELS[loudest]
+
+
+def _loudness(level: str, match: Match) -> int:
+    """Order of alerts: louder levels first, and within a level what is fatal."""
+    return 2 * LEVELS.index(level) + (match.fatal and match.proved)
+
+
+def _told(row: Incident, loudness: int, window: int, now: float) -> Incident:
+    return msgspec.structs.replace(
+        row,
+        alerted_at=now,
+        alerts=row.alerts + 1,
+        loudness=max(row.loudness, loudness),
+        earlier=row.earlier + 1 if row.window == window else 0,
+        window=window,
+    )
+
+
+def _alert(row: Incident, match: Match, code: Code, level: str, title: str) -> Alert:
+    return Alert(
+        event_id=_event_id(row, level),
+        code=row.code,
+        reason=row.reason,
+        fatal=match.fatal and match.proved,
+        level=level,
+        title=title,
+        message=match.message,
+        remediation={name: _lines(code.steps, name) for name in ("en", "ru")},
+        service=row.service,
+        instance=match.instance,
+        time=min(match.time, row.last_seen),  # a log's own clock may run ahead
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+        count=row.count,
+        suppressed=row.suppressed,
+        number=row.alerts,
+        evidence=match.evidence,
+        epoch=match.epoch,
+        attrs=match.attrs,
+    )
+
+
+def _lines(steps: Steps, lang: str) -> str:
+    """One step a line, numbered where there is more than one."""
+    texts = steps[lang]
+    return texts[0] if len(texts) == 1 else "\n".join(f"{n}. {text}" for n, text in enumerate(texts, 1))
+
+
+def _event_id(row: Incident, level: str) -> str:
+    """The same for everybody who tells of this in one repeat window, even if nobody remembers the incident.
+
+    Who does remember marks the second and later alerts of a window (an escalation, an incident opened again),
+    which a receiver must not take for the first.
+    """
+    named = [row.service, row.code, row.reason or "", level, str(row.window)]
+    if row.earlier:
+        named.append(str(row.earlier))
+    return uuid.uuid5(_NAMESPACE, "|".join(named)).hex
