@@ -1,0 +1,377 @@
+"""The Bot API's methods as the double answers them: a table that a test may extend.
+
+    api.methods["getChat"] = lambda call: {"id": int(call.params["chat_id"]), "type": "private"}
+
+What a method returns is the `result` of the answer; `BotApiError` makes it an error.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from logrules.testing.updates import (
+    OTHER_SET_WEBHOOK_CONFLICT,
+    SET_WEBHOOK_CONFLICT,
+    WEBHOOK_CONFLICT,
+    Polling,
+)
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+
+    from logrules.testing.http_server import File
+    from logrules.testing.updates import Clock, Reply, Timing, UpdateQueue
+
+MAX_TEXT = 4096
+MAX_CAPTION = 1024
+
+
+class BotApiError(Exception):
+    """What the server answers instead of a result."""
+
+    def __init__(self, code: int, description: str, retry_after: int | None = None) -> None:
+        super().__init__(description)
+        self.code = code
+        self.description = description
+        self.retry_after = retry_after
+
+
+def too_many_requests(retry_after: int) -> BotApiError:
+    """The 429 of the official server; its number of seconds stands in the body and in a header."""
+    return BotApiError(429, f"Too Many Requests: retry after {retry_after}", retry_after)
+
+
+class Sent(NamedTuple):
+    """A message that a bot has sent or edited."""
+
+    method: str
+    chat_id: str
+    text: str
+    """The text, or a document's caption."""
+    message_id: int
+    params: Mapping[str, str]
+    files: Mapping[str, File]
+    token: str
+    when: float
+    """On time.monotonic()."""
+
+    @property
+    def document(self) -> bytes:
+        """The file's content."""
+        return next(iter(self.files.values())).data
+
+
+class Call(NamedTuple):
+    """One call of a method."""
+
+    bot: Bot
+    method: str
+    params: Mapping[str, str]
+    files: Mapping[str, File]
+    reply: Reply
+
+    def number(self, name: str, default: int = 0) -> int:
+        """An integer parameter, read as leniently as the server does."""
+        text = self.params.get(name, "").strip()
+        return int(text) if text.removeprefix("-").isdigit() else 0 if text else default
+
+    def flag(self, name: str) -> bool:
+        """A boolean parameter."""
+        return self.params.get(name, "").strip().lower() in {"true", "yes", "1"}
+
+
+Method = Callable[[Call], Any]
+"""Gives the `result` of a call, or LATER."""
+LATER: Final = object()
+"""The method answers by itself, through `call.reply`."""
+
+
+@dataclass(slots=True)
+class Webhook:
+    """What setWebhook was told."""
+
+    url: str = ""
+    max_connections: int = 40
+    ip_address: str = ""
+    secret_token: str = ""
+
+
+class Bot:
+    """One bot as the server knows it."""
+
+    def __init__(self, token: str, queue: UpdateQueue, clock: Clock, timing: Timing) -> None:
+        self.token = token
+        self.id = int(token.partition(":")[0])
+        self.queue = queue
+        self.polling = Polling(queue, clock, timing)
+        self.sent: list[Sent] = []
+        self.files: dict[str, File] = {}
+        """What users sent, by file_id."""
+        self.commands: Any = []
+        self.webhook = Webhook()
+        self.out: BotApiError | None = None
+        """Why every call fails: the token was revoked, or the bot has logged out."""
+        self.loaded = False
+        self._clock = clock
+        self._timing = timing
+        self._changing: tuple[Call, asyncio.TimerHandle] | None = None
+        self._next_set_webhook = float("-inf")
+        self._message_ids: Counter[str] = Counter()
+
+    @property
+    def user(self) -> dict[str, Any]:
+        """The bot as a sender."""
+        return {
+            "id": self.id,
+            "is_bot": True,
+            "first_name": f"Bot {self.id}",
+            "username": f"test_{self.id}_bot",
+        }
+
+    def new_message_id(self, chat_id: str) -> int:
+        """The chat's next message id."""
+        self._message_ids[chat_id] += 1
+        return self._message_ids[chat_id]
+
+    def close(self, out: BotApiError | None = None) -> None:
+        """Answer the parked poll with nothing and, if `out` is given, everything from now on with that."""
+        self.polling.release()
+        self.out = out
+        self.loaded = False
+
+    def get_updates(self, call: Call) -> None:
+        """Answer or park a poll; conflict while a webhook is there or being changed."""
+        if self.webhook.url or self._changing:
+            self.polling.conflict(call.reply, WEBHOOK_CONFLICT)
+            return
+        self.polling.get_updates(
+            call.reply,
+            offset=call.number("offset"),
+            limit=call.number("limit", 100),
+            timeout=call.number("timeout"),
+        )
+
+    def set_webhook(self, call: Call) -> None:
+        """Set or delete the webhook: the parked poll ends only for a new one."""
+        url = call.params.get("url", "") if call.method == "setWebhook" else ""
+        now = self._clock.now()
+        if url:
+            if now < self._next_set_webhook:
+                raise too_many_requests(1)
+            self._next_set_webhook = now + self._timing.set_webhook_every
+        if self._changing:
+            superseded, alarm = self._changing
+            alarm.cancel()
+            self._changing = None
+            self.polling.conflict(superseded.reply, OTHER_SET_WEBHOOK_CONFLICT)
+        elif self._unchanged(call, url):
+            call.reply.ok(True, f"Webhook is already {'set' if url else 'deleted'}")  # noqa: FBT003 - the result
+            return
+        if url:
+            self.polling.abort(SET_WEBHOOK_CONFLICT)
+        self._soon(call, self._close_webhook if self.webhook.url else self._open_webhook)
+
+    def _unchanged(self, call: Call, url: str) -> bool:
+        wanted = _webhook(call, url)
+        return not call.flag("drop_pending_updates") and wanted == self.webhook
+
+    def _soon(self, call: Call, step: Callable[[Call], None]) -> None:
+        def work() -> None:
+            self._changing = None
+            step(call)
+
+        if self._timing.webhook_change:
+            self._changing = call, self._clock.later(self._timing.webhook_change, work)
+        else:
+            work()
+
+    def _close_webhook(self, call: Call) -> None:
+        self.webhook = Webhook()
+        self._open_webhook(call, deleted=True)
+
+    def _open_webhook(self, call: Call, *, deleted: bool = False) -> None:
+        if call.flag("drop_pending_updates"):
+            self.queue.clear()
+        url = call.params.get("url", "") if call.method == "setWebhook" else ""
+        if url:
+            self.webhook = _webhook(call, url)
+            self._soon(call, lambda call: call.reply.ok(True, "Webhook was set"))  # noqa: FBT003 - the result
+        else:
+            call.reply.ok(True, "Webhook was deleted" if deleted else "Webhook is already deleted")  # noqa: FBT003
+
+
+def _webhook(call: Call, url: str) -> Webhook:
+    if not url:
+        return Webhook()
+    params = call.params
+    return Webhook(
+        url, call.number("max_connections", 40), params.get("ip_address", ""), params.get("secret_token", "")
+    )
+
+
+def table() -> dict[str, Method]:
+    """Every method, by its name in the documentation; clients may write it in any case."""
+    return {
+        "getUpdates": get_updates,
+        "setWebhook": set_webhook,
+        "deleteWebhook": set_webhook,
+        "getWebhookInfo": get_webhook_info,
+        "getMe": get_me,
+        "close": close,
+        "logOut": log_out,
+        "sendMessage": send_message,
+        "sendDocument": send_document,
+        "editMessageText": edit_message_text,
+        "getFile": get_file,
+        "setMyCommands": set_my_commands,
+        "deleteMyCommands": set_my_commands,
+        "getMyCommands": lambda call: call.bot.commands,
+        "sendChatAction": lambda _: True,
+        "answerCallbackQuery": lambda _: True,
+        "answerInlineQuery": lambda _: True,
+    }
+
+
+def get_updates(call: Call) -> Any:
+    """A poll, which may park."""
+    call.bot.get_updates(call)
+    return LATER
+
+
+def set_webhook(call: Call) -> Any:
+    """Set or delete the webhook, which may take its time."""
+    call.bot.set_webhook(call)
+    return LATER
+
+
+def get_me(call: Call) -> Any:
+    """The bot itself, with its abilities."""
+    abilities = ("can_join_groups", "can_read_all_group_messages", "supports_inline_queries")
+    more = ("can_connect_to_business", "has_main_web_app")
+    return {**call.bot.user, **dict.fromkeys(abilities, True), **dict.fromkeys(more, False)}
+
+
+def get_webhook_info(call: Call) -> Any:
+    """Where updates go; says nothing about rivals that poll."""
+    webhook = call.bot.webhook
+    info: dict[str, Any] = {
+        "url": webhook.url,
+        "has_custom_certificate": False,
+        "pending_update_count": len(call.bot.queue.pending),
+    }
+    if webhook.url:
+        info |= {"max_connections": webhook.max_connections, "ip_address": webhook.ip_address or "<unknown>"}
+    return info
+
+
+def send_message(call: Call) -> Any:
+    """A text to a chat."""
+    return _sent(call, _text(call), call.bot.new_message_id(_chat_id(call)))
+
+
+def edit_message_text(call: Call) -> Any:
+    """Another text for a message."""
+    if not call.number("message_id"):
+        raise BotApiError(400, "Bad Request: message to edit not found")
+    return _sent(call, _text(call), call.number("message_id"))
+
+
+def send_document(call: Call) -> Any:
+    """A file to a chat."""
+    chat_id = _chat_id(call)
+    if not call.files:
+        raise BotApiError(400, "Bad Request: there is no document in the request")
+    caption = call.params.get("caption", "")
+    if len(caption) > MAX_CAPTION:
+        raise BotApiError(400, "Bad Request: message caption is too long")
+    file = next(iter(call.files.values()))
+    return {
+        **_sent(call, caption, call.bot.new_message_id(chat_id), key="caption"),
+        "document": store(call.bot, file),
+    }
+
+
+def get_file(call: Call) -> Any:
+    """Where a file that a user sent can be downloaded."""
+    file = call.bot.files.get(call.params.get("file_id", ""))
+    if file is None:
+        raise BotApiError(400, "Bad Request: invalid file_id")
+    return {**_file(call.params["file_id"], file), "file_path": f"documents/{call.params['file_id']}"}
+
+
+def set_my_commands(call: Call) -> bool:
+    """Keep the list of commands."""
+    call.bot.commands = json.loads(call.params.get("commands", "[]"))
+    return True
+
+
+def close(call: Call) -> bool:
+    """Unload the bot; the parked poll gets 200 with nothing, the updates stay."""
+    call.bot.close()
+    return True
+
+
+def log_out(call: Call) -> bool:
+    """Log the bot out: its updates are destroyed, everything from now on is 400."""
+    call.bot.close(BotApiError(400, "Logged out"))
+    call.bot.queue.clear()
+    return True
+
+
+def store(bot: Bot, file: File) -> dict[str, Any]:
+    """Keep a file; the document that a message names it by."""
+    file_id = secrets.token_urlsafe(24)
+    bot.files[file_id] = file
+    return {"file_name": file.name, **_file(file_id, file)}
+
+
+def _file(file_id: str, file: File) -> dict[str, Any]:
+    return {"file_id": file_id, "file_unique_id": file_id[:12], "file_size": len(file.data)}
+
+
+def _chat_id(call: Call) -> str:
+    chat_id = call.params.get("chat_id", "").strip()
+    if not chat_id:
+        raise BotApiError(400, "Bad Request: chat_id is empty")
+    return chat_id
+
+
+def _text(call: Call) -> str:
+    _chat_id(call)
+    text = call.params.get("text", "")
+    if not text.strip():
+        raise BotApiError(400, "Bad Request: message text is empty")
+    if len(text) > MAX_TEXT and "parse_mode" not in call.params:
+        raise BotApiError(400, "Bad Request: message is too long")
+    return text
+
+
+def _sent(call: Call, text: str, message_id: int, *, key: str = "text") -> dict[str, Any]:
+    chat_id = _chat_id(call)
+    sent = Sent(
+        call.method, chat_id, text, message_id, call.params, call.files, call.bot.token, time.monotonic()
+    )
+    call.bot.sent.append(sent)
+    return {
+        "message_id": message_id,
+        "date": int(time.time()),
+        "chat": chat(chat_id),
+        "from": call.bot.user,
+        key: text,
+    }
+
+
+def chat(chat_id: str) -> dict[str, Any]:
+    """A chat as a message names it: private, a supergroup where the id is negative, a channel for @names."""
+    if chat_id.startswith("@"):
+        return {"id": -1_000_000_000_001, "type": "channel", "title": chat_id, "username": chat_id[1:]}
+    if chat_id.startswith("-"):
+        return {"id": int(chat_id), "type": "supergroup", "title": f"Group {chat_id}"}
+    return {"id": int(chat_id), "type": "private", "first_name": f"User {chat_id}"}
