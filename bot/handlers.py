@@ -62,7 +62,7 @@ async def pasted(update: Update, _context: Context) -> None:
 
 
 async def failed(update: object, context: Context) -> None:
-    """An exception in a handler: the log tells the operator, a message the user (if Telegram itself works)."""
+    """An exception in a handler: the log tells the operator, a message tells the user."""
     logger.error("A handler failed", exc_info=context.error)
     if isinstance(update, Update) and not isinstance(context.error, TelegramError):
         await _reply(update, texts(_lang(update)).failed)

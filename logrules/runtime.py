@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from logrules.core.model import Annotate, Chunk, Effect, Exit, Probe, Send, Stop
+from logrules.core.model import Annotate, Chunk, Effect, Probe, Send, Stop
 from logrules.sources.child import Child, Stream
 from logrules.sources.signals import Signals, told_by_terminal
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from logrules.settings import Settings
 
 GRACE = 20.0
-"""Seconds between our own TERM and KILL: more than the guard's drain needs. A forwarded TERM has no such end."""
+"""Seconds between our own TERM and KILL: more than the guard's drain needs. A forwarded TERM sets no clock."""
 DRAIN = 2.0
 """Seconds that pipes may stay open after the child's end: a grandchild may hold them for ever."""
 PROBE_TIMEOUT = 10.0

@@ -1,4 +1,4 @@
-"""Four acts on this machine alone: real python-telegram-bot, real PostgreSQL, real processes, a double of Telegram."""
+"""Four acts on this machine alone: real python-telegram-bot, PostgreSQL and processes, a double of Telegram."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ class _Stranger:
     def _poll(self) -> None:
         while not self._gone.is_set():
             try:
-                urllib.request.urlopen(self._url, timeout=PATIENCE).close()
+                urllib.request.urlopen(self._url, timeout=PATIENCE).close()  # noqa: S310  http on loopback
             except OSError:
                 self._gone.wait(0.5)
 

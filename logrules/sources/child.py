@@ -62,7 +62,7 @@ class Stream:
         return self._chunk(self._lines.feed(data), now), goes_on
 
     def close(self) -> None:
-        """Let go of the pipe: a child that still writes gets SIGPIPE, as it would from any reader that left."""
+        """Let go of the pipe: a child that still writes gets SIGPIPE, as from any reader that left."""
         os.close(self.source)
 
     def _chunk(self, data: bytes, now: float) -> Chunk | None:

@@ -26,8 +26,8 @@ class Signals:
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
+        self._reader.settimeout(0)
+        self._writer.settimeout(0)
 
     def __enter__(self) -> Self:
         self._handlers = {number: signal.signal(number, _noted) for number in (*FORWARDED, signal.SIGCHLD)}
