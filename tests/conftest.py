@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from logrules.testing import PostgresServer
+from logrules.testing import BotApiServer, PostgresServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@pytest.fixture
+def bot_api() -> Iterator[BotApiServer]:
+    """Telegram's Bot API with the official server's own time constants."""
+    with BotApiServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
 """Faithful doubles for anybody's tests: BotApiServer, SentryReceiver, PostgresServer."""
 
-from logrules.testing.bot_api_methods import BotApiError
+from logrules.testing.bot_api_methods import MethodError
 from logrules.testing.bot_api_server import BotApiServer
 from logrules.testing.postgres_binaries import PostgresError
 from logrules.testing.postgres_server import PostgresServer
 from logrules.testing.updates import Timing
 
-__all__ = ["BotApiError", "BotApiServer", "PostgresError", "PostgresServer", "Timing"]
+__all__ = ["BotApiServer", "MethodError", "PostgresError", "PostgresServer", "Timing"]

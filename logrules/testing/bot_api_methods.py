@@ -2,7 +2,7 @@
 
     api.methods["getChat"] = lambda call: {"id": int(call.params["chat_id"]), "type": "private"}
 
-What a method returns is the `result` of the answer; `BotApiError` makes it an error.
+What a method returns is the `result` of the answer; `MethodError` makes it an error.
 """
 
 from __future__ import annotations
@@ -23,17 +23,16 @@ from logrules.testing.updates import (
 )
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Mapping
 
     from logrules.testing.http_server import File
-    from logrules.testing.updates import Clock, Reply, Timing, UpdateQueue
+    from logrules.testing.updates import Alarm, Clock, Reply, Timing, UpdateQueue
 
 MAX_TEXT = 4096
 MAX_CAPTION = 1024
 
 
-class BotApiError(Exception):
+class MethodError(Exception):
     """What the server answers instead of a result."""
 
     def __init__(self, code: int, description: str, retry_after: int | None = None) -> None:
@@ -43,9 +42,9 @@ class BotApiError(Exception):
         self.retry_after = retry_after
 
 
-def too_many_requests(retry_after: int) -> BotApiError:
+def too_many_requests(retry_after: int) -> MethodError:
     """The 429 of the official server; its number of seconds stands in the body and in a header."""
-    return BotApiError(429, f"Too Many Requests: retry after {retry_after}", retry_after)
+    return MethodError(429, f"Too Many Requests: retry after {retry_after}", retry_after)
 
 
 class Sent(NamedTuple):
@@ -116,12 +115,12 @@ class Bot:
         """What users sent, by file_id."""
         self.commands: Any = []
         self.webhook = Webhook()
-        self.out: BotApiError | None = None
+        self.out: MethodError | None = None
         """Why every call fails: the token was revoked, or the bot has logged out."""
         self.loaded = False
         self._clock = clock
         self._timing = timing
-        self._changing: tuple[Call, asyncio.TimerHandle] | None = None
+        self._changing: tuple[Call, Alarm] | None = None
         self._next_set_webhook = float("-inf")
         self._message_ids: Counter[str] = Counter()
 
@@ -140,7 +139,7 @@ class Bot:
         self._message_ids[chat_id] += 1
         return self._message_ids[chat_id]
 
-    def close(self, out: BotApiError | None = None) -> None:
+    def close(self, out: MethodError | None = None) -> None:
         """Answer the parked poll with nothing and, if `out` is given, everything from now on with that."""
         self.polling.release()
         self.out = out
@@ -279,7 +278,7 @@ def send_message(call: Call) -> Any:
 def edit_message_text(call: Call) -> Any:
     """Another text for a message."""
     if not call.number("message_id"):
-        raise BotApiError(400, "Bad Request: message to edit not found")
+        raise MethodError(400, "Bad Request: message to edit not found")
     return _sent(call, _text(call), call.number("message_id"))
 
 
@@ -287,10 +286,10 @@ def send_document(call: Call) -> Any:
     """A file to a chat."""
     chat_id = _chat_id(call)
     if not call.files:
-        raise BotApiError(400, "Bad Request: there is no document in the request")
+        raise MethodError(400, "Bad Request: there is no document in the request")
     caption = call.params.get("caption", "")
     if len(caption) > MAX_CAPTION:
-        raise BotApiError(400, "Bad Request: message caption is too long")
+        raise MethodError(400, "Bad Request: message caption is too long")
     file = next(iter(call.files.values()))
     return {
         **_sent(call, caption, call.bot.new_message_id(chat_id), key="caption"),
@@ -302,7 +301,7 @@ def get_file(call: Call) -> Any:
     """Where a file that a user sent can be downloaded."""
     file = call.bot.files.get(call.params.get("file_id", ""))
     if file is None:
-        raise BotApiError(400, "Bad Request: invalid file_id")
+        raise MethodError(400, "Bad Request: invalid file_id")
     return {**_file(call.params["file_id"], file), "file_path": f"documents/{call.params['file_id']}"}
 
 
@@ -320,7 +319,7 @@ def close(call: Call) -> bool:
 
 def log_out(call: Call) -> bool:
     """Log the bot out: its updates are destroyed, everything from now on is 400."""
-    call.bot.close(BotApiError(400, "Logged out"))
+    call.bot.close(MethodError(400, "Logged out"))
     call.bot.queue.clear()
     return True
 
@@ -339,7 +338,7 @@ def _file(file_id: str, file: File) -> dict[str, Any]:
 def _chat_id(call: Call) -> str:
     chat_id = call.params.get("chat_id", "").strip()
     if not chat_id:
-        raise BotApiError(400, "Bad Request: chat_id is empty")
+        raise MethodError(400, "Bad Request: chat_id is empty")
     return chat_id
 
 
@@ -347,9 +346,9 @@ def _text(call: Call) -> str:
     _chat_id(call)
     text = call.params.get("text", "")
     if not text.strip():
-        raise BotApiError(400, "Bad Request: message text is empty")
+        raise MethodError(400, "Bad Request: message text is empty")
     if len(text) > MAX_TEXT and "parse_mode" not in call.params:
-        raise BotApiError(400, "Bad Request: message is too long")
+        raise MethodError(400, "Bad Request: message is too long")
     return text
 
 

@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple, Self, TypeVar
 from logrules.testing.bot_api_methods import (
     LATER,
     Bot,
-    BotApiError,
     Call,
     Method,
+    MethodError,
     Sent,
     chat,
     store,
@@ -24,7 +24,7 @@ from logrules.testing.bot_api_methods import (
     too_many_requests,
 )
 from logrules.testing.http_server import Exchange, File, HttpServer
-from logrules.testing.updates import Clock, Timing, UpdateQueue
+from logrules.testing.updates import LoopClock, Timing, UpdateQueue
 
 T = TypeVar("T")
 
@@ -129,7 +129,7 @@ class BotApiServer:
         self.methods: dict[str, Method] = table()
         """What each method answers, by its name in the documentation; add your own."""
         self._http = HttpServer(self._handle)
-        self._clock = Clock(self._http.loop, self.timing)
+        self._clock = LoopClock(self._http.loop, self.timing)
         self._queues: dict[int, UpdateQueue] = {}
         self._bots: dict[str, Bot] = {}
         self._requests: list[Request] = []
@@ -197,7 +197,7 @@ class BotApiServer:
         """Make the bot known; one that was revoked or logged out works again.
 
         Raises:
-            BotApiError: no bot can have such a token.
+            MethodError: no bot can have such a token.
         """
         refuse_malformed(token)
         bot_id = int(token.partition(":")[0])
@@ -207,7 +207,7 @@ class BotApiServer:
 
     def revoke(self, token: str | None = None) -> None:
         """Make the token invalid: the parked poll ends with nothing, further calls get 401."""
-        self._do(lambda: self.bot(token).close(BotApiError(401, "Unauthorized")))
+        self._do(lambda: self.bot(token).close(MethodError(401, "Unauthorized")))
 
     def set_webhook(self, url: str, token: str | None = None) -> None:
         """Set a webhook, or with an empty url delete it, as somebody else who has the token."""
@@ -385,7 +385,7 @@ class BotApiServer:
             return
         try:
             self._execute(Call(self._admit(request), name, params, files, reply))
-        except BotApiError as error:
+        except MethodError as error:
             reply.fail(error.code, error.description, error.retry_after)
 
     def _admit(self, request: Request) -> Bot:
@@ -395,7 +395,7 @@ class BotApiServer:
             self.add_bot(request.token)
         bot = self._bots[request.token]
         if request.method == "close" and not bot.loaded:
-            raise BotApiError(400, "Bad Request: the bot has already been closed")
+            raise MethodError(400, "Bad Request: the bot has already been closed")
         if bot.out is not None:
             raise bot.out
         bot.loaded = True
@@ -404,7 +404,7 @@ class BotApiServer:
     def _execute(self, call: Call) -> None:
         method = self.methods.get(call.method)
         if method is None:
-            raise BotApiError(404, "Not Found: method not found")
+            raise MethodError(404, "Not Found: method not found")
         result = method(call)
         if result is not LATER:
             call.reply.ok(result)
@@ -431,17 +431,17 @@ def refuse_malformed(token: str) -> None:
     """The official server's checks of a token's form.
 
     Raises:
-        BotApiError: with that server's answer.
+        MethodError: with that server's answer.
     """
     bot_id, colon, secret = token.partition(":")
     if token[:1] in {"", "0"} or len(token) > 80 or not colon:  # noqa: PLR2004 - the official limit
-        raise BotApiError(401, "Unauthorized: invalid token specified")
+        raise MethodError(401, "Unauthorized: invalid token specified")
     if not re.fullmatch(r"-?[0-9]+", bot_id):
-        raise BotApiError(421, "Misdirected Request: unallowed token specified")
+        raise MethodError(421, "Misdirected Request: unallowed token specified")
     if not 0 < int(bot_id) < 1 << 54:
-        raise BotApiError(401, "Unauthorized: invalid token specified")
+        raise MethodError(401, "Unauthorized: invalid token specified")
     if not _SECRET.fullmatch(secret):
-        raise BotApiError(401, "Unauthorized")
+        raise MethodError(401, "Unauthorized")
 
 
 def _refuse(exchange: Exchange, status: int, description: str) -> None:

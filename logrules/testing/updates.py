@@ -69,8 +69,25 @@ class Timing:
     """A second setWebhook within this time is answered 429."""
 
 
-class Clock:
-    """The server's clock and alarm."""
+class Alarm(Protocol):
+    """Something that will happen unless it is cancelled."""
+
+    def cancel(self) -> None:
+        """Let it not happen."""
+
+
+class Clock(Protocol):
+    """The server's clock."""
+
+    def now(self) -> float:
+        """Seconds of the server."""
+
+    def later(self, delay: float, work: Callable[[], None]) -> Alarm:
+        """Do `work` in `delay` seconds of the server."""
+
+
+class LoopClock:
+    """An event loop's clock, as fast as `Timing.second` wants it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, timing: Timing) -> None:
         self._loop = loop
@@ -80,7 +97,7 @@ class Clock:
         """Seconds of the server."""
         return self._loop.time() / self._second
 
-    def later(self, delay: float, work: Callable[[], None]) -> asyncio.TimerHandle:
+    def later(self, delay: float, work: Callable[[], None]) -> Alarm:
         """Do `work` in `delay` seconds of the server."""
         return self._loop.call_later(delay * self._second, work)
 
@@ -171,7 +188,7 @@ class Polling:
         self._queue = queue
         self._clock = clock
         self._timing = timing
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: Alarm | None = None
         self._last_offset = -1
         self._last_start = float("-inf")
         self._next_conflict = float("-inf")
