@@ -5,6 +5,8 @@ Keys stand in the order of the fields below. What is cut first, when a line grow
 
 from __future__ import annotations
 
+import math
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +24,18 @@ if TYPE_CHECKING:
 MAX_BYTES = 16_000
 """Hard cap of a line, newline included: container log drivers split lines at 16 KiB."""
 
-_LINE_BREAKS = (  # valid inside JSON, but viewers and str.splitlines() break the line there
-    ("\u2028".encode(), b"\\u2028"),
-    ("\u2029".encode(), b"\\u2029"),
-    ("\u0085".encode(), b"\\u0085"),
-)
+_BREAKING = re.compile(rb"\xe2\x80[\xa8\xa9]|\xc2[\x80-\x9f]|\x7f")
+"""U+2028, U+2029, C1 controls (with U+0085) and DEL: JSON lets them pass, viewers break the line there."""
+
+_OURS = frozenset({"timestamp", "level", "code", "v", "fatal", "line", "count", "lang", "pid", "epoch"})
+"""Fields that hold words and numbers of our own, hence nothing to redact."""
+
+_DEPTH = 6
+"""How deep attrs may be nested; deeper, or around in circles, it is cut."""
+
+_NAMES = ("reason", "rule", "event_id", "logger", "service", "instance", "type")
+_LONGEST_NAME = 200
+"""Characters that are left of a name in a line that is too long."""
 
 
 class Error(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -94,47 +103,78 @@ def of_match(match: Match, code: Code, lang: str) -> Event:
 def encode(event: Event, redact: Callable[[str], str]) -> bytes:
     """One line, newline included, redacted, at most `MAX_BYTES` long. Never raises for what a field holds."""
     event.v = 1
-    plain = clean(msgspec.to_builtins(event, enc_hook=repr), redact)
+    plain = _plain(event, redact)
     line = _line(plain)
-    if len(line) > MAX_BYTES:
-        line = _line(_shortened(plain))
-    return line
+    return line if len(line) <= MAX_BYTES else _line(_shortened(plain))
 
 
-def clean(value: Any, redact: Callable[[str], str]) -> Any:
-    """Plain data that every encoder takes: all strings redacted and valid UTF-8, numbers within 64 bits."""
+def _plain(event: Event, redact: Callable[[str], str]) -> dict[str, Any]:
+    fields = ((name, getattr(event, name)) for name in event.__struct_fields__)
+    return {
+        name: value if name in _OURS else _clean(value, redact, _DEPTH)
+        for name, value in fields
+        if value is not UNSET
+    }
+
+
+def _clean(value: Any, redact: Callable[[str], str], depth: int) -> Any:
+    """`value` as JSON can say it, every text in it redacted."""
     if isinstance(value, str):
-        # A lone surrogate (a file name, a broken decode) would stop the encoder.
-        return redact(value.encode("utf-8", "backslashreplace").decode())
-    if isinstance(value, dict):
-        return {clean(str(key), redact): clean(item, redact) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [clean(item, redact) for item in value]
-    if isinstance(value, int) and abs(value) >= 1 << 63:
-        return str(value)  # the encoder takes 64 bits
-    return value
+        return _text(value, redact)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 1 << 63 else hex(value)  # the encoder takes 64 bits
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, msgspec.Struct):
+        value = {key: item for key, item in msgspec.structs.asdict(value).items() if item is not UNSET}
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        return _clean_items(value, redact, depth - 1) if depth else "…"
+    return _text(_shown(value), redact)
+
+
+def _clean_items(value: Any, redact: Callable[[str], str], depth: int) -> Any:
+    if isinstance(value, dict):  # a copy first: another thread may be filling it
+        return {_text(_shown(k), redact): _clean(item, redact, depth) for k, item in value.copy().items()}
+    return [_clean(item, redact, depth) for item in tuple(value)]
+
+
+def _text(text: str, redact: Callable[[str], str]) -> str:
+    # A lone surrogate (a file name, a broken decode) would stop the encoder.
+    return redact(text.encode("utf-8", "backslashreplace").decode())
+
+
+def _shown(value: Any) -> str:
+    try:
+        return value if isinstance(value, str) else repr(value)
+    except Exception:  # noqa: BLE001  a foreign __repr__ may raise anything; its line must not be lost
+        return f"<{type(value).__name__} whose repr fails>"
 
 
 def _line(plain: dict[str, Any]) -> bytes:
-    line = msgspec.json.encode(plain)
-    for found, escaped in _LINE_BREAKS:
-        line = line.replace(found, escaped)
-    return line + b"\n"
+    return _BREAKING.sub(_escaped, msgspec.json.encode(plain)) + b"\n"
+
+
+def _escaped(found: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(found[0].decode())
 
 
 def _shortened(plain: dict[str, Any]) -> dict[str, Any]:
-    """The same event with its longest texts cut, the least needed first, until it fits."""
+    """The same event with its texts cut, the least needed first, until it fits."""
     plain = {**plain, "truncated": True}
-    error = plain["error"] = dict(plain["error"]) if "error" in plain else {}
-    error_first = ((plain, "raw"), (error, "stack"), (error, "message"))
-    for holder, key in (*error_first, (plain, "attrs"), (plain, "remediation"), (plain, "message")):
+    error = plain["error"] = dict(plain.get("error", {}))
+    for holder, key in ((holder, key) for holder in (plain, error) for key in _NAMES if key in holder):
+        holder[key] = holder[key][:_LONGEST_NAME]
+    texts = (plain, "raw"), (error, "stack"), (error, "message")
+    for holder, key in (*texts, (plain, "attrs"), (plain, "remediation"), (plain, "message")):
         excess = len(_line(plain)) - MAX_BYTES
         if excess > 0 and key in holder:
-            holder[key] = _cut(holder[key], excess) if key != "attrs" else {}
+            holder[key] = _cut(holder[key], excess) if isinstance(holder[key], str) else {}
     return {key: value for key, value in plain.items() if value or key != "error"}
 
 
 def _cut(text: str, excess: int) -> str:
-    """`text` without its last `excess` bytes, at a character's boundary; each is at least one byte of the line."""
+    """`text` without its last `excess` bytes (each is at least one of the line), cut between characters."""
     data = text.encode()
     return data[: max(0, len(data) - excess)].decode("utf-8", "ignore")

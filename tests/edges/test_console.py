@@ -134,7 +134,7 @@ def test_what_was_lost_is_said_once_it_can_be(tmp_path, pipe):
 
 
 def test_a_slow_reader_is_waited_for(pipe):
-    """A descriptor that does not block is waited for while its reader drains the pipe: nothing is lost or torn."""
+    """A descriptor that does not block is waited for while its reader drains the pipe: nothing is lost."""
     reader, writer = pipe
     shrink(writer)
     console = Console(writer, str)
