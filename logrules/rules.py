@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
 
-from logrules.core import codes
+from logrules.core import codes, patterns
 from logrules.core.model import Exit, Severity, Sign
+from logrules.core.rulebook import Rulebook
 
-__all__ = ["Rule", "language", "rules"]
+__all__ = ["Rule", "Rules", "language", "packs", "rulebook", "rules"]
 
 
 def language(environ: Mapping[str, str] = os.environ) -> str:
@@ -120,3 +121,18 @@ def _shipped() -> Mapping[str, codes.Code]:
 
 
 rules = Rules(_shipped())
+
+
+def packs() -> dict[str, str]:
+    """The packs of patterns that logrules ships: file name to text."""
+    folder = resources.files("logrules.packs")
+    names = sorted(each.name for each in folder.iterdir() if each.name.endswith(".toml"))
+    return {name: folder.joinpath(name).read_text("utf-8") for name in names if name != "codes.toml"}
+
+
+@cache
+def rulebook() -> Rulebook:
+    """The codes and patterns that logrules ships, ready to classify. Raises PackError."""
+    return Rulebook(
+        _shipped(), [each for name, text in packs().items() for each in patterns.load(text, name)]
+    )

@@ -1,0 +1,151 @@
+"""Who is believed, and what follows.
+
+Text is evidence, never an order. Reading a log (`acts` is false) says what each record means and no more. Watching a
+child (`acts` is true), a bad sign from text is a warning until it is proved: by the Bot API (a revoked token, a
+webhook), by the child's own end, or by conflicts that go on. Without `stop_on` no text alone ever stops anything.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from logrules.core.model import Annotate, Exit, Form, Match, Probe, Send, Severity, Sign, Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from logrules.core.codes import Code
+    from logrules.core.model import Effect
+
+PROBE_EVERY = 60.0
+"""Seconds between two questions of one kind."""
+LAST_WORDS = 5.0
+"""A child that ends within so many seconds of a bad sign has proved it."""
+CONFLICTS = 3
+CONFLICTS_OVER = 30.0
+CONFLICTS_APART = 120.0
+"""So many conflicts, over at least so many seconds and never so far apart, are no handover: somebody else polls."""
+_PROOF_FORMS = (Form.LOG, Form.TRACEBACK)
+
+
+class Policy(NamedTuple):
+    """What an engine may do with what it reads."""
+
+    acts: bool
+    """False: say what each record means. True: a child is watched, and may be ended."""
+    stop_on: frozenset[str] = frozenset()
+    """Codes that end the child on the word of its text."""
+    overlap: float = 0.0
+    """Seconds after `started` in which a conflict may be the predecessor's."""
+    started: float = 0.0
+    """When the child was started, in seconds since the epoch."""
+
+
+class Belief:
+    """What was read and is not proved yet, and what has been."""
+
+    def __init__(self, codes: Mapping[str, Code], policy: Policy) -> None:
+        self._codes = codes
+        self._policy = policy
+        self._asked: dict[str, float] = {}
+        self._recent: deque[tuple[float, Match]] = deque(maxlen=64)
+        self._conflicts: list[float] = []
+        self._stopped = False
+
+    def spoken(self, match: Match) -> Iterator[Effect]:
+        """The guard's own word: believed as it is, and its exit is its own."""
+        yield Send(msgspec.structs.replace(match, proved=True))
+
+    def read(self, match: Match, now: float) -> Iterator[Effect]:
+        """What follows from a match in text."""
+        if not self._policy.acts:
+            yield Annotate(match)
+            return
+        if self._goes_on(match, now):
+            yield from self._proved(match, stop=match.code in self._policy.stop_on)
+            return
+        mild = self._doubted(match)
+        yield Annotate(mild)
+        yield Send(mild)
+        yield from self._question(match, mild, now)
+        if match.fatal and self._is_bad(match):
+            self._recent.append((now, match))
+
+    def answer(self, probe: Probe, now: float) -> Iterator[Effect]:
+        """The Bot API says that it is so: the two signs for which a child is ended without being asked."""
+        match = msgspec.structs.replace(
+            probe.match,
+            fatal=self._codes[probe.match.code].why(probe.match.reason).fatal,
+            reason="webhook_active" if probe.what == "webhook" else probe.match.reason,
+            time=now,
+        )
+        yield from self._proved(match, stop=True)
+
+    def ended(self, _status: int, now: float) -> Iterator[Effect]:
+        """The child ended by itself: what it complained of last was true."""
+        seen = set()
+        for when, match in self._recent:
+            if now - when <= LAST_WORDS and (match.code, match.reason) not in seen:
+                seen.add((match.code, match.reason))
+                yield Send(self._sure(match))
+        self._recent.clear()
+
+    def _question(self, match: Match, mild: Match, now: float) -> Iterator[Effect]:
+        what = _probe(match)
+        if what and now - self._asked.get(what, float("-inf")) >= PROBE_EVERY:
+            self._asked[what] = now
+            yield Probe(what, mild)
+        elif match.code in self._policy.stop_on and match.fatal and match.reason != "other_getupdates":
+            yield from self._stop(match)
+
+    def _goes_on(self, match: Match, now: float) -> bool:
+        """Whether conflicts have gone on for so long that only a second poller explains them."""
+        if (match.code, match.reason) != (
+            "CONFLICT_409",
+            "other_getupdates",
+        ) or match.form not in _PROOF_FORMS:
+            return False
+        if now <= self._policy.started + self._policy.overlap:
+            return False
+        if self._conflicts and now - self._conflicts[-1] > CONFLICTS_APART:
+            self._conflicts.clear()
+        self._conflicts.append(now)
+        return len(self._conflicts) >= CONFLICTS and now - self._conflicts[0] >= CONFLICTS_OVER
+
+    def _proved(self, match: Match, *, stop: bool) -> Iterator[Effect]:
+        sure = self._sure(match)
+        yield Annotate(sure)
+        yield Send(sure)
+        if stop:
+            yield from self._stop(sure)
+
+    def _stop(self, match: Match) -> Iterator[Effect]:
+        if not self._stopped:
+            self._stopped = True
+            yield Stop(match, self._codes[match.code].why(match.reason).exit or Exit.SOFTWARE)
+
+    def _doubted(self, match: Match) -> Match:
+        """The match as text alone supports it."""
+        level = match.level
+        if self._is_bad(match) and level.rank > Severity.WARNING.rank:
+            level = Severity.WARNING
+        return msgspec.structs.replace(match, fatal=False, level=level, proved=False)
+
+    def _sure(self, match: Match) -> Match:
+        level = self._codes[match.code].why(match.reason).severity
+        return msgspec.structs.replace(match, level=level, proved=True)
+
+    def _is_bad(self, match: Match) -> bool:
+        return self._codes[match.code].sign in {Sign.BAD, Sign.WARN}
+
+
+def _probe(match: Match) -> str | None:
+    """The question that would settle it."""
+    if match.code == "TOKEN_INVALID":
+        return "token"
+    if match.code == "CONFLICT_409" and match.reason != "other_getupdates":
+        return "webhook"
+    return None

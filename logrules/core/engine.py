@@ -1,0 +1,184 @@
+"""Bytes in, decisions out: `feed` → scan → records → what they state → effects.
+
+The engine keeps the last bytes of each origin and what is still to be proved; it keeps no incident.
+It reads no clock: `deadline` says when `tick` is due.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from logrules.core import belief
+from logrules.core.belief import Policy
+from logrules.core.heads import ANSI
+from logrules.core.model import EVENTS, Annotate, Chunk, Match, Origin, Probe, Severity
+from logrules.core.records import Parsed, Window
+from logrules.core.rulebook import words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from logrules.core.model import Effect
+    from logrules.core.rulebook import Found, Rulebook
+
+__all__ = ["Engine", "Policy", "classify"]
+
+PATIENCE = 0.2
+"""Seconds that a record which could still go on is waited for."""
+EVIDENCE = 8000
+"""Characters of a record that a match carries."""
+
+
+class _Stream:
+    """One origin: its window, and whether it is inside a line that was cut for its length."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.window = Window(origin)
+        self.deadline: float | None = None
+        self.cut = False
+
+    def trimmed(self, data: bytes) -> bytes:
+        """`data` without the rest of a line whose beginning came before, and without colours and NUL bytes."""
+        if self.cut:
+            end = data.find(b"\n") + 1
+            data = data[end:] if end else b""
+            self.cut = not end
+        if data and not data.endswith(b"\n"):
+            self.cut = True
+            data += b"\n"  # what follows is not the start of a line, and is passed over
+        if b"\x1b" in data:
+            data = ANSI.sub(b"", data)
+        return data.replace(b"\0", b"") if b"\0" in data else data
+
+
+class Engine:
+    """Classifies what many streams say and decides what follows from it."""
+
+    def __init__(self, rulebook: Rulebook, policy: Policy) -> None:
+        self.rulebook = rulebook
+        self._belief = belief.Belief(rulebook.codes, policy)
+        self._streams: dict[Origin, _Stream] = {}
+        self._heard: set[tuple[str, str]] = set()
+        """Who has spoken on an event descriptor: their own lines elsewhere are copies."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` is due, in seconds since the epoch; None while nothing waits."""
+        return min(
+            (each.deadline for each in self._streams.values() if each.deadline is not None), default=None
+        )
+
+    def feed(self, chunk: Chunk) -> list[Effect]:
+        """What follows from bytes that were read."""
+        stream = self._streams.get(chunk.origin)
+        if stream is None:
+            stream = self._streams[chunk.origin] = _Stream(chunk.origin)
+        effects = self.tick(chunk.seen) if self.deadline is not None else []
+        data = stream.trimmed(chunk.data)
+        if data:
+            stream.window.push(data, self.rulebook.scanner.scan(data))
+            effects += self._closed(stream, chunk.seen, final=False)
+        return effects
+
+    def tick(self, now: float) -> list[Effect]:
+        """Closes the records that have waited long enough."""
+        due = [each for each in self._streams.values() if each.deadline is not None and each.deadline <= now]
+        return [effect for stream in due for effect in self._closed(stream, now, final=True)]
+
+    def end(self, origin: Origin, now: float) -> list[Effect]:
+        """The stream is over: closes what is open in it."""
+        stream = self._streams.pop(origin, None)
+        return self._closed(stream, now, final=True) if stream else []
+
+    def ended(self, status: int, now: float) -> list[Effect]:
+        """The child's own end with `status` proves the bad signs of its last seconds."""
+        return list(self._belief.ended(status, now))
+
+    def answer(self, probe: Probe, true: bool, now: float) -> list[Effect]:  # noqa: FBT001 - a probe's answer
+        """What follows from a probe's answer: `true` says that the bad sign is real."""
+        return list(self._belief.answer(probe, now)) if true else []
+
+    def _closed(self, stream: _Stream, now: float, *, final: bool) -> list[Effect]:
+        effects: list[Effect] = []
+        for parsed in stream.window.take(now, final=final):
+            effects.extend(self._effects(parsed, now))
+        if not stream.window.waits:
+            stream.deadline = None
+        elif stream.deadline is None:
+            stream.deadline = now + PATIENCE
+        return effects
+
+    def _effects(self, parsed: Parsed, now: float) -> Iterator[Effect]:
+        origin = parsed.record.origin
+        own = _own_event(parsed, self.rulebook)
+        if origin.stream == EVENTS:
+            if own:
+                self._heard.add(origin[:2])
+                yield from self._belief.spoken(own)
+            return
+        if own and origin[:2] in self._heard:
+            return
+        match = own or self._match(parsed)
+        if match:
+            yield from self._belief.read(match, now)
+
+    def _match(self, parsed: Parsed) -> Match | None:
+        found = self.rulebook.state(parsed)
+        return _made(found, parsed, self.rulebook) if found else None
+
+
+def _made(found: Found, parsed: Parsed, rulebook: Rulebook) -> Match:
+    pattern, record = found.pattern, parsed.record
+    code = rulebook.codes[pattern.code].why(pattern.reason)
+    return Match(
+        code=pattern.code,
+        reason=pattern.reason,
+        fatal=code.fatal if pattern.fatal is None else pattern.fatal,
+        level=code.severity,
+        message=words(found.statement),
+        service=record.origin.service,
+        instance=record.origin.instance,
+        time=record.time,
+        line=found.statement.line,
+        rule=pattern.rule,
+        form=found.statement.form,
+        evidence=record.text[:EVIDENCE],
+    )
+
+
+def _own_event(parsed: Parsed, rulebook: Rulebook) -> Match | None:
+    """The match that one of our own event lines states, if the record is one."""
+    fields = parsed.fields
+    if not fields or fields.get("v") != 1 or fields.get("code") not in rulebook.codes:
+        return None
+    code = rulebook.codes[fields["code"]]
+    reason = fields.get("reason")
+    fatal = fields.get("fatal")
+    epoch = fields.get("epoch")
+    attrs = fields.get("attrs")
+    return Match(
+        code=code.code,
+        reason=reason if isinstance(reason, str) else None,
+        fatal=fatal if isinstance(fatal, bool) else code.fatal,
+        level=parsed.record.level or code.severity,
+        message=str(fields.get("message", "")),
+        service=str(fields.get("service") or parsed.record.origin.service),
+        instance=str(fields.get("instance") or parsed.record.origin.instance),
+        time=parsed.record.time,
+        line=parsed.record.line,
+        rule="event",
+        evidence=parsed.record.text[:EVIDENCE],
+        epoch=epoch if isinstance(epoch, int) else None,
+        attrs=attrs if isinstance(attrs, dict) else {},
+    )
+
+
+def classify(rulebook: Rulebook, text: str) -> list[Match]:
+    """What one text says: the matches in it, in order; each record gives one at most."""
+    origin = Origin("text", "-", "text")
+    engine = Engine(rulebook, Policy(acts=False))
+    data = text.encode("utf-8", "surrogateescape")
+    effects = engine.feed(Chunk(origin, data if data.endswith(b"\n") else data + b"\n", 0.0)) + engine.end(
+        origin, 0.0
+    )
+    return [effect.match for effect in effects if isinstance(effect, Annotate)]

@@ -1,0 +1,155 @@
+"""What stands before the words of a line: transport prefixes, colours, time stamps, levels, loggers.
+
+Every shape in here was seen in a log; none of it knows what any message means.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from logrules.core.model import Severity
+
+_LEVELS = {
+    Severity.DEBUG: "TRACE DEBUG VERBOSE SILLY",
+    Severity.INFO: "INFO INFORMATION NOTICE SUCCESS LOG INF",
+    Severity.WARNING: "WARN WARNING WRN",
+    Severity.ERROR: "ERROR ERR SEVERE EXCEPTION",
+    Severity.CRITICAL: "CRITICAL CRIT FATAL PANIC ALERT EMERG EMERGENCY",
+}
+_SEVERITY = {word: severity for severity, words in _LEVELS.items() for word in words.split()}
+_KLOG = {"I": "INFO", "W": "WARNING", "E": "ERROR", "F": "FATAL"}
+_NUMBERS = ((50, Severity.CRITICAL), (40, Severity.ERROR), (30, Severity.WARNING), (20, Severity.INFO))
+_PINO = {
+    60: Severity.CRITICAL,
+    50: Severity.ERROR,
+    40: Severity.WARNING,
+    30: Severity.INFO,
+    20: Severity.DEBUG,
+}
+
+ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\n]{0,200}\x07|[()][AB012]|[=>78])")
+"""Colours, cursor moves, titles and character sets: nothing that a message means."""
+
+_STAMP = r"""
+    \d{4}[-/.]\d\d[-/.]\d\d[T\ _]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:\ ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?
+  | \d\d?[-/.]\d\d?[-/.]\d{2,4},?\ \d\d?:\d\d:\d\d(?:[.,]\d+)?(?:\ [AP]M)?
+  | [A-Z][a-z]{2}\ {1,2}\d{1,2}\ \d\d:\d\d:\d\d
+  | \d\d:\d\d:\d\d(?:[.,]\d+)?
+"""
+_RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
+_LEVEL = "(?:" + "|".join(sorted(_SEVERITY, key=len, reverse=True)) + r")(?![A-Za-z0-9_])"
+
+_TRANSPORT = re.compile(
+    rf"""
+    (?P<stamp>{_RFC3339})(?:\ |$)                                     # Render, docker -t
+      (?: (?:stdout|stderr)\ [FP]\                                    # CRI
+        | [a-z][\w-]*\[[\w.-]+\]:(?:\ |$)                             # Heroku
+        | [a-z][\w-]*\[[\w.-]+\]\ [a-z]{{3}}\ \[\w+\]:?(?:\ |$)       # Fly.io
+      )?
+  | [A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:\d\d:\d\d\ [AP]M\ {{1,2}} # Render's dashboard, pasted
+  | (?:<\d+>)?[A-Z][a-z]{{2}}\ [\d ]\d\ \d\d:\d\d:\d\d\ [\w.-]+\ [\w./-]+(?:\[\d+\])?:\  # syslog, journald
+  | <\d+>1\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
+  | \d+\|[\w.-]+\ *\|\                                                # pm2
+  | (?:\d\d:\d\d:\d\d\ )?[a-z][\w-]*\.\d+\ *\|\                       # foreman, honcho
+  | (?!{_LEVEL})[a-z][\w.-]*\ *\|(?:\ |$)                             # docker compose
+    """,
+    re.VERBOSE,
+)
+
+_MID = r"""(?:
+      \[[^\]\n]{1,80}\] | \([^()\n]{1,80}\) | [\w.$/@:<>-]{1,80}(?=\ +[-|]\ ) | (?:\w+\.)+\w+ | \w+@\w+ | -[\w.]+-? | \d+
+    )\ *[-|:]*\ *"""
+_AFTER = r"""
+    (?:\[[^\]\n]{0,80}\]\ *[-:|]*\ *){0,2}
+    (?: [\w.<>]+:[\w.<>]+:\d+\ +[-|]\ + | (?<=:)[\w.]+:(?=\S) | TeleBot:\ " | [\w.$/-]+\ -\ +
+      | (?:[A-Za-z_]\w*\.)+\w+:?\ + )?
+    (?:\[[^\]\n]{0,80}\]\ *[-:|]*\ *|-\ [|-]\ +){0,2}"""
+
+_HEADS = tuple(
+    re.compile(head, re.VERBOSE)
+    for head in (
+        # Stamped and levelled, with up to four fields (logger, thread, process) between them.
+        rf"\ {{0,2}}\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:{_MID}){{0,4}}?[\[(<]?(?P<level>{_LEVEL})"
+        rf"(?:/[\w-]+)?\ *[\])>]?\ *[-|:]*\ *{_AFTER}",
+        r"(?P<klog>[IWEF])\d{4}\ (?P<stamp>\d\d:\d\d:\d\d)\.\d+\ +\d+\ [\w./-]+:\d+\]\ ",
+        rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]+)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
+        # A level without a stamp must look like one: bracketed, followed by a separator, or in capitals.
+        rf"\ {{0,2}}(?:\([^()\n]{{1,60}}\)\ |[\w.]+\ -\ )?[\[(]?(?P<level>{_LEVEL})"
+        rf"\ *(?:[\])]\ *[-|:]*|[-|:]+|(?=\ ))\ *{_AFTER}",
+        r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical):\ +" + _AFTER,
+        r"\[(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical)\]:?\ *" + _AFTER,
+        rf"\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *",
+    )
+)
+
+
+class Line(NamedTuple):
+    """A physical line without its transport prefixes; its indentation is kept."""
+
+    text: str
+    stamp: str | None
+
+
+class Head(NamedTuple):
+    """What a logger wrote before the words."""
+
+    stamp: str | None
+    level: Severity | None
+    body: str
+
+
+def line(raw: bytes) -> Line:
+    """`raw` decoded, as the program wrote it before others put their prefixes there."""
+    text = raw.decode("utf-8", "replace").rstrip("\r\n \t").lstrip("\ufeff")
+    stamp = None
+    for _ in range(3):  # docker's inside compose's inside journald's is the deepest that was seen
+        found = _TRANSPORT.match(text)
+        if not found or found.end() == 0:
+            break
+        stamp = stamp or found["stamp"] or found["syslog"]
+        text = text[found.end() :]
+    return Line(text, stamp)
+
+
+def head(text: str) -> Head | None:
+    """The log head of a line, or None if it has none."""
+    for shape in _HEADS:
+        found = shape.match(text)
+        if found:
+            groups = found.groupdict()
+            word = groups.get("level") or _KLOG.get(groups.get("klog") or "")
+            return Head(groups.get("stamp"), severity(word), text[found.end() :])
+    return None
+
+
+def severity(word: object) -> Severity | None:
+    """The severity that a logger's word (or number: Python's, pino's) stands for."""
+    if isinstance(word, str):
+        return _SEVERITY.get(word.strip().upper())
+    return None
+
+
+def pino(number: int) -> Severity | None:
+    """pino's and bunyan's level numbers, which differ from Python's."""
+    return _PINO.get(number)
+
+
+def python_level(number: int) -> Severity:
+    """Python's level numbers."""
+    return next((each for floor, each in _NUMBERS if number >= floor), Severity.DEBUG)
+
+
+def seconds(stamp: str | None) -> float | None:
+    """A time stamp as seconds since the epoch; UTC where it names no zone, None where it names no day."""
+    if not stamp:
+        return None
+    text = stamp.replace(",", ".").replace("/", "-").replace("_", "T")
+    for zone in (" UTC", " GMT", "UTC", "GMT"):
+        text = text.removesuffix(zone)
+    try:
+        when = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
+    except ValueError:
+        return None
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,353 @@
+"""Where a record begins and ends, and what it states.
+
+A record is what a program meant as one message: a line with a log head, or a line of its own, and what belongs to
+it: a Python traceback (chained and grouped ones too), a Node or Java stack, wrapped and indented lines.
+Its *statements* are the few places in it where words count: the body behind a log head, the last line of each
+traceback, an error line at column 0. Words anywhere else are somebody's prose.
+
+Nothing in here runs for a line that holds none of the scanner's literals or stands beside one that does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from logrules.core import heads, jsonlogs
+from logrules.core.model import Form, Origin, Record, Severity
+from logrules.core.scanner import Hit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REACH = 64 * 1024
+"""Bytes that a record may look back, and that it may grow to; a longer line counts as its first part only."""
+STATEMENT = 4096
+"""Characters of a statement that are looked at: patterns are anchored at its start."""
+
+TRACEBACK = "Traceback (most recent call last):"
+_TRACE = re.compile(
+    r"(?:(?:Exception Group )?Traceback \(most recent call last\):|[> ]*File \"[^\"\n]+\", line \d+)"
+)
+_CHAIN = re.compile(r"The above exception was the direct|During handling of the above exception")
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: |:?$)")
+_FRAME = re.compile(r"at (?:async |new )?[\w$.<>\[\]/@:-]+")
+_CAUSE = re.compile(r"(?:Caused by: |\[?cause\]?: |Suppressed: )")
+_GOES_ON = re.compile(
+    r"future: <|task: <|\.\.\. \d+ more|Original description:|\(background on this error|\(Background on this error"
+    r"|DETAIL:|HINT:|\[b'|[}\])][;,]?$|Caused by: "
+)
+_GROUP = re.compile(r"^ *[|+]")
+
+
+class Statement(NamedTuple):
+    """Words that count, how they stand, and the number of their line."""
+
+    form: Form
+    text: str
+    line: int
+
+
+class Parsed(NamedTuple):
+    """A record with what it states and the literals that were found in it."""
+
+    record: Record
+    statements: tuple[Statement, ...]
+    logged: bool
+    """Whether it came through a logger."""
+    literals: frozenset[int]
+    fields: dict[str, Any] | None
+    """A JSON line's own keys."""
+
+
+class _Kind(Enum):
+    HEAD = auto()
+    JSON = auto()
+    BLANK = auto()
+    TRACE = auto()
+    CHAIN = auto()
+    PLAIN = auto()
+
+
+class _Line:
+    """One line, looked at once."""
+
+    __slots__ = ("end", "head", "indent", "kind", "stamp", "start", "text")
+
+    def __init__(self, data: bytes, start: int, end: int) -> None:
+        self.start, self.end = start, end
+        text, self.stamp = heads.line(data[start : min(end, start + REACH)])
+        if _GROUP.match(text) and not text.startswith("|"):
+            text = text.replace("|", " ", 1).replace("+", " ", 1)  # an exception group's margin
+        self.text = text
+        words = text.lstrip(" \t")
+        self.indent = len(text) - len(words)
+        self.head = None
+        if not words:
+            self.kind = _Kind.BLANK
+        elif words.startswith("{") and words.endswith("}") and not self.indent:
+            self.kind = _Kind.JSON
+        elif _TRACE.match(words):
+            self.kind = _Kind.TRACE
+        elif _CHAIN.match(words):
+            self.kind = _Kind.CHAIN
+        else:
+            self.head = heads.head(text)
+            self.kind = _Kind.HEAD if self.head else _Kind.PLAIN
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether it could belong to the line before it."""
+        if self.kind is _Kind.PLAIN:
+            return self.indent > 0 or bool(_GOES_ON.match(self.text))
+        return self.kind not in {_Kind.HEAD, _Kind.JSON}
+
+
+class _Draft:
+    """A record while its lines come in."""
+
+    def __init__(self, first: _Line) -> None:
+        self.lines = [first]
+        self.margin: int | None = None  # the indentation of the traceback that is open
+        self.finished = False  # a traceback's last line was seen
+        self.chained = False  # …and the words that announce another
+        self.blank = False
+        self.last_lines: list[int] = []
+        self._follow(first)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether its head says that nothing is wrong."""
+        head = self.lines[0].head
+        return bool(head and head.level and head.level.rank < Severity.WARNING.rank)
+
+    def takes(self, line: _Line) -> bool:
+        """Whether `line` belongs to it; takes it if so."""
+        if (
+            self.lines[0].kind is _Kind.JSON
+            or line.end - self.lines[0].start > REACH
+            or not self._belongs(line)
+        ):
+            return False
+        if line.kind is _Kind.BLANK:
+            self.blank = True
+        else:
+            self._follow(line)
+            self.blank = False
+        self.lines.append(line)
+        return True
+
+    def _belongs(self, line: _Line) -> bool:
+        if line.kind in {_Kind.HEAD, _Kind.JSON}:
+            return False
+        if line.kind is _Kind.BLANK:
+            return True
+        if line.kind is _Kind.CHAIN:
+            return self.finished
+        if self.margin is not None:
+            return (
+                not self.blank
+                or line.indent > self.margin
+                or bool(_EXCEPTION.match(line.text[self.margin :]))
+            )
+        if line.kind is _Kind.TRACE:
+            return self.chained or (not self.blank and not self.finished and self._announces(line))
+        return not self.blank and (line.indent > 0 or bool(_GOES_ON.match(line.text)))
+
+    def _announces(self, trace: _Line) -> bool:
+        """A traceback belongs to a head that may speak of it; an information is not followed by its own."""
+        return trace.indent > 0 or (self.lines[0].kind is _Kind.HEAD and not self.quiet)
+
+    def _follow(self, line: _Line) -> None:
+        number = len(self.lines) if line is not self.lines[0] else 0
+        if line.kind is _Kind.TRACE:
+            self._open(line)
+        elif line.kind is _Kind.CHAIN:
+            self.chained = True
+        elif self.margin is not None and line.indent <= self.margin:
+            self.last_lines.append(number)
+            self.margin, self.finished, self.chained = None, True, False
+        elif line.text.endswith(TRACEBACK):  # a head and the traceback in one line
+            self.margin = 0
+        elif _CAUSE.match(line.text.lstrip()):
+            self.last_lines.append(number)
+
+    def _open(self, line: _Line) -> None:
+        if line.text.lstrip().startswith(("File", ">")):
+            self.margin = max(0, line.indent - 2) if self.margin is None else self.margin
+        else:
+            self.margin, self.finished = line.indent, False
+
+
+class Window:
+    """The last bytes of one origin, and the records that are cut out of them around each hit."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self._parts: deque[bytes] = deque()
+        self._size = 0
+        self._base = 0  # where the first part stands in the stream
+        self._base_line = 1
+        self._done = 0  # up to here every record was handed out
+        self._hits: deque[Hit] = deque()
+
+    @property
+    def waits(self) -> bool:
+        """Whether a record with a hit is not closed yet."""
+        return bool(self._hits)
+
+    def push(self, data: bytes, hits: list[Hit]) -> None:
+        """Adds whole lines and the hits in them."""
+        offset = self._base + self._size
+        self._hits.extend(Hit(hit.end + offset, hit.literal) for hit in hits)
+        self._parts.append(data)
+        self._size += len(data)
+
+    def take(self, seen: float, *, final: bool) -> Iterator[Parsed]:
+        """The records with hits that are closed; with `final` the last one too."""
+        if self._hits:
+            yield from self._cut(b"".join(self._parts), seen, final=final)
+        self._forget()
+
+    def _cut(self, data: bytes, seen: float, *, final: bool) -> Iterator[Parsed]:
+        counted, number = 0, self._base_line
+        while self._hits:
+            at = self._hits[0].end - 1 - self._base
+            start = data.rfind(b"\n", 0, at) + 1
+            if at < self._done - self._base or at - start > REACH:
+                self._hits.popleft()  # part of a record that is out, or the far end of a monstrous line
+                continue
+            draft, closed = self._draft(data, start)
+            if not closed and not final:
+                return
+            first, end = draft.lines[0].start, draft.lines[-1].end
+            number += data.count(b"\n", counted, first)
+            counted = first
+            literals = frozenset(self._hits_before(end + self._base))
+            self._done = end + self._base
+            yield _parsed(self.origin, draft, number, literals, seen)
+
+    def _hits_before(self, end: int) -> Iterator[int]:
+        while self._hits and self._hits[0].end <= end:
+            yield self._hits.popleft().literal
+
+    def _draft(self, data: bytes, hit: int) -> tuple[_Draft, bool]:
+        """The record around the line that starts at `hit`, and whether a line after it closed it."""
+        start = self._begin(data, hit)
+        draft = _Draft(_line(data, start))
+        at = draft.lines[0].end
+        while at < len(data):
+            line = _line(data, at)
+            if not draft.takes(line):
+                if draft.lines[-1].end > hit:
+                    return draft, True
+                draft = _Draft(line)
+            at = line.end
+        return draft, draft.lines[0].kind is _Kind.JSON
+
+    def _begin(self, data: bytes, start: int) -> int:
+        """Where a record that holds the line at `start` may begin at the earliest."""
+        floor = max(self._done - self._base, start - REACH, 0)
+        line = _line(data, start)
+        while start > floor and line.kind not in {_Kind.HEAD, _Kind.JSON}:
+            before = data.rfind(b"\n", 0, start - 1) + 1
+            if before < floor:
+                break
+            previous = _line(data, before)
+            if not (line.may_go_on or previous.indent or previous.kind is _Kind.TRACE):
+                break
+            start, line = before, previous
+        return start
+
+    def _forget(self) -> None:
+        """Drops what no record can reach back to; in large steps, so that single lines stay cheap."""
+        keep = REACH
+        if self._hits:
+            keep += self._base + self._size - self._hits[0].end + REACH
+        if self._size <= 2 * keep:
+            return
+        data = b"".join(self._parts)
+        cut = data.find(b"\n", self._size - keep) + 1
+        self._parts = deque([data[cut:]])
+        self._size -= cut
+        self._base += cut
+        self._base_line += data.count(b"\n", 0, cut)
+
+
+def _line(data: bytes, start: int) -> _Line:
+    end = data.find(b"\n", start) + 1
+    return _Line(data, start, end or len(data))
+
+
+def _parsed(origin: Origin, draft: _Draft, number: int, literals: frozenset[int], seen: float) -> Parsed:
+    first = draft.lines[0]
+    if first.kind is _Kind.JSON:
+        fields = jsonlogs.fields(first.text)
+        if fields is not None:
+            return _json(origin, first, fields, number, literals, seen)
+    head = first.head
+    stamp = heads.seconds(head.stamp if head else None) or heads.seconds(first.stamp)
+    text = "\n".join(line.text for line in draft.lines).rstrip()
+    record = Record(origin, number, text, seen if stamp is None else stamp, head.level if head else None)
+    return Parsed(record, tuple(_statements(draft, number)), head is not None, literals, None)
+
+
+def _statements(draft: _Draft, number: int) -> Iterator[Statement]:
+    first = draft.lines[0]
+    if first.head:
+        yield Statement(Form.LOG, _text(draft, 0, first.head.body), number)
+    elif first.kind in {_Kind.PLAIN, _Kind.JSON} and not first.indent and 0 not in draft.last_lines:
+        stack = len(draft.lines) > 1 and _FRAME.match(draft.lines[1].text.lstrip())
+        yield Statement(Form.TRACEBACK if stack else Form.LINE, _text(draft, 0, first.text), number)
+    for at in draft.last_lines:
+        yield Statement(Form.TRACEBACK, _text(draft, at, draft.lines[at].text.lstrip()), number + at)
+    if draft.margin is not None:  # a traceback whose last line is cut off
+        yield Statement(Form.TRACEBACK, TRACEBACK, number)
+
+
+def _text(draft: _Draft, at: int, text: str) -> str:
+    """A statement's words with the lines that wrap them."""
+    size = len(text)
+    wrapped = [text]
+    for line in draft.lines[at + 1 :]:
+        words = line.text.lstrip()
+        if line.kind in {_Kind.TRACE, _Kind.CHAIN, _Kind.BLANK} or _FRAME.match(words) or size > STATEMENT:
+            break
+        wrapped.append(words)
+        size += len(words)
+    return "\n".join(wrapped)[:STATEMENT]
+
+
+def _json(
+    origin: Origin, line: _Line, fields: dict[str, Any], number: int, literals: frozenset[int], seen: float
+) -> Parsed:
+    said = jsonlogs.read(fields)
+    stamp = heads.seconds(said.stamp) or heads.seconds(line.stamp)
+    record = Record(origin, number, line.text, seen if stamp is None else stamp, said.level)
+    statements = [Statement(Form.LOG, said.message[:STATEMENT], number)] if said.message else []
+    if said.stack:
+        statements.extend(
+            Statement(Form.TRACEBACK, each.text, number)
+            for each in _inside(origin, said.stack)
+            if each.form is not Form.LOG
+        )
+    return Parsed(record, tuple(statements), True, literals, fields)
+
+
+def _inside(origin: Origin, stack: str) -> Iterator[Statement]:
+    """What a traceback or stack states that came inside a field."""
+    data = stack.encode()
+    draft = None
+    at = 0
+    while at < len(data):
+        line = _line(data, at)
+        at = line.end
+        if draft is None:
+            draft = _Draft(line)
+        elif not draft.takes(line):
+            yield from _statements(draft, 0)
+            draft = _Draft(line)
+    if draft:
+        yield from _statements(draft, 0)

@@ -1,0 +1,138 @@
+"""The rulebook: patterns over the codes, and which of them a record states.
+
+One scan finds the literals that patterns cannot do without; only then is a pattern tried, on the statements of the
+grown record, at their start. In one record the exact cause wins.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache, cached_property, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from logrules.core.factors import factors
+from logrules.core.model import Form, Severity, Sign
+from logrules.core.scanner import Literal, Scanner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from logrules.core.codes import Code
+    from logrules.core.patterns import Pattern
+    from logrules.core.records import Parsed, Statement
+
+_LEAD_IN = re.compile(
+    r"""
+    [^\w\s"'`«»“”„‘’<>(){}\[\]=:.,/\\|&$\#@%+~?;^_-]+\s*                  # emoji, !!!, ***
+  | \[(?:[A-Z][A-Z0-9_ -]{0,30}|-|[\w.-]+=[^\]\s]{0,64})\]\s*             # [LOCK], [-], [corr=45d7]
+  | (?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*(?:\[\w+\])?:\s+                       # telegram.error.Conflict:
+  | [A-Z]\w*(?:Error|Exception|Warning|Failure|Refused|Timeout|Conflict|TimedOut|BadRequest|Forbidden)(?:\[\w+\])?:\s+
+  | (?:Error|error|ERROR|FATAL|Fatal|fatal|WARNING|CRITICAL|PANIC|panic|Exception|psql):\s+
+  | \([A-Za-z_][\w.]*(?:Error|Exception|Failure)\)\s+                     # (psycopg2.OperationalError)
+  | (?:Unhandled\ (?:promise\ )?rejection|Uncaught(?:\ Exception)?|uncaughtException):?\s+
+  | \(node:\d+\)\s+
+  | Exception\ in\ thread\ "?[\w-]+"?:?\s+
+    """,
+    re.VERBOSE,
+)
+"""What may stand before the words without making them somebody's quotation."""
+_PARTS = 9
+
+
+class Found(NamedTuple):
+    """A pattern that a record states, and where."""
+
+    pattern: Pattern
+    statement: Statement
+
+
+class Rulebook:
+    """Codes, and the patterns that recognise them. Immutable, and safe to share between threads."""
+
+    def __init__(self, codes: Mapping[str, Code], patterns: Iterable[Pattern]) -> None:
+        self.codes = codes
+        self.patterns = tuple(patterns)
+        self._wanted: list[list[tuple[int, int]]] = []
+        """For each literal, the (pattern, alternative) pairs that may match where it stands."""
+
+    @cached_property
+    def scanner(self) -> Scanner:
+        """The literals of every pattern and every code, ready to be found."""
+        known: dict[Literal, list[tuple[int, int]]] = {
+            Literal(f'"{code}"'.encode()): [] for code in self.codes
+        }
+        for number, pattern in enumerate(self.patterns):
+            for choice, text in enumerate(pattern.any):
+                for literal in factors(text):
+                    known.setdefault(literal, []).append((number, choice))
+        self._wanted = list(known.values())
+        return Scanner(list(known))
+
+    def state(self, record: Parsed) -> Found | None:
+        """The exact cause that `record` states, or None."""
+        found = list(self._matches(record))
+        exact = [each for each in found if not each.pattern.generic] or found
+        beaten = frozenset[str]().union(*(each.pattern.beats for each in exact))
+        left = [each for each in exact if each.pattern.code not in beaten] or exact
+        # The first cause is the root; a reason says more than none.
+        return next(
+            (each for each in left if each.pattern.code == left[0].pattern.code and each.pattern.reason),
+            left[0] if left else None,
+        )
+
+    def _matches(self, record: Parsed) -> Iterator[Found]:
+        wanted = sorted({pair for literal in record.literals for pair in self._wanted[literal]})
+        if not wanted:
+            return
+        for statement in record.statements:
+            for number, choice in wanted:
+                pattern = self.patterns[number]
+                if self._counts(pattern, record, statement):
+                    expression = pattern.compiled(choice)
+                    if any(
+                        expression.match(statement.text, at) for at in _starts(statement.text, pattern.lead)
+                    ):
+                        yield Found(pattern, statement)
+
+    def _counts(self, pattern: Pattern, record: Parsed, statement: Statement) -> bool:
+        """Whether the pattern may speak of words that stand like these."""
+        if statement.form not in pattern.form or pattern.logged not in (None, record.logged):
+            return False
+        level = record.record.level
+        return level is None or level.rank >= self._floor(pattern).rank
+
+    def _floor(self, pattern: Pattern) -> Severity:
+        """Bad news is not told at level info, unless the pattern knows that it is."""
+        if pattern.level:
+            return pattern.level
+        bad = self.codes[pattern.code].sign in {Sign.BAD, Sign.WARN}
+        return Severity.WARNING if bad else Severity.DEBUG
+
+
+@lru_cache(64)
+def _starts(text: str, lead: str) -> tuple[int, ...]:
+    """The places in `text` where its own words may begin: behind each part of its lead-in."""
+    at = len(text) - len(text.lstrip())
+    found = [at]
+    while len(found) < _PARTS:
+        part = _LEAD_IN.match(text, at) or (_lead(lead).match(text, at) if lead else None)
+        if not part or part.end() == at:
+            break
+        at = part.end()
+        found.append(at)
+    return tuple(found)
+
+
+@cache
+def _lead(text: str) -> re.Pattern[str]:
+    return re.compile(text)
+
+
+def words(statement: Statement) -> str:
+    """The one line of a statement that says it."""
+    return statement.text.lstrip().split("\n", 1)[0].strip()
+
+
+def is_proof(form: Form | None) -> bool:
+    """Whether words in this form could have come from a logger or an exception only, not from a careless print."""
+    return form in {Form.LOG, Form.TRACEBACK}

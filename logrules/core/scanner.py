@@ -1,0 +1,96 @@
+"""Finds many literals in bytes at once.
+
+Vectorscan (through the `hyperscan` wheel) where there is one and enough to scan, else `bytes.find`: the same hits.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WARM_UP = 1 << 18
+"""Bytes that are searched with `bytes.find` before a database is worth its compilation."""
+
+
+class Literal(NamedTuple):
+    """Bytes to find; `caseless` folds ASCII letters only."""
+
+    data: bytes
+    caseless: bool = False
+
+
+class Hit(NamedTuple):
+    """Where a literal ends, and which one it is."""
+
+    end: int
+    literal: int
+
+
+class Scanner:
+    """Every occurrence of every literal, overlapping ones too, in the order in which they end."""
+
+    def __init__(self, literals: Sequence[Literal], *, warm_up: int = WARM_UP) -> None:
+        self.literals = tuple(literals)
+        self._warm_up = warm_up
+        self._database: Any = None
+        self._scratch = threading.local()
+
+    def scan(self, data: bytes) -> list[Hit]:
+        """The hits in `data`. Safe to call from several threads."""
+        if self._warm_up > 0:
+            self._warm_up -= len(data)
+            if self._warm_up <= 0:
+                self._database = _compiled(self.literals)
+        if self._database is None:
+            return _found(self.literals, data)
+        hits: list[Hit] = []
+        self._database.scan(data, _collect, context=hits, scratch=self._own_scratch())
+        hits.sort()
+        return hits
+
+    def _own_scratch(self) -> Any:
+        scratch = getattr(self._scratch, "value", None)
+        if scratch is None:
+            import hyperscan  # noqa: PLC0415 - costs 18 ms, and small inputs never need it
+
+            # Two threads in one scratch are an error in Vectorscan.
+            scratch = self._scratch.value = hyperscan.Scratch(self._database)
+        return scratch
+
+
+def _collect(literal: int, _start: int, end: int, _flags: int, hits: list[Hit]) -> None:
+    hits.append(Hit(end, literal))
+
+
+def _compiled(literals: Sequence[Literal]) -> Any:
+    """The database of `literals`; None where Vectorscan has no wheel."""
+    try:
+        import hyperscan  # noqa: PLC0415 - see above
+    except ImportError:
+        return None
+    if not literals:
+        return None
+    database = hyperscan.Database()
+    database.compile(
+        expressions=[literal.data for literal in literals],
+        ids=list(range(len(literals))),
+        flags=[hyperscan.HS_FLAG_CASELESS if literal.caseless else 0 for literal in literals],
+        literal=True,
+    )
+    return database
+
+
+def _found(literals: Sequence[Literal], data: bytes) -> list[Hit]:
+    hits = []
+    folded = data.lower() if any(literal.caseless for literal in literals) else data
+    for number, literal in enumerate(literals):
+        where, wanted = (folded, literal.data.lower()) if literal.caseless else (data, literal.data)
+        at = where.find(wanted)
+        while at >= 0:
+            hits.append(Hit(at + len(wanted), number))
+            at = where.find(wanted, at + 1)
+    hits.sort()
+    return hits
