@@ -87,7 +87,7 @@ def of_status(status: int, headers: Mapping[str, str]) -> Delivery:
 
 
 def asked(headers: Mapping[str, str]) -> float:
-    """Seconds that a 429 asks us to wait with errors: X-Sentry-Rate-Limits, else Retry-After, else a minute."""
+    """Seconds that a 429 asks us to hold errors: X-Sentry-Rate-Limits, else Retry-After, else a minute."""
     limits = [_limit(text) for text in headers.get("x-sentry-rate-limits", "").split(",")]
     waits = [wait for wait in limits if wait is not None]
     if waits:
@@ -132,20 +132,15 @@ def _excerpt(text: str, redact: Callable[[str], str]) -> str:
     if len(text) > 2 * SEARCHED_CHARS:
         head, tail = clean(text[:SEARCHED_CHARS], redact), clean(text[-SEARCHED_CHARS:], redact)
     else:
-        head = tail = clean(text, redact)
+        head = tail = str(clean(text, redact))
         if len(head) <= HEAD_CHARS + TAIL_CHARS:
             return head
     return f"{head[:HEAD_CHARS]}\n…\n{tail[-TAIL_CHARS:]}"
 
 
 def _attrs(attrs: dict[str, Any], redact: Callable[[str], str]) -> dict[str, Any]:
-    try:
-        cleaned = clean(msgspec.to_builtins(attrs, enc_hook=repr), redact)
-        if len(msgspec.json.encode(cleaned)) <= ATTRS_BYTES:
-            return dict(cleaned)
-    except Exception:  # noqa: BLE001, S110  # whatever a caller's object does, the alert goes out
-        pass
-    return {"truncated": True}
+    cleaned: dict[str, Any] = clean(attrs, redact)
+    return cleaned if len(msgspec.json.encode(cleaned)) <= ATTRS_BYTES else {"truncated": True}
 
 
 def pack(alert: Alert) -> bytes:

@@ -43,7 +43,7 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True):
 
     type: str
     message: str
-    stack: str | UnsetType = UNSET
+    stack: str = ""
 
 
 class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -78,25 +78,35 @@ def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def of_match(match: Match, code: Code, lang: str) -> Event:
-    """The event that says what a match means: the code's own words, and the text it rests on as `raw`."""
-    why = code.why(match.reason)
+def of_match(
+    match: Match, code: Code | None, lang: str, *, pid: int | None = None, error: Error | None = None
+) -> Event:
+    """The event that says what a match means: the code's own words, and the text it rests on as `raw`.
+
+    A code that nobody knows, of a newer version perhaps, has no words. `error` says more than the text: it
+    stands in its place.
+    """
+    known = {} if code is None else {"remediation": code.why(match.reason).steps.joined(lang), "lang": lang}
+    optional = {
+        "reason": match.reason or None,
+        "line": match.line,
+        "rule": match.rule or None,
+        "pid": pid,
+        "epoch": match.epoch,
+        "attrs": match.attrs or None,
+        "error": error,
+        "raw": match.evidence if match.evidence and error is None else None,
+    }
     return Event(
         timestamp=timestamp(match.time),
         level=match.level,
         code=match.code,
         message=match.message,
-        remediation=why.steps.joined(lang),
         service=match.service,
         instance=match.instance,
         fatal=match.fatal,
-        reason=match.reason or UNSET,
-        line=UNSET if match.line is None else match.line,
-        rule=match.rule or UNSET,
-        lang=lang,
-        epoch=UNSET if match.epoch is None else match.epoch,
-        attrs=match.attrs or UNSET,
-        raw=match.evidence or UNSET,
+        **known,
+        **{name: value for name, value in optional.items() if value is not None},
     )
 
 
@@ -111,13 +121,11 @@ def encode(event: Event, redact: Callable[[str], str]) -> bytes:
 def _plain(event: Event, redact: Callable[[str], str]) -> dict[str, Any]:
     fields = ((name, getattr(event, name)) for name in event.__struct_fields__)
     return {
-        name: value if name in _OURS else _clean(value, redact, _DEPTH)
-        for name, value in fields
-        if value is not UNSET
+        name: value if name in _OURS else clean(value, redact) for name, value in fields if value is not UNSET
     }
 
 
-def _clean(value: Any, redact: Callable[[str], str], depth: int) -> Any:
+def clean(value: Any, redact: Callable[[str], str], depth: int = _DEPTH) -> Any:
     """`value` as JSON can say it, every text in it redacted."""
     if isinstance(value, str):
         return _text(value, redact)
@@ -136,8 +144,8 @@ def _clean(value: Any, redact: Callable[[str], str], depth: int) -> Any:
 
 def _clean_items(value: Any, redact: Callable[[str], str], depth: int) -> Any:
     if isinstance(value, dict):  # a copy first: another thread may be filling it
-        return {_text(_shown(k), redact): _clean(item, redact, depth) for k, item in value.copy().items()}
-    return [_clean(item, redact, depth) for item in tuple(value)]
+        return {_text(_shown(k), redact): clean(item, redact, depth) for k, item in value.copy().items()}
+    return [clean(item, redact, depth) for item in tuple(value)]
 
 
 def _text(text: str, redact: Callable[[str], str]) -> str:

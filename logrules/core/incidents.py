@@ -4,7 +4,7 @@
 
 An incident is everything that a service says about one code (and reason), whichever instance says it, from
 the first sighting until it is resolved. `decide` takes its row and a match and returns the new row, what was
-decided, and the alert if there is one. Who keeps the rows, and who sends the alert, is no matter of this file.
+decided, and the alert if there is one. Who keeps the rows and who sends the alert is no matter of this file.
 
 What it does not do: an incident says nothing when it ends, and silences are only asked for, not kept here.
 """
