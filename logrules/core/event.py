@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from logrules.core.codes import Code
     from logrules.core.model import Match
+
+T = TypeVar("T")
 
 MAX_BYTES = 16_000
 """Hard cap of a line, newline included: container log drivers split lines at 16 KiB."""
@@ -86,28 +88,29 @@ def of_match(
     A code that nobody knows, of a newer version perhaps, has no words. `error` says more than the text: it
     stands in its place.
     """
-    known = {} if code is None else {"remediation": code.why(match.reason).steps.joined(lang), "lang": lang}
-    optional = {
-        "reason": match.reason or None,
-        "line": match.line,
-        "rule": match.rule or None,
-        "pid": pid,
-        "epoch": match.epoch,
-        "attrs": match.attrs or None,
-        "error": error,
-        "raw": match.evidence if match.evidence and error is None else None,
-    }
     return Event(
         timestamp=timestamp(match.time),
         level=match.level,
         code=match.code,
         message=match.message,
+        remediation=code.why(match.reason).steps.joined(lang) if code else UNSET,
         service=match.service,
         instance=match.instance,
         fatal=match.fatal,
-        **known,
-        **{name: value for name, value in optional.items() if value is not None},
+        reason=match.reason or UNSET,
+        line=_or_unset(match.line),
+        rule=match.rule or UNSET,
+        lang=lang if code else UNSET,
+        pid=_or_unset(pid),
+        epoch=_or_unset(match.epoch),
+        attrs=match.attrs or UNSET,
+        error=_or_unset(error),
+        raw=UNSET if error else match.evidence or UNSET,
     )
+
+
+def _or_unset(value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value
 
 
 def encode(event: Event, redact: Callable[[str], str]) -> bytes:

@@ -48,8 +48,9 @@ _KEPT = rf"(?!(?:None|null|true|false|(?:\d{{6,}}:)?\*{{3}})(?:$|\\*{_END}))"  #
 _QUOTED_VALUE = re.compile(
     rf"{_NAME}(\\*[\"']?[ \t]{{0,8}}[=:][ \t]{{0,8}}[bru]?)(\\*[\"']){_KEPT}(?:(?!\3)(?:\\.|[^\n]))++"
 )
-_BARE_VALUE = re.compile(  # `token: expired` is prose, `password: x` is not
-    rf"{_NAME}(\\*[\"']?=|(?<!(?i:token))\\*[\"']?:[ \t]{{0,8}}+(?!//)){_KEPT}(?![bru]?\\*[\"'])"
+_PROSE = r"//|[^\W\d_]{1,64}[ \t]"  # a word with more to come: `password: change it`
+_BARE_VALUE = re.compile(
+    rf"{_NAME}(\\*[\"']?=|(?<!(?i:token))\\*[\"']?:[ \t]{{0,8}}+(?!{_PROSE})){_KEPT}(?![bru]?\\*[\"'])"
     rf"(?:[^\s\"'&,;)\]}}>\\]|\\(?![\\\"'])|[,;)\]}}>](?!\\|$|{_END}|\w{{1,40}}[=:]))++"
 )
 

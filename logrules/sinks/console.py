@@ -1,6 +1,6 @@
 """Event lines on a descriptor: whole, one write each, and never a reason to die.
 
-Where nobody reads, or a disk is full, lines are counted instead; the next one that gets through says how many.
+Where nobody reads, or a disk is full, lines are counted; the next one that gets through says how many.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ FORMS = {
     "key values without spaces": ("password=ab,user=bob", "password=***,user=bob"),
     "query": ("/x?access_token=abc&user=bob", "/x?access_token=***&user=bob"),
     "environment": ("BOT_TOKEN=abc LOCK_KEY=55", "BOT_TOKEN=*** LOCK_KEY=55"),
+    "password with a digit": ("password: hunter2 for bob", "password: *** for bob"),
     "yaml": ("password: hunter2\nuser: bob", "password: ***\nuser: bob"),
     "json": ('{"api_key": "x y", "user": "bob"}', '{"api_key": "***", "user": "bob"}'),
     "json in json": (r"{\"password\":\"x y\",\"a\":1}", r"{\"password\":\"***\",\"a\":1}"),
@@ -64,6 +65,7 @@ KEPT = [
     "PostgreSQL advisory lock acquired: key=1234567890123, max_tokens: 10, tokens=5",
     "http://localhost:5432/a@b https://t.me/Botfather https://user@host/x",
     "update 123456:short order 1409",
+    "Or set a new password: change it with ALTER USER; пароль: смените",
     "Webhook удалён",
 ]
 

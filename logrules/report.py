@@ -1,0 +1,147 @@
+"""How our own parts speak: one call becomes one coded line, and one match for the store or for the wrapper.
+
+The line comes first: whatever happens to alerts or to the wrapper, the console has it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from logrules.core.event import Event, of_match, timestamp
+from logrules.core.model import Match, Severity
+from logrules.rules import rules
+from logrules.sinks.console import LineWriter
+from logrules.tracebacks import error_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from logrules.core.model import Alert
+    from logrules.settings import Settings
+    from logrules.sinks.console import Console
+
+
+class AlertsLike(Protocol):
+    """Whoever takes matches and decides whether somebody is to be told."""
+
+    def send(self, match: Match) -> None:
+        """Take `match`; soon, and without waiting for a receiver."""
+
+
+class Reporter:
+    """Implements `logrules.core.model.Report`. Never raises, and loses no report because of another sink.
+
+    Args:
+        settings: Names, language, and the wrapper's descriptor, if there is one.
+        console: Gets every line.
+        alerts: Gets every match, unless a wrapper does.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        console: Console,
+        alerts: AlertsLike | None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._console = console
+        self._alerts = alerts
+        self._clock = clock
+        self._wrapper = _Wrapper(settings.events_fd) if settings.events_fd is not None else None
+        self._is_cut_off = False
+        self._sending = threading.local()
+
+    def __call__(
+        self,
+        code: str,
+        message: str,
+        *,
+        reason: str | None = None,
+        fatal: bool | None = None,
+        error: BaseException | None = None,
+        epoch: int | None = None,
+        attrs: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Report `code`."""
+        code_spec = rules.specs.get(code)
+        spec = code_spec and code_spec.why(reason)
+        told = None if error is None else error_of(error)
+        match = Match(
+            code=code,
+            reason=reason,
+            fatal=bool(spec and spec.fatal) if fatal is None else fatal,
+            level=spec.severity if spec else Severity.WARNING,
+            message=message,
+            service=self._settings.service,
+            instance=self._settings.instance,
+            time=self._clock(),
+            proved=True,
+            evidence=told.stack if told else "",
+            epoch=epoch,
+            attrs=dict(attrs or {}),
+        )
+        event = of_match(match, code_spec, self._settings.lang, pid=os.getpid(), error=told)
+        self._tell(match, self._console.write(event))
+
+    def annotate(self, match: Match) -> None:
+        """Say what somebody else's text means; who is told of it is decided elsewhere."""
+        self._console.write(of_match(match, rules.specs.get(match.code), self._settings.lang))
+
+    def undelivered(self, alert: Alert) -> None:
+        """Say what could not be delivered in time, so that at least the log holds it."""
+        attrs = {"alert": alert.code, "event_id": alert.event_id, "title": alert.title, "count": alert.count}
+        self("ALERT_UNDELIVERED", f"Alert not delivered: {alert.code}: {alert.message}", attrs=attrs)
+
+    def _tell(self, match: Match, line: bytes) -> None:
+        if self._wrapper is not None:
+            if self._wrapper.write(line):
+                return
+            self._complain_once()
+        # A sink that reports its own trouble while it is being served gets no second task from that.
+        if self._alerts is not None and not getattr(self._sending, "now", False):
+            self._sending.now = True
+            try:
+                self._alerts.send(match)
+            except Exception as error:  # noqa: BLE001  a bot must not die of its alerts
+                self("ALERT_UNDELIVERED", f"Alert not taken: {match.code}: {match.message}", error=error)
+            finally:
+                self._sending.now = False
+
+    def _complain_once(self) -> None:
+        if not self._is_cut_off:
+            self._is_cut_off = True
+            self._console.write(
+                Event(
+                    timestamp=timestamp(self._clock()),
+                    level=Severity.WARNING,
+                    message="The wrapper does not take events (LOGRULES_EVENT_FD): it cannot alert",
+                    service=self._settings.service,
+                    instance=self._settings.instance,
+                )
+            )
+
+
+class _Wrapper:
+    """The inherited descriptor of `logrules run`: private to this process, and never waited for long."""
+
+    def __init__(self, fd: int) -> None:
+        self._lines: LineWriter | None = None
+        try:
+            mode = os.fstat(fd).st_mode
+            if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):  # a stray number may be anybody's open file
+                os.set_blocking(fd, False)
+                os.set_inheritable(fd, False)  # noqa: FBT003  it takes no keyword
+                self._lines = LineWriter(fd)
+        except OSError:
+            pass  # not open: told at the first event
+
+    def write(self, line: bytes) -> bool:
+        """Hand over `line`; False if nobody took it."""
+        return self._lines is not None and self._lines.write(line)
