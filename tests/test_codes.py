@@ -10,6 +10,7 @@ import pytest
 from logrules.core.codes import CODE, LANGUAGES, PackError, load
 from logrules.core.event import Event, encode, timestamp
 from logrules.core.model import Exit, Sign
+from logrules.core.redact import Redactor
 from logrules.rules import rules
 
 FROZEN = {
@@ -125,6 +126,14 @@ def test_texts_name_no_code(spec, lang):
 def test_commands_survive_json(spec, lang):
     """A command copied out of a JSON line works as it stands: nothing in the texts has to be escaped."""
     assert [text for text in _texts(spec, lang) if re.search(r'["\\\x00-\x1f]', text)] == []
+
+
+@pytest.mark.parametrize(("spec", "lang"), WHOLE)
+def test_redaction_leaves_the_texts_whole(spec, lang):
+    """No placeholder looks like a secret: what passes redaction reads as it was written."""
+    redact = Redactor(["123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"])
+
+    assert [text for text in _texts(spec, lang) if redact(text) != text] == []
 
 
 @pytest.mark.parametrize(("spec", "lang"), WHOLE)
