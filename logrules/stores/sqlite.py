@@ -1,0 +1,486 @@
+"""Incidents, the outbox of their alerts, and the history of lock and polling: one SQLite file.
+
+What a match does to its incident and the alert that follows from it are one transaction, on disk before
+anybody tries to send. Several processes may share the file; each alert is claimed by one sender at a time,
+for as long as a lease lasts. What a killed process had claimed is free again when that is over.
+
+The bot comes first: a file that cannot be used (full disk, read-only, corrupt, held by somebody, not ours) is
+reported once, and the process goes on in memory. Nothing in here raises for what a disk does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sqlite3
+import time
+import uuid
+from contextlib import closing, contextmanager
+from threading import RLock
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from logrules.core import incidents
+from logrules.core.delivery import LONGEST_ASKED, Verdict, back_off, pack, seal, unpack
+from logrules.core.incidents import Around, Decision, Incident
+from logrules.core.model import LogrulesError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from logrules.core.codes import Code
+    from logrules.core.delivery import Delivery
+    from logrules.core.model import Alert, Match
+
+VERSION = 1
+APPLICATION = 0x6C6F6772
+"""What marks a file as ours: we never add tables to a database of somebody else."""
+
+LEASE = 30.0
+"""Seconds for which an alert belongs to whoever claimed it: more than one bounded attempt takes."""
+BUSY = 2.0
+"""Seconds to wait for another process that writes; the bot may wait with us."""
+HISTORY = 1000
+FAILED = 100
+LIMIT, LIMIT_WITHIN = 20, 600.0
+"""No more than so many incidents are told of within so many seconds, except proved fatal ones."""
+
+_SCHEMA = """
+CREATE TABLE incidents (
+    service TEXT, code TEXT, reason TEXT, first_seen REAL, last_seen REAL, count INTEGER, proved INTEGER,
+    opened_at REAL, alerted_at REAL, alerts INTEGER, suppressed INTEGER, loudness INTEGER, good_since REAL,
+    closed_at REAL, window INTEGER, earlier INTEGER, recent TEXT, PRIMARY KEY (service, code, reason));
+CREATE TABLE outbox (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT, sink TEXT, service TEXT, code TEXT, reason TEXT,
+    loudness INTEGER, alert BLOB, attempts INTEGER DEFAULT 0, claim TEXT DEFAULT '',
+    claimed_until REAL DEFAULT 0, failed TEXT, UNIQUE (event_id, sink));
+CREATE TABLE holds (sink TEXT PRIMARY KEY, until REAL, asked INTEGER, failures INTEGER);
+CREATE TABLE history (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL, service TEXT, instance TEXT, code TEXT, reason TEXT,
+    epoch INTEGER, message TEXT);
+"""
+_COLUMNS = ", ".join(Incident.__struct_fields__)
+_MARKS = ", ".join("?" * len(Incident.__struct_fields__))
+_FREE = "failed IS NULL AND (claimed_until <= :now OR claimed_until > :now + :lease)"
+"""Unsent, and not in anybody's hands; a claim beyond its longest lease was made by a clock that ran ahead."""
+
+T = TypeVar("T")
+
+
+class StoreError(LogrulesError):
+    """The file is a sound database, and yet nothing that we may write to."""
+
+
+class Moment(NamedTuple):
+    """One entry of the history."""
+
+    time: float
+    service: str
+    instance: str
+    code: str
+    reason: str | None
+    epoch: int | None
+    message: str
+
+
+class Store:
+    """Thread-safe; survives a fork. `path=None` keeps everything in memory.
+
+    Args:
+        path: The file; made, with its folder, readable by its owner only.
+        codes: What each code means.
+        sinks: Names of the receivers for which alerts are kept.
+        redact: Takes the secrets out of a string; applied before anything is written.
+        on_failure: Called once, with a text for the operator, when the file cannot be used.
+        lang: The language of titles.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        codes: Mapping[str, Code],
+        sinks: Sequence[str],
+        *,
+        redact: Callable[[str], str],
+        on_failure: Callable[[str], None],
+        lang: str = "en",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._path = path
+        self._codes = codes
+        self._sinks = tuple(sinks)
+        self._redact = redact
+        self._on_failure = on_failure
+        self._lang = lang
+        self._clock = clock
+        self._resolving = frozenset().union(*(_resolvers(code) for code in codes.values()))
+        self._enter_process()
+
+    def take(self, match: Match) -> Decision | None:
+        """Count a match in its incident and put the alert that follows, if any, into the outbox.
+
+        Returns what was decided, once it is durable; None for a code that nobody knows.
+        """
+        if match.code not in self._codes:
+            return None
+        code = self._codes[match.code].why(match.reason)
+        if code.alert is None and match.code not in self._resolving and not _historic(match):
+            return incidents.decide(None, match, code, self._clock())
+        return self._run(lambda db: self._take(db, match, code, self._clock()))
+
+    def claim(self, sink: str, *, hurry: bool = False) -> Alert | None:
+        """The next alert to send through `sink`, ours until it is settled or the lease is over.
+
+        None where there is none, or while the sink rests; `hurry` skips a rest that nobody asked us for.
+        """
+        return self._run(lambda db: self._claim(db, sink, self._clock(), hurry=hurry))
+
+    def settle(self, alert: Alert, sink: str, delivery: Delivery) -> None:
+        """Record what became of a claimed alert: gone, kept aside, or free again after a rest of the sink."""
+        self._run(lambda db: self._settle(db, alert, sink, delivery, self._clock()))
+
+    def due(self, sink: str, *, hurry: bool = False) -> float | None:
+        """When (seconds since the epoch) there will be something to claim; None for never."""
+        now = self._clock()
+        return self._run(lambda db: _due(db, sink, now, hurry=hurry))
+
+    def undelivered(self) -> list[Alert]:
+        """What no receiver has taken yet, of all that is ours to send, oldest first."""
+        marks = ", ".join("?" * len(self._sinks))
+        query = (
+            f"SELECT alert FROM outbox WHERE failed IS NULL AND sink IN ({marks}) "  # noqa: S608  # only marks
+            "AND (claim = ? OR claimed_until <= ?) GROUP BY event_id ORDER BY min(seq)"
+        )
+        values = (*self._sinks, self._name, self._clock())
+        return self._run(lambda db: [unpack(row[0]) for row in db.execute(query, values)])
+
+    def failed(self) -> list[tuple[str, str, Alert]]:
+        """What receivers have refused, with the sink's name and why, oldest first."""
+        query = "SELECT sink, failed, alert FROM outbox WHERE failed IS NOT NULL ORDER BY seq"
+        return self._run(lambda db: [(row[0], row[1], unpack(row[2])) for row in db.execute(query)])
+
+    def open_incidents(self) -> list[Incident]:
+        """What is confirmed and not resolved, oldest first."""
+        now = self._clock()
+        return self._run(
+            lambda db: [
+                row for row in _unclosed(db) if row.is_open and self._resolved(row, now).closed_at is None
+            ]
+        )
+
+    def history(self) -> list[Moment]:
+        """The latest signs of lock and polling, oldest first."""
+        query = "SELECT time, service, instance, code, reason, epoch, message FROM history ORDER BY seq"
+        return self._run(lambda db: [Moment(*row) for row in db.execute(query)])
+
+    def close(self) -> None:
+        """Let go of the file. What comes later opens it again."""
+        with self._lock:
+            self._db.close()
+            self._pid = -1
+
+    # One transaction
+
+    def _take(self, db: sqlite3.Connection, match: Match, code: Code, now: float) -> Decision:
+        if _historic(match):
+            _remember(db, match, self._redact)
+        others = [row for row in _unclosed(db, match.service) if row.code in self._codes]
+        for row in others:
+            self._heal(db, row, match, now)
+        around = Around(
+            inhibited=incidents.inhibits(match, others, self._codes, now), limited=_limited(db, now)
+        )
+        own = _incident_of(db, match)
+        decision = incidents.decide(own, match, code, now, around=around, lang=self._lang)
+        if code.alert is None:
+            return decision
+        _save(db, decision.incident)
+        if decision.alert is not None:
+            self._post(db, decision.incident, seal(decision.alert, self._redact), now)
+        return decision
+
+    def _heal(self, db: sqlite3.Connection, row: Incident, match: Match, now: float) -> None:
+        resolved = self._resolved(row, now)
+        healed = incidents.heal(resolved, match, self._codes[row.code].why(row.reason), now)
+        if healed != row:
+            _save(db, healed)
+
+    def _resolved(self, row: Incident, now: float) -> Incident:
+        code = self._codes.get(row.code)
+        return incidents.resolve(row, code.why(row.reason), now) if code else row
+
+    def _post(self, db: sqlite3.Connection, row: Incident, alert: Alert, now: float) -> None:
+        """One outbox row a sink; it replaces what waits there of the same incident, unless that is louder."""
+        for sink in self._sinks:
+            fields: dict[str, object] = {"sink": sink, "service": row.service, "code": row.code}
+            fields |= {
+                "reason": row.reason or "",
+                "loudness": incidents.LEVELS.index(alert.level),
+                "event_id": alert.event_id,
+            }
+            fields |= {"alert": pack(alert), "now": now, "lease": LEASE}
+            db.execute(
+                "DELETE FROM outbox WHERE sink = :sink AND service = :service AND code = :code "  # noqa: S608
+                f"AND reason = :reason AND loudness <= :loudness AND {_FREE}",
+                fields,
+            )
+            db.execute(
+                "INSERT OR IGNORE INTO outbox (event_id, sink, service, code, reason, loudness, alert) "
+                "VALUES (:event_id, :sink, :service, :code, :reason, :loudness, :alert)",
+                fields,
+            )
+
+    def _claim(self, db: sqlite3.Connection, sink: str, now: float, *, hurry: bool) -> Alert | None:
+        if _rest(db, sink, now, hurry=hurry) > now:
+            return None
+        row = db.execute(
+            f"SELECT seq, alert FROM outbox WHERE sink = :sink AND {_FREE} ORDER BY attempts, seq",  # noqa: S608
+            {"sink": sink, "now": now, "lease": LEASE},
+        ).fetchone()
+        if row is None:
+            return None
+        db.execute(
+            "UPDATE outbox SET attempts = attempts + 1, claim = ?, claimed_until = ? WHERE seq = ?",
+            (self._name, now + LEASE, row[0]),
+        )
+        return unpack(row[1])
+
+    def _settle(
+        self, db: sqlite3.Connection, alert: Alert, sink: str, delivery: Delivery, now: float
+    ) -> None:
+        which = (alert.event_id, sink)
+        if delivery.verdict is Verdict.DELIVERED:
+            db.execute("DELETE FROM outbox WHERE event_id = ? AND sink = ?", which)
+            db.execute("DELETE FROM holds WHERE sink = ?", (sink,))
+        elif delivery.verdict is Verdict.REJECTED:
+            why = self._redact(delivery.why)
+            db.execute("UPDATE outbox SET failed = ? WHERE event_id = ? AND sink = ?", (why, *which))
+            db.execute(
+                "DELETE FROM outbox WHERE failed IS NOT NULL AND seq NOT IN "
+                "(SELECT seq FROM outbox WHERE failed IS NOT NULL ORDER BY seq DESC LIMIT ?)",
+                (FAILED,),
+            )
+        else:
+            db.execute(
+                "UPDATE outbox SET claimed_until = 0 WHERE event_id = ? AND sink = ? AND claim = ?",
+                (*which, self._name),
+            )
+            _hold(db, sink, delivery.after, now)
+
+    # The connection
+
+    def _enter_process(self) -> None:
+        """Open the file for this process: a connection may not cross a fork, nor be closed behind it."""
+        self._inherited = getattr(self, "_db", None)
+        self._lock = RLock()
+        self._pid = os.getpid()
+        self._name = uuid.uuid4().hex
+        self._on_disk = self._path is not None
+        try:
+            self._db = _opened(self._path) if self._path is not None else _in_memory()
+        except (sqlite3.Error, OSError, StoreError) as error:
+            self._fall_back(error)
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        if self._pid != os.getpid():
+            self._enter_process()
+        with self._lock:
+            yield self._db
+
+    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._connection() as db:
+            try:
+                return _transact(db, work)
+            except sqlite3.Error as error:
+                if not self._on_disk:
+                    raise
+                self._fall_back(error)
+                return _transact(self._db, work)
+
+    def _fall_back(self, error: Exception) -> None:
+        """Go on in memory with what can still be read of the file, and say so."""
+        broken: sqlite3.Connection | None = getattr(self, "_db", None)
+        self._on_disk = False
+        self._db = _in_memory()
+        if broken is not None and broken is not self._inherited:
+            with closing(broken):
+                _salvage(broken, self._db)
+        self._on_failure(
+            f"the state file {self._path} cannot be used ({error}): incidents and unsent alerts are kept in "
+            f"memory and are lost with this process. {_advice(error, self._path)}"
+        )
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(descriptor).st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)  # SQLite gives its side files the same mode
+    finally:
+        os.close(descriptor)
+    db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+    try:
+        _transact(db, _set_up)  # before WAL, which would change a file that is not ours
+        _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
+        db.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _in_memory() -> sqlite3.Connection:
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    _transact(db, _set_up)
+    return db
+
+
+def _set_up(db: sqlite3.Connection) -> None:
+    """Make the tables of an empty file. Raises StoreError for one that is not ours to write."""
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if application == APPLICATION and version == VERSION:
+        return
+    if application == APPLICATION:
+        raise StoreError(f"another version of logrules wrote it: schema {version}, this one knows {VERSION}")
+    if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] or application:
+        raise StoreError("it is the database of another program")
+    for statement in _SCHEMA.split(";"):
+        db.execute(statement)
+    db.execute(f"PRAGMA application_id = {APPLICATION}")
+    db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _patiently(work: Callable[[], object]) -> None:
+    """`work`, tried again while others hold the file: a change of journal mode does not wait by itself."""
+    until = time.monotonic() + BUSY
+    while True:
+        try:
+            work()
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _transact(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(db)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _salvage(broken: sqlite3.Connection, into: sqlite3.Connection) -> None:
+    """Copy what the broken file still shows, table by table."""
+    for table in ("incidents", "outbox", "holds", "history"):
+        try:
+            rows = broken.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  # our own names
+            marks = ", ".join("?" * len(rows[0])) if rows else ""
+            into.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608  # only marks
+        except sqlite3.Error:
+            continue
+
+
+def _advice(error: Exception, path: Path | None) -> str:
+    text = str(error)
+    if isinstance(error, StoreError):
+        return "Set LOGRULES_STATE to a file of its own."
+    if "locked" in text:
+        return f"Another program holds it for long: find it with `fuser {path}`."
+    if "full" in text or "space" in text:
+        return "Free some space on that disk and restart."
+    if "malformed" in text or "not a database" in text:
+        return f"Move it away (`mv {path} {path}.broken`) and restart."
+    return "Set LOGRULES_STATE to a file that this user may write, and restart."
+
+
+# Rows
+
+
+def _save(db: sqlite3.Connection, row: Incident) -> None:
+    values = [getattr(row, name) for name in row.__struct_fields__[:-1]]
+    values[2] = row.reason or ""  # a NULL would be no key
+    db.execute(f"REPLACE INTO incidents ({_COLUMNS}) VALUES ({_MARKS})", (*values, json.dumps(row.recent)))  # noqa: S608
+
+
+def _incident(row: tuple[object, ...]) -> Incident:
+    fields = dict(zip(Incident.__struct_fields__, row, strict=True))
+    fields |= {"reason": fields["reason"] or None, "proved": bool(fields["proved"])}
+    return Incident(**{**fields, "recent": tuple(json.loads(str(fields["recent"])))})  # type: ignore[arg-type]
+
+
+def _incident_of(db: sqlite3.Connection, match: Match) -> Incident | None:
+    row = db.execute(
+        f"SELECT {_COLUMNS} FROM incidents WHERE service = ? AND code = ? AND reason = ?",  # noqa: S608
+        (match.service, match.code, match.reason or ""),
+    ).fetchone()
+    return _incident(row) if row else None
+
+
+def _unclosed(db: sqlite3.Connection, service: str | None = None) -> list[Incident]:
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM incidents WHERE closed_at IS NULL AND (service = :it OR :it IS NULL) "  # noqa: S608
+        "ORDER BY first_seen",
+        {"it": service},
+    )
+    return [_incident(row) for row in rows]
+
+
+def _limited(db: sqlite3.Connection, now: float) -> bool:
+    since = (now - LIMIT_WITHIN, now)
+    told = db.execute("SELECT count(*) FROM incidents WHERE alerted_at > ? AND alerted_at <= ?", since)
+    return bool(told.fetchone()[0] >= LIMIT)
+
+
+def _resolvers(code: Code) -> frozenset[str]:
+    return code.resolved_by.union(*(reason.resolved_by for reason in code.reasons.values()))
+
+
+def _historic(match: Match) -> bool:
+    return match.code.startswith(("LOCK_", "POLLING_"))
+
+
+def _remember(db: sqlite3.Connection, match: Match, redact: Callable[[str], str]) -> None:
+    text = redact(match.message)[:200].encode("utf-8", "replace").decode()
+    seq = db.execute(
+        "INSERT INTO history (time, service, instance, code, reason, epoch, message) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (match.time, match.service, match.instance, match.code, match.reason, match.epoch, text),
+    ).lastrowid
+    db.execute("DELETE FROM history WHERE seq <= ?", ((seq or 0) - HISTORY,))
+
+
+def _rest(db: sqlite3.Connection, sink: str, now: float, *, hurry: bool) -> float:
+    """Until when a sink rests; 0 if it does not."""
+    row = db.execute("SELECT until, asked FROM holds WHERE sink = ?", (sink,)).fetchone()
+    if row is None or (hurry and not row[1]) or row[0] > now + LONGEST_ASKED:
+        return 0.0
+    return float(row[0])
+
+
+def _due(db: sqlite3.Connection, sink: str, now: float, *, hurry: bool) -> float | None:
+    query = "SELECT min(claimed_until) FROM outbox WHERE sink = ? AND failed IS NULL"
+    free = db.execute(query, (sink,)).fetchone()[0]
+    if free is None:
+        return None
+    return max(min(float(free), now + LEASE), _rest(db, sink, now, hurry=hurry))
+
+
+def _hold(db: sqlite3.Connection, sink: str, asked: float | None, now: float) -> None:
+    """Let a sink rest for as long as its receiver asked, else for longer after each failure."""
+    row = db.execute("SELECT failures FROM holds WHERE sink = ?", (sink,)).fetchone()
+    failures = (row[0] if row else 0) + 1
+    wait = asked if asked is not None else back_off(failures, random.random())  # noqa: S311  # no secret
+    values = (sink, now + wait, asked is not None, failures)
+    db.execute("REPLACE INTO holds (sink, until, asked, failures) VALUES (?, ?, ?, ?)", values)

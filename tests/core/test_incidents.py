@@ -1,0 +1,302 @@
+"""Whether a match is worth waking somebody."""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+import pytest
+
+from logrules.core import incidents
+from logrules.core.codes import AlertSpec, Code, Confirm, Steps, Text
+from logrules.core.incidents import Around, Incident, Outcome, decide
+from logrules.core.model import Exit, Match, Severity, Sign
+
+HOUR, REPEAT, RESOLVE = 3600.0, 1200.0, 300.0
+START = 1_800_000_000.0
+
+
+def make_code(name="CONFLICT_409", **changes):
+    code = Code(
+        code=name,
+        sign=Sign.BAD,
+        severity=Severity.CRITICAL,
+        fatal=True,
+        exit=Exit.TEMPFAIL,
+        alert=AlertSpec(Text("Somebody else polls", "Опрашивает другой"), "fatal", REPEAT),
+        summary=Text("s", "s"),
+        steps=Steps(["Stop it.", "Start ours."], ["Остановите его.", "Запустите наш."]),
+        resolved_by=frozenset({"POLLING_STARTED"}),
+        resolve_after=RESOLVE,
+    )
+    return msgspec.structs.replace(code, **changes)
+
+
+def make_match(code="CONFLICT_409", at=START, **changes):
+    match = Match(
+        code=code,
+        fatal=True,
+        level=Severity.CRITICAL,
+        message="409",
+        service="bot",
+        instance="a",
+        time=at,
+        proved=True,
+    )
+    return msgspec.structs.replace(match, **changes)
+
+
+CODE = make_code()
+
+
+class Told:
+    """A store of one incident, and what was told."""
+
+    def __init__(self, code=CODE):
+        self.code = code
+        self.row: Incident | None = None
+        self.alerts: list = []
+
+    def bad(self, at, around=incidents.ALONE, **changes):
+        match = make_match(self.code.code, at, **changes)
+        self.row, outcome, alert = decide(self.row, match, self.code, at, around=around)
+        self.alerts += [alert] if alert else []
+        return outcome
+
+    def good(self, at, code="POLLING_STARTED"):
+        assert self.row is not None
+        self.row = incidents.heal(
+            incidents.resolve(self.row, self.code, at), make_match(code, at), self.code, at
+        )
+
+
+def test_first_sighting_opens_and_tells():
+    """The first sighting of an unconditional code is told at once, with all that an operator needs."""
+    told = Told()
+
+    assert told.bad(START, reason="other", evidence="line", epoch=7, attrs={"a": 1}) is Outcome.OPENED
+
+    (alert,) = told.alerts
+    assert (alert.level, alert.fatal, alert.count, alert.number, alert.suppressed) == ("fatal", True, 1, 1, 0)
+    assert alert.remediation == {
+        "en": "1. Stop it.\n2. Start ours.",
+        "ru": "1. Остановите его.\n2. Запустите наш.",
+    }
+    assert (alert.reason, alert.evidence, alert.epoch, alert.attrs) == ("other", "line", 7, {"a": 1})
+    assert alert.title == "Somebody else polls"
+
+
+def test_title_speaks_the_operators_language():
+    """The title is in the language that was asked for."""
+    alert = decide(None, make_match(), CODE, START, lang="ru").alert
+
+    assert alert is not None
+    assert alert.title == "Опрашивает другой"
+
+
+def test_open_incident_is_counted_then_repeated():
+    """Within a repeat interval it is only counted; after it, one reminder says how many were kept back."""
+    told = Told()
+    outcomes = [told.bad(START + at) for at in (0, 10, 20, REPEAT - 1, REPEAT, REPEAT + 10)]
+
+    assert outcomes == ["opened", "counted", "counted", "counted", "repeated", "counted"]
+    reminder = told.alerts[1]
+    assert (reminder.count, reminder.suppressed, reminder.number) == (5, 3, 2)
+    assert reminder.first_seen == START
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_crash_loop_stays_one_incident(seed):
+    """A bot that crashes every 10 s for an hour, and prints its good sign each turn, tells once an interval."""
+    chance = random.Random(seed)
+    told, at = Told(), START + chance.random() * REPEAT
+    first = at
+    while at < first + HOUR:
+        told.bad(at, proved=chance.random() < 0.5 or at > first)
+        told.good(at + chance.random() * 4)
+        at += 10 + chance.random()
+    escalations = sum(a.level != b.level for a, b in zip(told.alerts, told.alerts[1:], strict=False))
+
+    assert len(told.alerts) - escalations == HOUR // REPEAT  # at 0, 20 and 40 minutes
+    assert escalations <= 1
+    assert len({alert.event_id for alert in told.alerts}) == len(told.alerts)
+    assert told.row is not None
+    assert told.row.first_seen == first
+
+
+def test_good_sign_that_stands_resolves():
+    """After `resolve_after` with a good sign and without a bad one, the next bad one is a new incident."""
+    told = Told()
+    told.bad(START)
+    told.good(START + 5)
+
+    assert told.bad(START + 5 + RESOLVE) is Outcome.OPENED
+    assert told.row is not None
+    assert (told.row.count, told.row.first_seen) == (1, START + 5 + RESOLVE)
+    assert told.alerts[0].event_id != told.alerts[1].event_id
+
+
+def test_other_codes_resolve_nothing():
+    """A code outside `resolved_by` is no good sign."""
+    told = Told()
+    told.bad(START)
+    told.good(START + 5, "LOCK_ACQUIRED")
+
+    assert told.bad(START + 5 + RESOLVE) is Outcome.COUNTED
+
+
+def test_code_that_nothing_resolves_ends_by_silence():
+    """Without `resolved_by`, a quiet repeat interval ends the incident."""
+    told = Told(make_code(resolved_by=frozenset()))
+    told.bad(START)
+
+    assert told.row is not None
+    assert incidents.resolve(told.row, told.code, START + REPEAT - 1).is_open
+    assert incidents.resolve(told.row, told.code, START + REPEAT).closed_at == START + REPEAT
+
+
+def test_text_alone_is_a_warning_and_proof_escalates_once():
+    """Unproved evidence is a warning that is not fatal; when it is proved, it is told once more."""
+    told = Told()
+    outcomes = [told.bad(START + at, proved=at >= 20) for at in (0, 10, 20, 30)]
+
+    assert outcomes == ["opened", "counted", "escalated", "counted"]
+    assert [(alert.level, alert.fatal) for alert in told.alerts] == [("warning", False), ("fatal", True)]
+    assert told.alerts[0].event_id != told.alerts[1].event_id
+
+
+def test_what_heals_is_not_told_as_fatal():
+    """A proved sign that its speaker does not call fatal is an error at most."""
+    told = Told()
+    told.bad(START, fatal=False)
+
+    assert (told.alerts[0].level, told.alerts[0].fatal) == ("error", False)
+
+
+def test_confirmation_waits_for_enough_within_time():
+    """A code with `confirm` opens only when it was seen that often within that time."""
+    told = Told(make_code(fatal=False, confirm=Confirm(count=3, within=60)))
+    outcomes = [told.bad(START + at, fatal=False) for at in (0, 50, 100, 105, 110)]
+
+    assert outcomes == ["unconfirmed", "unconfirmed", "unconfirmed", "opened", "counted"]
+    assert (told.alerts[0].count, told.alerts[0].first_seen) == (3, START + 50)
+
+
+def test_proved_fatal_sign_needs_no_second():
+    """A process that ends for it will not say it again."""
+    assert Told(make_code(confirm=Confirm(count=3, within=60))).bad(START) is Outcome.OPENED
+
+
+@pytest.mark.parametrize(
+    ("around", "expected"),
+    [(Around(inhibited=True), Outcome.INHIBITED), (Around(silenced=True), Outcome.SILENCED)],
+)
+def test_hushed_incident_is_told_when_the_hush_ends(around, expected):
+    """Inhibition and silence keep an alert back; the incident is told as soon as they are over."""
+    told = Told()
+
+    assert told.bad(START, around) is expected
+    assert told.bad(START + 1) is Outcome.OPENED
+    assert told.alerts[0].suppressed == 1
+
+
+def test_rate_limit_spares_what_ends_the_bot():
+    """Too many alerts hold back an ordinary one, never a proved fatal one."""
+    around = Around(limited=True)
+
+    assert Told().bad(START, around, proved=False) is Outcome.LIMITED
+    assert Told().bad(START, around) is Outcome.OPENED
+
+
+def test_mute_code_wakes_nobody():
+    """`alert = false` means no alert, whatever happens."""
+    told = Told(make_code(alert=None))
+
+    assert [told.bad(START), told.bad(START + HOUR)] == [Outcome.MUTE, Outcome.MUTE]
+    assert told.alerts == []
+
+
+def test_event_id_survives_the_loss_of_all_state():
+    """Who forgot everything gives the same id within one repeat window, and another one in the next."""
+    window = START - START % REPEAT
+    ids = [decide(None, make_match(at=at), CODE, at).alert.event_id for at in (window, window + REPEAT - 1)]
+    later = decide(None, make_match(), CODE, window + REPEAT).alert
+
+    assert ids[0] == ids[1] != later.event_id
+    assert len(ids[0]) == 32
+    int(ids[0], 16)
+
+
+def test_event_id_knows_service_code_reason():
+    """Alerts of different incidents never share an id."""
+    matches = [make_match(), make_match(service="b"), make_match(reason="webhook_active")]
+    ids = {decide(None, match, CODE, START).alert.event_id for match in matches}
+
+    assert len(ids) == 3
+
+
+@pytest.mark.parametrize("jump", [-10 * 365 * 86400.0, -60.0])
+def test_clock_set_back_delays_no_more_than_one_interval(jump):
+    """After the clock went back, the reminder comes one repeat interval later, not years later."""
+    told = Told()
+    told.bad(START)
+
+    assert told.bad(START + jump) is Outcome.COUNTED
+    assert told.bad(START + jump + REPEAT) is Outcome.REPEATED
+
+
+def test_time_of_an_alert_is_never_ahead():
+    """A log whose clock runs ahead does not date an alert into the future, which receivers refuse."""
+    alert = decide(None, make_match(at=START + HOUR), CODE, START).alert
+
+    assert alert is not None
+    assert alert.time == START
+
+
+class TestInhibition:
+    """An open incident of one code makes another one old news."""
+
+    CODES = {"DB": make_code("DB", inhibits=frozenset({"CONFLICT_409", "DB"}))}  # noqa: RUF012
+
+    def row(self, **changes):
+        row = decide(None, make_match("DB"), self.CODES["DB"], START).incident
+        return msgspec.structs.replace(row, **changes)
+
+    def inhibited(self, row, match=None, now=START + 1):
+        return incidents.inhibits(match or make_match(), [row], self.CODES, now)
+
+    def test_open_source_inhibits(self):
+        """While the source is open, its targets are inhibited, and it never inhibits itself."""
+        assert self.inhibited(self.row())
+        assert not self.inhibited(self.row(), make_match("DB"))
+        assert not self.inhibited(self.row(), make_match("OTHER"))
+
+    def test_closed_or_stale_source_does_not(self):
+        """A source that is resolved, or was not seen for long, says nothing about today."""
+        assert not self.inhibited(self.row(closed_at=START))
+        assert not self.inhibited(self.row(), now=START + REPEAT + 1)
+
+    def test_unproved_source_hides_nothing_proved(self):
+        """Text that a user may have written cannot keep a proved sign from the operator."""
+        assert not self.inhibited(self.row(proved=False))
+        assert self.inhibited(self.row(proved=False), make_match(proved=False))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_decide_is_total(seed):
+    """No order of sightings, good signs, clock jumps and hushes raises, and the books always balance."""
+    chance = random.Random(seed)
+    confirm = Confirm(count=2, within=30) if seed % 2 else None
+    told, at, seen = Told(make_code(confirm=confirm)), START, 0
+    for _ in range(300):
+        at += chance.choice([0.1, 5, 400, 2000, -50, -1e6])
+        if chance.random() < 0.3 and told.row:
+            told.good(at)
+            continue
+        around = Around(*(chance.random() < 0.2 for _ in range(3)))
+        told.bad(at, around, proved=chance.random() < 0.3, fatal=chance.random() < 0.5)
+        seen += 1
+
+        assert told.row.first_seen <= told.row.last_seen
+        assert 1 <= told.row.count <= seen
+        assert told.row.alerts <= told.row.count

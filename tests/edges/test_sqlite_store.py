@@ -1,0 +1,469 @@
+"""Incidents and outbox in a real SQLite file, with real processes that die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+
+from logrules.core.delivery import DELIVERED, rejected, retry
+from logrules.core.incidents import Outcome
+from logrules.core.model import Match, Severity
+from logrules.core.redact import Redactor
+from logrules.rules import rules
+from logrules.stores import sqlite
+from logrules.stores.sqlite import Store
+
+TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+PASSWORD = "s3cr3t-of-the-db"
+DSN_KEY = "0123456789abcdef0123456789abcdef"
+START = 1_800_000_000.0
+REPEAT = rules.specs["CONFLICT_409"].alert.repeat
+
+
+def make_match(code="CONFLICT_409", **changes):
+    spec = rules.specs[code]
+    fields = {"fatal": spec.fatal, "level": spec.severity, "message": "409", "service": "bot"}
+    fields |= {"instance": "a", "time": START, "proved": True}
+    return Match(code=code, **{**fields, **changes})
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self):
+        self.now = START
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def opened(tmp_path, clock):
+    """Open stores on one file; all are closed at the end."""
+    stores, failures = [], []
+
+    def open_(path=tmp_path / "state" / "alerts.db", sinks=("sentry",), redact=Redactor()):  # noqa: B008
+        store = Store(path, rules.specs, sinks, redact=redact, on_failure=failures.append, clock=clock)
+        stores.append(store)
+        return store
+
+    open_.failures = failures
+    yield open_
+    for store in stores:
+        store.close()
+
+
+def test_alert_is_in_the_file_before_take_returns(opened):
+    """A second process sees incident and alert as soon as `take` has returned."""
+    decision = opened().take(make_match())
+    other = opened()
+
+    assert decision.outcome is Outcome.OPENED
+    assert [alert.event_id for alert in other.undelivered()] == [decision.alert.event_id]
+    assert [row.key for row in other.open_incidents()] == [("bot", "CONFLICT_409", None)]
+
+
+def test_incident_survives_a_restart(opened):
+    """A process that starts again counts on, and tells nobody twice."""
+    opened().take(make_match())
+    again = opened()
+
+    assert again.take(make_match()).outcome is Outcome.COUNTED
+    assert again.open_incidents()[0].count == 2
+
+
+def test_delivered_alert_is_gone(opened):
+    """What a receiver took is never claimed again, by nobody."""
+    store = opened()
+    store.take(make_match())
+    store.settle(store.claim("sentry"), "sentry", DELIVERED)
+
+    assert store.claim("sentry") is None
+    assert opened().undelivered() == []
+    assert store.due("sentry") is None
+
+
+def test_each_alert_has_one_sender(opened, clock):
+    """Two processes on one file never hold the same alert, until the lease of the first is over."""
+    first, second = opened(), opened()
+    alert = first.take(make_match()).alert
+
+    assert first.claim("sentry") == alert
+    assert second.claim("sentry") is None
+    assert second.due("sentry") == clock.now + sqlite.LEASE
+    clock.now += sqlite.LEASE
+    assert second.claim("sentry") == alert
+
+
+def test_each_sink_has_its_own_row(opened):
+    """What one receiver took is still there for the other."""
+    store = opened(sinks=("sentry", "telegram"))
+    store.take(make_match())
+    store.settle(store.claim("sentry"), "sentry", DELIVERED)
+
+    assert store.claim("telegram") is not None
+    assert len(store.undelivered()) == 1
+
+
+def test_failure_rests_the_sink_for_longer_each_time(opened, clock):
+    """After each failure the wait doubles, within its jitter; the event id stays."""
+    store, waits, ids = opened(), [], set()
+    store.take(make_match())
+    for _ in range(12):
+        alert = store.claim("sentry")
+        ids.add(alert.event_id)
+        store.settle(alert, "sentry", retry("down"))
+        assert store.claim("sentry") is None
+        waits.append(store.due("sentry") - clock.now)
+        clock.now = store.due("sentry")
+
+    assert all(0.5 * 2**n <= wait <= 2**n for n, wait in enumerate(waits[:10]))
+    assert 450 <= waits[11] <= 900
+    assert len(ids) == 1
+
+
+def test_hurry_skips_our_own_rest_but_not_the_receivers(opened, clock):
+    """A dying process tries once more at once, unless the receiver itself asked for quiet."""
+    store = opened()
+    store.take(make_match())
+    store.settle(store.claim("sentry"), "sentry", retry("down"))
+
+    alert = store.claim("sentry", hurry=True)
+    assert alert is not None
+    store.settle(alert, "sentry", retry("429", after=50))
+    assert store.claim("sentry", hurry=True) is None
+    assert opened().due("sentry") == clock.now + 50
+
+
+def test_clock_set_back_blocks_no_sender(opened, clock):
+    """Claims and rests that lie impossibly far ahead were made by a wrong clock, and bind nobody."""
+    store = opened()
+    clock.now += 10 * 365 * 86400
+    store.take(make_match())
+    store.settle(store.claim("sentry"), "sentry", retry("down", after=3600))
+    clock.now = START
+
+    assert store.claim("sentry") is not None
+
+
+def test_rejected_alert_is_kept_aside(opened):
+    """What a receiver refuses for good is not tried again, and not forgotten."""
+    store = opened()
+    store.take(make_match())
+    alert = store.claim("sentry")
+    store.settle(alert, "sentry", rejected("401"))
+
+    assert store.undelivered() == []
+    assert store.due("sentry") is None
+    assert store.failed() == [("sentry", "401", alert)]
+
+
+def test_waiting_repeats_become_one_alert(opened, clock):
+    """After a long outage of the receiver one alert with the whole count goes out, not one per interval."""
+    store = opened()
+    for _ in range(5):
+        store.take(make_match())
+        clock.now += REPEAT
+    (alert,) = store.undelivered()
+
+    assert (alert.count, alert.number, alert.first_seen) == (5, 5, START)
+
+
+def test_quiet_repeat_does_not_replace_a_louder_alert(opened, clock):
+    """A fatal alert that waits is not replaced by a warning about the same."""
+    store = opened()
+    store.take(make_match())
+    clock.now += REPEAT
+    store.take(make_match(proved=False))
+
+    assert [alert.level for alert in store.undelivered()] == ["fatal", "warning"]
+
+
+def test_good_sign_that_stands_closes_the_incident(opened, clock):
+    """POLLING_STARTED, standing for long enough, ends an open conflict."""
+    store, code = opened(), rules.specs["CONFLICT_409"]
+    good = next(iter(code.resolved_by))
+    store.take(make_match())
+    store.take(make_match(good))
+    clock.now += code.resolve_after
+
+    assert store.open_incidents() == []
+    assert store.take(make_match()).outcome is Outcome.OPENED
+
+
+def test_history_keeps_the_latest_of_lock_and_polling(opened, monkeypatch):
+    """Signs of lock and polling are kept in order, with epoch and instance, and only so many."""
+    monkeypatch.setattr(sqlite, "HISTORY", 5)
+    store = opened()
+    good = next(iter(rules.specs["CONFLICT_409"].resolved_by))
+    for epoch in range(8):
+        store.take(make_match(good, epoch=epoch, instance=f"i{epoch}"))
+    store.take(make_match())
+
+    assert [(entry.epoch, entry.instance) for entry in store.history()] == [(n, f"i{n}") for n in range(3, 8)]
+
+
+def test_unknown_code_is_no_error(opened):
+    """A code that no pack describes wakes nobody and breaks nothing."""
+    assert opened().take(_unknown()) is None
+
+
+def _unknown():
+    fields = {"fatal": True, "level": Severity.ERROR, "message": "", "service": "b", "instance": "a"}
+    return Match(code="NEVER_HEARD_OF", time=START, **fields)
+
+
+def test_only_the_owner_reads_the_file(opened, tmp_path):
+    """The file and its side files are readable by their owner only, also where they were wider before."""
+    path = tmp_path / "wide.db"
+    path.touch(mode=0o644)
+    opened(path).take(make_match())
+
+    modes = {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob("wide.db*")}
+    assert modes == {0o600}
+
+
+def test_no_secret_reaches_the_disk(opened, tmp_path):
+    """Token, database password and DSN key are hidden before the outbox, whatever field carries them."""
+    url = f"postgres://bot:{PASSWORD}@db/x"
+    dsn = f"https://{DSN_KEY}@o1.ingest.sentry.io/1"
+    text = f"{TOKEN} {url} {dsn}"
+    match = make_match(message=text, evidence=text * 5000, attrs={"url": url, text: [dsn, {"token": TOKEN}]})
+    store = opened(redact=Redactor([TOKEN, PASSWORD, DSN_KEY]))
+    store.take(match)
+    store.take(make_match("POLLING_STARTED", message=text))
+    store.settle(store.claim("sentry"), "sentry", rejected(text))
+    written = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+    assert len(written) > 4096
+    assert not [s for s in (TOKEN, TOKEN[7:], PASSWORD, DSN_KEY) if s.encode() in written]
+
+
+def test_hostile_evidence_is_bounded_and_kept(opened):
+    """10 MB of evidence, lone surrogates, NULs, unspeakable objects: the alert is there, and small."""
+    loop: dict = {}
+    loop["self"] = loop
+    store = opened()
+    store.take(
+        make_match(
+            message="\ud800\0" + "м" * 10_000, evidence="\udcff\0x" * 3_000_000, attrs={"o": object(), **loop}
+        )
+    )
+    (alert,) = store.undelivered()
+
+    assert len(alert.evidence) < 2100
+    assert len(alert.message) <= 2000
+
+
+def test_many_threads_lose_no_count(opened):
+    """Sixteen threads on one store: every match is counted."""
+    store = opened()
+    threads = [
+        threading.Thread(target=lambda: [store.take(make_match()) for _ in range(25)]) for _ in range(16)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert store.open_incidents()[0].count == 400
+
+
+WRITER = """
+    import sys, time
+    from pathlib import Path
+    from logrules.core.model import Match
+    from logrules.rules import rules
+    from logrules.stores.sqlite import Store
+
+    def fail(text):
+        sys.exit("store failed: " + text)
+
+    store = Store(Path(sys.argv[1]), rules.specs, ["sentry"], redact=str, on_failure=fail)
+    code = rules.specs["CONFLICT_409"]
+    for number in range(int(sys.argv[3])):
+        match = Match(code="CONFLICT_409", fatal=True, level=code.severity, message="m", proved=True,
+                      service=f"{sys.argv[2]}-{number}", instance="i", time=time.time())
+        store.take(match)
+        print(number, flush=True)
+"""
+
+
+def writer(path, name, count):
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(WRITER), str(path), name, str(count)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("lines", [1, 7, 23])
+def test_sigkill_loses_nothing_taken(opened, tmp_path, lines):
+    """Whatever `take` had returned for is in the file after SIGKILL, whole, with its incident."""
+    path = tmp_path / "alerts.db"
+    with writer(path, "s", 100_000) as process:
+        printed = [process.stdout.readline() for _ in range(lines)]
+        process.send_signal(signal.SIGKILL)
+        printed += process.stdout.readlines()
+    store = opened(path)
+    services = {alert.service for alert in store.undelivered()}
+
+    assert process.returncode == -signal.SIGKILL
+    assert {f"s-{line.strip()}" for line in printed if line.endswith("\n")} <= services
+    assert services == {row.service for row in store.open_incidents()}
+    assert opened.failures == []
+
+
+def test_processes_share_one_new_file(opened, tmp_path):
+    """Processes that start at once on a file that is not there yet all write into it."""
+    path = tmp_path / "alerts.db"
+    processes = [writer(path, f"p{n}", 5) for n in range(4)]
+    outputs = [process.communicate() for process in processes]
+
+    assert [process.returncode for process in processes] == [0] * 4, outputs
+    assert len(opened(path).undelivered()) == 20
+
+
+def test_fork_opens_its_own_connection(opened):
+    """A child made by fork writes through its own connection, and the parent's goes on."""
+    store = opened()
+    store.take(make_match())
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if store.take(make_match()).outcome is Outcome.COUNTED else 1)
+    _, status = os.waitpid(pid, 0)
+
+    assert status == 0
+    assert store.take(make_match()).incident.count == 3
+
+
+class TestUnusableFile:
+    """A file that cannot be used is said once, and the process goes on in memory."""
+
+    def works(self, store, failures, *words):
+        outcomes = [store.take(make_match(service="x")).outcome for _ in range(2)]
+
+        assert outcomes == [Outcome.OPENED, Outcome.COUNTED]
+        assert len(failures) == 1
+        assert all(word in failures[0] for word in words), failures[0]
+
+    def test_corrupt_from_the_start(self, opened, tmp_path):
+        """A file that is no database stays as it is."""
+        path = tmp_path / "alerts.db"
+        path.write_bytes(b"no database at all" * 500)
+        self.works(opened(path), opened.failures, str(path), "mv ")
+
+        assert path.read_bytes() == b"no database at all" * 500
+
+    def test_corrupted_while_open(self, opened, tmp_path):
+        """What is corrupted under a running process does not stop it."""
+        path = tmp_path / "alerts.db"
+        opened(path).close()
+        store = opened(path)
+        with path.open("r+b") as file:
+            file.write(b"\xff" * path.stat().st_size)
+        self.works(store, opened.failures, "mv ")
+
+    def test_another_programs_database(self, opened, tmp_path):
+        """We add nothing to a database that is not ours."""
+        path = tmp_path / "users.db"
+        with sqlite3.connect(path) as db:
+            db.execute("CREATE TABLE users (id)")
+        db.close()
+        before = path.read_bytes()
+        self.works(opened(path), opened.failures, "another program", "LOGRULES_STATE")
+
+        assert path.read_bytes() == before
+
+    def test_newer_schema(self, opened, tmp_path):
+        """A file of a later logrules is left alone."""
+        path = tmp_path / "alerts.db"
+        opened(path).close()
+        with sqlite3.connect(path) as db:
+            db.execute("PRAGMA user_version = 99")
+        db.close()
+        self.works(opened(path), opened.failures, "schema 99")
+
+    @pytest.mark.parametrize("path", ["/proc/logrules/alerts.db", "/dev/null/alerts.db"])
+    def test_folder_that_cannot_be_made(self, opened, path):
+        """A place where nothing can be written, even by root."""
+        self.works(opened(Path(path)), opened.failures, path, "LOGRULES_STATE")
+
+    def test_folder_instead_of_a_file(self, opened, tmp_path):
+        """LOGRULES_STATE names a folder."""
+        self.works(opened(tmp_path), opened.failures, "LOGRULES_STATE")
+
+    def test_held_by_another_program(self, opened, tmp_path, monkeypatch):
+        """Somebody holds the write lock for long: the bot does not wait for ever, and keeps its incidents."""
+        monkeypatch.setattr(sqlite, "BUSY", 0.05)
+        path = tmp_path / "alerts.db"
+        store = opened(path)
+        store.take(make_match())
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        try:
+            self.works(store, opened.failures, "fuser")
+        finally:
+            holder.close()
+
+        assert store.take(make_match()).outcome is Outcome.COUNTED
+
+    def test_full_disk(self, tmp_path):
+        """When the disk is full the process goes on with all that it had, and says so once."""
+        program = textwrap.dedent("""
+            import resource, sys
+            from pathlib import Path
+            from logrules.core.model import Match
+            from logrules.rules import rules
+            from logrules.stores.sqlite import Store
+
+            failures = []
+            store = Store(Path(sys.argv[1]), rules.specs, ["sentry"], redact=str, on_failure=failures.append)
+            severity = rules.specs["CONFLICT_409"].severity
+            take = lambda n: store.take(Match(code="CONFLICT_409", fatal=True, level=severity, proved=True,
+                message="m" * 1000, service=f"s{n}", instance="i", time=1.0))
+            take(0)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+            for number in range(1, 200):
+                take(number)
+            assert len(store.undelivered()) == 200, len(store.undelivered())
+            assert len(failures) == 1, failures
+            print(failures[0])
+        """)
+        command = [sys.executable, "-c", program, str(tmp_path / "alerts.db")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+        assert done.returncode == 0, done.stderr
+        assert "kept in memory" in done.stdout
+
+
+def test_memory_store_has_no_file(opened):
+    """Without a path everything works, in memory."""
+    store = opened(path=None)
+
+    assert [store.take(make_match()).outcome for _ in range(2)] == [Outcome.OPENED, Outcome.COUNTED]
+    assert len(store.undelivered()) == 1
+
+
+def test_without_sinks_incidents_are_still_kept(opened):
+    """Counting works where nobody is told."""
+    store = opened(sinks=())
+    store.take(make_match())
+
+    assert store.open_incidents()[0].count == 1
+    assert store.undelivered() == []
