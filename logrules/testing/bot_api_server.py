@@ -472,12 +472,11 @@ class _Reply:
 
     def finish(self, answer: Answer | None = None) -> None:
         """Send the answer, or what a fault makes of it; into the void, if the client is gone."""
-        if self._request.gone:
-            return
-        if self._spoil is not None:
-            self._spoil(self)
-        elif answer is not None:
-            self.send(answer)
+        if not self._request.gone:
+            if self._spoil is not None:
+                self._spoil(self)
+            elif answer is not None:
+                self.send(answer)
         self._tell()
 
     def send(self, answer: Answer) -> None:
