@@ -130,9 +130,20 @@ def packs() -> dict[str, str]:
     return {name: folder.joinpath(name).read_text("utf-8") for name in names if name != "codes.toml"}
 
 
+def rulebook(extra: Mapping[str, str] | None = None) -> Rulebook:
+    """The codes and patterns that logrules ships, and packs of the user's own (file name to text).
+
+    Raises PackError.
+    """
+    return _extended(extra) if extra else _shipped_book()
+
+
 @cache
-def rulebook() -> Rulebook:
-    """The codes and patterns that logrules ships, ready to classify. Raises PackError."""
-    return Rulebook(
-        _shipped(), [each for name, text in packs().items() for each in patterns.load(text, name)]
-    )
+def _shipped_book() -> Rulebook:
+    return _extended({})
+
+
+def _extended(extra: Mapping[str, str]) -> Rulebook:
+    own = [pattern for name, text in extra.items() for pattern in patterns.sound(text, name, rules.specs)]
+    ours = [pattern for name, text in packs().items() for pattern in patterns.load(text, name)]
+    return Rulebook(rules.specs, [*own, *ours])

@@ -16,6 +16,7 @@ FLOORS = (
     ("logrules.botapi", "logrules.settings", "logrules.tracebacks"),
     ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guards", "logrules.logs"),
     ("logrules.report", "logrules.alerts"),
+    ("logrules.summary",),
     ("logrules.scan", "logrules.explain", "logrules.check"),
     ("logrules.runtime", "logrules.guarded"),
     ("logrules.cli",),
@@ -34,7 +35,7 @@ THIRD_PARTIES = {
     "hyperscan": ("logrules.core.scanner",),
     "msgspec": ("logrules.core",),
     "urllib3": ("logrules.botapi", "logrules.sinks.sentry"),
-    "rich": ("logrules.scan", "logrules.explain"),
+    "rich": ("logrules.summary",),
 }
 
 

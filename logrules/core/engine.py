@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from logrules.core import belief
 from logrules.core.belief import Policy
 from logrules.core.heads import ANSI
-from logrules.core.model import EVENTS, Annotate, Chunk, Match, Origin, Probe, Severity
+from logrules.core.model import EVENTS, Annotate, Chunk, Match, Origin, Probe
 from logrules.core.records import Parsed, Window
 from logrules.core.rulebook import words
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from logrules.core.model import Effect
     from logrules.core.rulebook import Found, Rulebook
 
-__all__ = ["Engine", "Policy", "classify"]
+__all__ = ["Engine", "Policy", "classify", "parse"]
 
 PATIENCE = 0.2
 """Seconds that a record which could still go on is waited for."""
+_TEXT = Origin("text", "-", "text")
 EVIDENCE = 8000
 """Characters of a record that a match carries."""
 
@@ -175,10 +176,19 @@ def _own_event(parsed: Parsed, rulebook: Rulebook) -> Match | None:
 
 def classify(rulebook: Rulebook, text: str) -> list[Match]:
     """What one text says: the matches in it, in order; each record gives one at most."""
-    origin = Origin("text", "-", "text")
     engine = Engine(rulebook, Policy(acts=False))
-    data = text.encode("utf-8", "surrogateescape")
-    effects = engine.feed(Chunk(origin, data if data.endswith(b"\n") else data + b"\n", 0.0)) + engine.end(
-        origin, 0.0
-    )
+    effects = engine.feed(Chunk(_TEXT, _bytes(text), 0.0)) + engine.end(_TEXT, 0.0)
     return [effect.match for effect in effects if isinstance(effect, Annotate)]
+
+
+def parse(rulebook: Rulebook, text: str) -> Iterator[Parsed]:
+    """The records of one text in which the rulebook has something to look for."""
+    stream = _Stream(_TEXT)
+    data = stream.trimmed(_bytes(text))
+    stream.window.push(data, rulebook.scanner.scan(data))
+    return stream.window.take(0.0, final=True)
+
+
+def _bytes(text: str) -> bytes:
+    data = text.encode("utf-8", "surrogateescape")
+    return data if data.endswith(b"\n") else data + b"\n"

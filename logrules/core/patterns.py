@@ -61,6 +61,10 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Its name in an event."""
         return "/".join(filter(None, (self.pack.removesuffix(".toml"), self.code, self.reason)))
 
+    def only(self, text: str) -> Pattern:
+        """The same pattern with one of its expressions."""
+        return msgspec.structs.replace(self, any=[text], generic=False)
+
     def compiled(self, choice: int) -> re.Pattern[str]:
         """One of its expressions, compiled when it is needed first."""
         return _compiled(self.any[choice])
@@ -90,6 +94,14 @@ def load(text: str, source: str) -> list[Pattern]:
     patterns, faults = read(text, source)
     if faults:
         raise PackError(str(faults[0]))
+    return patterns
+
+
+def sound(text: str, source: str, codes: Iterable[str]) -> list[Pattern]:
+    """The patterns of a pack that nobody has checked yet. Raises PackError with the first fault."""
+    patterns = load(text, source)
+    for fault in lint(patterns, codes):
+        raise PackError(f"{fault}. `logrules check {source}` shows every fault")
     return patterns
 
 

@@ -11,7 +11,7 @@ from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.factors import factors
-from logrules.core.model import Form, Severity, Sign
+from logrules.core.model import Severity, Sign
 from logrules.core.scanner import Literal, Scanner
 
 if TYPE_CHECKING:
@@ -70,15 +70,19 @@ class Rulebook:
 
     def state(self, record: Parsed) -> Found | None:
         """The exact cause that `record` states, or None."""
-        found = list(self._matches(record))
-        exact = [each for each in found if not each.pattern.generic] or found
-        beaten = frozenset[str]().union(*(each.pattern.beats for each in exact))
-        left = [each for each in exact if each.pattern.code not in beaten] or exact
+        left = self.claims(record)
         # The first cause is the root; a reason says more than none.
         return next(
             (each for each in left if each.pattern.code == left[0].pattern.code and each.pattern.reason),
             left[0] if left else None,
         )
+
+    def claims(self, record: Parsed) -> list[Found]:
+        """Every cause that is left when wrappers and beaten ones are dropped: of a good pack, one code at most."""
+        found = list(self._matches(record))
+        exact = [each for each in found if not each.pattern.generic] or found
+        beaten = frozenset[str]().union(*(each.pattern.beats for each in exact))
+        return [each for each in exact if each.pattern.code not in beaten] or exact
 
     def _matches(self, record: Parsed) -> Iterator[Found]:
         wanted = sorted({pair for literal in record.literals for pair in self._wanted[literal]})
@@ -131,8 +135,3 @@ def _lead(text: str) -> re.Pattern[str]:
 def words(statement: Statement) -> str:
     """The one line of a statement that says it."""
     return statement.text.lstrip().split("\n", 1)[0].strip()
-
-
-def is_proof(form: Form | None) -> bool:
-    """Whether words in this form could have come from a logger or an exception only, not from a careless print."""
-    return form in {Form.LOG, Form.TRACEBACK}

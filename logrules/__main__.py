@@ -1,0 +1,7 @@
+"""`python -m logrules`."""
+
+import sys
+
+from logrules.cli import main
+
+sys.exit(main())

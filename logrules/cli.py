@@ -1,0 +1,143 @@
+"""The commands. Thin: each reads its options and hands over; what it needs is imported when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from logrules import __version__
+from logrules.core.model import Exit, LogrulesError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit status: 78, with one clear line, for what the user can put right."""
+    options = _parser().parse_args(argv)
+    try:
+        status: int = options.command(options)
+    except LogrulesError as error:
+        print(f"logrules: {error}", file=sys.stderr)
+        return Exit.CONFIG
+    except BrokenPipeError:
+        # The reader has what it wanted. Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return Exit.OK
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return status
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(Exit.CONFIG, f"logrules: {message}. See: {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="logrules", description="Turns what a bot prints into codes, and each code into what to do."
+    )
+    parser.add_argument("--version", action="version", version=f"logrules {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    _add_scan(commands)
+    _add_explain(commands)
+    _add_codes(commands)
+    _add_check(commands)
+    return parser
+
+
+def _add_scan(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "Classify logs: what happened, how often, what to do."
+    scan = commands.add_parser("scan", help=text.lower()[:-1], description=text)
+    scan.add_argument("files", nargs="+", metavar="FILE", help="a log file; - reads standard input")
+    scan.add_argument("--json", action="store_true", help="one JSON line per event, at a terminal too")
+    _add_common(scan, packs=True)
+    scan.set_defaults(command=_scan)
+
+
+def _add_explain(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "Explain a code, or what a line of a log means."
+    explain = commands.add_parser("explain", help=text.lower()[:-1], description=text)
+    explain.add_argument(
+        "words", nargs="+", metavar='CODE|"LINE"', help="a code or a raw line; - reads standard input"
+    )
+    explain.add_argument("--json", action="store_true", help="one JSON object per line")
+    _add_common(explain, packs=True)
+    explain.set_defaults(command=_explain)
+
+
+def _add_codes(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "List every code, grouped by what it says."
+    codes = commands.add_parser("codes", help=text.lower()[:-1], description=text)
+    codes.add_argument("--json", action="store_true", help="one JSON object per line")
+    _add_common(codes, packs=False)
+    codes.set_defaults(command=_codes)
+
+
+def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "Check packs of patterns and run their samples."
+    check = commands.add_parser("check", help=text.lower()[:-1], description=text)
+    check.add_argument(
+        "packs", nargs="*", metavar="PACK", help="a pack of your own; without one, those that logrules ships"
+    )
+    check.set_defaults(command=_check)
+
+
+def _add_common(command: argparse.ArgumentParser, *, packs: bool) -> None:
+    command.add_argument(
+        "--lang", choices=("en", "ru"), help="the language of the texts (LOGRULES_LANG, else LANG)"
+    )
+    if packs:
+        command.add_argument(
+            "--pack", action="append", default=[], metavar="FILE", help="add a pack of your own patterns"
+        )
+
+
+def _scan(options: argparse.Namespace) -> int:
+    from logrules import scan
+
+    return scan.scan(options.files, _packs(options.pack), lang=_lang(options), as_json=options.json)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from logrules import explain
+
+    words = sys.stdin.read() if options.words == ["-"] else " ".join(options.words)
+    return explain.explain(words, _packs(options.pack), lang=_lang(options), as_json=options.json)
+
+
+def _codes(options: argparse.Namespace) -> int:
+    from logrules import explain
+
+    return explain.codes(lang=_lang(options), as_json=options.json)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from logrules import check
+
+    return check.check(_packs(options.packs))
+
+
+def _lang(options: argparse.Namespace) -> str:
+    from logrules.rules import language
+
+    return options.lang or language()
+
+
+def _packs(paths: Sequence[str]) -> dict[str, str]:
+    """File name to text. Raises LogrulesError for a file that cannot be read."""
+    found = {}
+    for path in paths:
+        try:
+            found[path] = Path(path).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise LogrulesError(
+                f"cannot read the pack {path}: {why}. Check the path after --pack or check"
+            ) from error
+    return found

@@ -1,0 +1,144 @@
+"""`logrules scan`: files and pipes → engine → one JSON line per event, or a summary at a terminal."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from logrules.core.engine import Engine, Policy
+from logrules.core.event import encode, of_match
+from logrules.core.model import Annotate, Chunk, Exit, LogrulesError, Origin
+from logrules.core.redact import Redactor, secrets_in
+from logrules.rules import rulebook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from logrules.core.model import Effect, Match
+
+    Out = Callable[[Match], None]
+
+CHUNK = 256 * 1024
+LONGEST = 64 * 1024
+"""A line that is longer is handed over in pieces."""
+_COMPRESSED = {b"\x1f\x8b": "zcat", b"\x28\xb5": "zstdcat", b"BZ": "bzcat", b"\xfd7": "xzcat"}
+
+
+def scan(files: Sequence[str], packs: Mapping[str, str], *, lang: str, as_json: bool) -> int:
+    """Classify `files` (`-` is standard input). Returns 0, found or not, and 78 if one could not be read."""
+    engine = Engine(rulebook(packs), Policy(acts=False))
+    redact = Redactor(secrets_in(os.environ))
+    with (
+        _events(engine, redact, lang) if as_json or not sys.stdout.isatty() else _people(redact, lang) as out
+    ):
+        readable = [_scanned(path, engine, out) for path in files]
+    return Exit.OK if all(readable) else Exit.CONFIG
+
+
+@contextmanager
+def _events(engine: Engine, redact: Redactor, lang: str) -> Iterator[Out]:
+    """One JSON line per event."""
+
+    def write(match: Match) -> None:
+        event = of_match(match, engine.rulebook.codes[match.code], lang)
+        sys.stdout.buffer.write(encode(event, redact))
+
+    yield write
+    sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _people(redact: Redactor, lang: str) -> Iterator[Out]:
+    """A summary at the end."""
+    from logrules.summary import Summary
+
+    summary = Summary(redact, lang)
+    yield summary.add
+    summary.show()
+
+
+def _scanned(path: str, engine: Engine, out: Out) -> bool:
+    """Classify one file; whether it could be read. One that could not does not stop the others."""
+    try:
+        with _opened(path) as fd:
+            for effects in _decided(fd, path, engine):
+                for effect in effects:
+                    if isinstance(effect, Annotate):
+                        out(effect.match)
+    except BrokenPipeError:
+        raise
+    except (OSError, LogrulesError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        print(f"logrules: cannot read {path}: {why}. Name a log file, or - for standard input", file=sys.stderr)
+        return False
+    return True
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    if path == "-":
+        yield 0
+        return
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        reader = _COMPRESSED.get(os.pread(fd, 2, 0)) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+        if reader:
+            raise LogrulesError(f"it is compressed. Run: {reader} {path} | logrules scan -")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _decided(fd: int, path: str, engine: Engine) -> Iterator[list[Effect]]:
+    """What follows from a file, chunk by chunk."""
+    origin = _origin(path)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        now = time.time()  # one moment for the whole file: a record in it never grows old
+        for data in _chunks(fd):
+            yield engine.feed(Chunk(origin, data, now))
+        yield engine.end(origin, now)
+        return
+    for data in _chunks(fd, lambda: _wait(fd, engine)):
+        yield engine.feed(Chunk(origin, data, time.time())) if data else engine.tick(time.time())
+    yield engine.end(origin, time.time())
+
+
+def _origin(path: str) -> Origin:
+    service = os.environ.get("LOGRULES_SERVICE") or ("stdin" if path == "-" else os.path.basename(path))  # noqa: PTH119
+    return Origin(service, path, "text")
+
+
+def _chunks(fd: int, ready: Callable[[], bool] = lambda: True) -> Iterator[bytes]:
+    """Whole lines as they come; nothing (b"") each time that `ready` has waited in vain."""
+    rest = b""
+    while True:
+        if not ready():
+            yield b""
+            continue
+        data = os.read(fd, CHUNK)
+        if not data:
+            break
+        end = data.rfind(b"\n") + 1
+        if end:
+            yield rest + data[:end]
+            rest = data[end:]
+        else:
+            rest += data
+        if len(rest) >= LONGEST:
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
+
+
+def _wait(fd: int, engine: Engine) -> bool:
+    """Whether a pipe has something to read, or its end, before a record must be closed."""
+    if engine.deadline is None:
+        return True
+    sys.stdout.flush()
+    return bool(select.select([fd], [], [], max(0.0, engine.deadline - time.time()))[0])
