@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote
 
@@ -22,6 +23,8 @@ MASK = "***"
 
 MIN_LENGTH = 6
 """A shorter secret is hidden by form only: by value it would mangle ordinary words and numbers."""
+
+_SHORT, _SHORT_TEXTS = 48, 512  # names of services, loggers and keys come back with every line
 
 _PLACEHOLDERS = frozenset({"changeme", "example", "password", "postgres", "secret", "telegram"})
 """Passwords that are ordinary words of our own messages; hidden by form only."""
@@ -83,7 +86,11 @@ _FORMS = (  # words of which one must be there (lower case), the form, what is l
     (("@",), _WEB_PASSWORD, rf"\1:{MASK}@"),
     (("authorization",), _AUTHORIZATION, rf"\1{MASK}"),
     (("bearer", "basic"), _BEARER, rf"\1{MASK}"),
-    (("rnd_", "gh", "glpat", "sk-", "xox", "sntry", "eyj"), _PREFIXED, rf"\1{MASK}"),
+    (
+        ("rnd_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_", "glpat", "sk-", "xox", "sntry", "eyj"),
+        _PREFIXED,
+        rf"\1{MASK}",
+    ),
     (("private key",), _PEM, rf"\1{MASK}"),
     (_ASSIGNED_WORDS, _QUOTED_VALUE, rf"\1\2\3{MASK}"),
     (_ASSIGNED_WORDS, _BARE_VALUE, rf"\1\2{MASK}"),
@@ -99,6 +106,7 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: set[str] = set()
         self._values: re.Pattern[str] | None = None
+        self._recall = lru_cache(_SHORT_TEXTS)(self._hide)
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
@@ -108,9 +116,13 @@ class Redactor:
         if known != self._known:
             longest_first = sorted(known, key=lambda shape: (-len(shape), shape))
             self._known, self._values = known, re.compile("|".join(map(re.escape, longest_first)))
+            self._recall = lru_cache(_SHORT_TEXTS)(self._hide)
 
     def __call__(self, text: str) -> str:
         """`text` with `***` in place of every secret."""
+        return self._recall(text) if len(text) <= _SHORT else self._hide(text)
+
+    def _hide(self, text: str) -> str:
         text = _TOKEN.sub(rf"\1\2{MASK}", text)
         if self._values is not None:
             text = self._values.sub(MASK, text)
