@@ -1,0 +1,203 @@
+"""Alerts as Sentry events, for every server that speaks its protocol.
+
+The SDK's client builds the envelope and nothing else: it is private (no `init`, no integration, no scope, so
+it neither sees nor disturbs a user's own Sentry), and its transport posts on the calling thread and tells
+the outcome. Queue, retries and durability are the outbox's: what a process leaves in the SDK's queue is lost.
+
+Importing this module costs what importing the SDK costs (a tenth of a second): import it where it is needed.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from typing import TYPE_CHECKING, Any, cast
+
+import certifi
+import urllib3
+from sentry_sdk import Client
+from sentry_sdk.transport import Transport
+
+from logrules import __version__
+from logrules.core.delivery import Delivery, of_status, rejected, retry
+from logrules.core.event import timestamp
+
+if TYPE_CHECKING:
+    from sentry_sdk.envelope import Envelope
+    from sentry_sdk.types import Event
+
+    from logrules.core.model import Alert
+
+TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
+
+# The server trims or drops what is longer: https://develop.sentry.dev/sdk/data-model/event-payloads/
+MESSAGE_CHARS = 8000
+TAG_CHARS = 200
+EVIDENCE_CHARS = 2000
+REMEDIATION_CHARS = 2000
+"""For each language: contexts share one budget; what is beyond it is lost, with all that follows."""
+ENVIRONMENT_CHARS = 64
+
+CLIENT: dict[str, Any] = {
+    "default_integrations": False,
+    "auto_enabling_integrations": False,
+    "include_local_variables": False,
+    "include_source_context": False,
+    "max_breadcrumbs": 0,
+    "max_value_length": MESSAGE_CHARS,
+    "send_client_reports": False,
+    "auto_session_tracking": False,
+    "enable_backpressure_handling": False,  # a thread
+    "spotlight": False,  # or SENTRY_SPOTLIGHT would send our events elsewhere
+    "debug": False,  # or SENTRY_DEBUG would print them
+}
+
+_WHY = {
+    400: "Sentry refused the event (400): report it, this is our fault",
+    401: "Sentry does not know the key in SENTRY_DSN: copy it again from the project's Client Keys",
+    403: "Sentry takes no events with SENTRY_DSN: enable its client key in the project's settings",
+    404: "Sentry has no such project as in SENTRY_DSN: copy it again from the project's Client Keys",
+    413: "the event is too large for this Sentry server",
+}
+
+
+class Sentry:
+    """One Sentry project as a receiver.
+
+    Args:
+        dsn: Where to, as Sentry shows it.
+        instance: Becomes the event's `server_name`.
+        release: Of the guarded bot.
+        environment: Such as `production`.
+        lang: The language of the message.
+
+    Raises:
+        sentry_sdk.utils.BadDsn: The DSN is malformed.
+    """
+
+    name = "sentry"
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        instance: str,
+        release: str | None = None,
+        environment: str | None = None,
+        lang: str = "en",
+    ) -> None:
+        self._lang = lang
+        self._client = Client(
+            dsn,
+            transport=_Post,
+            server_name=_line(instance, TAG_CHARS),
+            release=_token(release, TAG_CHARS),
+            environment=_token(environment, ENVIRONMENT_CHARS) or "production",
+            **CLIENT,
+        )
+
+    def send(self, alert: Alert) -> Delivery:
+        """Post one event and wait for the answer, at most some seconds."""
+        post = self._client.transport
+        assert isinstance(post, _Post)
+        post.outcome = rejected("the Sentry SDK dropped the event")
+        self._client.capture_event(cast("Event", event(alert, self._lang)))
+        return post.outcome
+
+
+class _Post(Transport):
+    """One envelope, one request, one outcome."""
+
+    def __init__(self, options: dict[str, Any] | None = None) -> None:
+        super().__init__(options)
+        assert self.parsed_dsn is not None
+        auth = self.parsed_dsn.to_auth(f"logrules/{__version__}")
+        self._url = auth.get_api_url()
+        self._headers = {
+            "X-Sentry-Auth": auth.to_header(),
+            "Content-Type": "application/x-sentry-envelope",
+            "User-Agent": f"logrules/{__version__}",
+        }
+        secure: dict[str, Any] = {"ssl_context": _trust()} if self._url.startswith("https:") else {}
+        self._pool = urllib3.PoolManager(retries=False, timeout=TIMEOUT, **secure)
+        self.outcome = rejected("nothing was sent")
+
+    def capture_envelope(self, envelope: Envelope) -> None:
+        try:
+            answer = self._pool.request(
+                "POST", self._url, body=envelope.serialize(), headers=self._headers, redirect=False
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            self.outcome = retry(f"Sentry cannot be reached ({type(error).__name__})")
+        else:
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            outcome = of_status(answer.status, headers)
+            self.outcome = outcome._replace(why=_WHY.get(answer.status, outcome.why))
+
+
+def _trust() -> ssl.SSLContext:
+    """The system's authorities (and SSL_CERT_FILE), and certifi's, for an image that has none."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def event(alert: Alert, lang: str) -> dict[str, Any]:
+    """The event as the server keeps it: nothing in it is trimmed, renamed or refused there.
+
+    Its issue is the incident's (the fingerprint says which), and its tags hold only words of our own, for the
+    server's scrubbing never looks into tags.
+    """
+    incident = [alert.code, *([alert.reason] if alert.reason else [])]
+    return {
+        "event_id": alert.event_id,
+        "timestamp": timestamp(alert.time),
+        "platform": "python",
+        "level": alert.level,
+        "logger": "logrules",
+        "logentry": {"formatted": _message(alert, lang)},
+        "fingerprint": ["logrules", alert.service, *incident],
+        "tags": _tags(alert),
+        "contexts": {
+            "incident": _incident(alert),
+            "remediation": {name: text[:REMEDIATION_CHARS] for name, text in alert.remediation.items()},
+            **({"evidence": {"text": alert.evidence[:EVIDENCE_CHARS]}} if alert.evidence else {}),
+        },
+    }
+
+
+def _message(alert: Alert, lang: str) -> str:
+    """The first line becomes the issue's title; mails and chat integrations show the rest."""
+    steps = alert.remediation.get(lang) or alert.remediation.get("en", "")
+    parts = (f"{alert.code}: {alert.title}", alert.message, steps, f"logrules explain {alert.code}")
+    return "\n\n".join(part for part in parts if part)[:MESSAGE_CHARS]
+
+
+def _tags(alert: Alert) -> dict[str, str]:
+    tags = {"code": alert.code, "reason": alert.reason, "service": alert.service}
+    tags["fatal"] = str(alert.fatal).lower()
+    return {name: text for name, value in tags.items() if value and (text := _line(value, TAG_CHARS))}
+
+
+def _incident(alert: Alert) -> dict[str, Any]:
+    facts = {
+        "count": alert.count,
+        "suppressed": alert.suppressed,
+        "alert": alert.number,
+        "first_seen": timestamp(alert.first_seen),
+        "last_seen": timestamp(alert.last_seen),
+        "epoch": alert.epoch,
+        "instance": alert.instance,
+    }
+    facts |= {f"attrs.{name}": str(value)[:TAG_CHARS] for name, value in [*alert.attrs.items()][:10]}
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _line(text: str, chars: int) -> str:
+    return " ".join(text.split())[:chars]
+
+
+def _token(text: str | None, chars: int) -> str | None:
+    """A release or environment: the server drops one with a slash, a blank or a control character."""
+    cleaned = re.sub(r"[\s/\\\x00-\x1f]+", "-", text or "").strip("-.")[:chars]
+    return cleaned if cleaned.lower() not in {"", "none", "latest"} else None
