@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from logrules.testing import BotApiServer, PostgresServer
+from logrules.testing import BotApiServer, PostgresServer, SentryReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,13 @@ def bot_api() -> Iterator[BotApiServer]:
     """Telegram's Bot API with the official server's own time constants."""
     with BotApiServer() as server:
         yield server
+
+
+@pytest.fixture
+def sentry() -> Iterator[SentryReceiver]:
+    """A Sentry that takes everything until told otherwise."""
+    with SentryReceiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from logrules.testing.bot_api_methods import MethodError
 from logrules.testing.bot_api_server import BotApiServer
 from logrules.testing.postgres_binaries import PostgresError
 from logrules.testing.postgres_server import PostgresServer
+from logrules.testing.sentry_receiver import SentryReceiver
 from logrules.testing.updates import Timing
 
-__all__ = ["BotApiServer", "MethodError", "PostgresError", "PostgresServer", "Timing"]
+__all__ = ["BotApiServer", "MethodError", "PostgresError", "PostgresServer", "SentryReceiver", "Timing"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from logrules.testing.bot_api_methods import (
 )
 from logrules.testing.http_server import Exchange, File, HttpServer
 from logrules.testing.updates import LoopClock, Timing, UpdateQueue
+from logrules.testing.waiting import Bell
 
 T = TypeVar("T")
 
@@ -134,8 +134,7 @@ class BotApiServer:
         self._bots: dict[str, Bot] = {}
         self._requests: list[Request] = []
         self._faults: list[Fault] = []
-        self._version = 0
-        self._changed = threading.Condition()
+        self._bell = Bell()
         self.add_bot(token)
 
     def __enter__(self) -> Self:
@@ -327,14 +326,7 @@ class BotApiServer:
         Raises:
             TimeoutError: not within `timeout` seconds; the message shows the last calls.
         """
-        deadline = time.monotonic() + timeout
-        while True:
-            version = self._version
-            if result := condition():
-                return result
-            with self._changed:
-                if not self._changed.wait_for(lambda: self._version != version, deadline - time.monotonic()):  # noqa: B023 - asked within this turn
-                    raise TimeoutError(f"not so within {timeout:g} s; the last calls: {self._requests[-5:]}")
+        return self._bell.wait_for(condition, timeout, lambda: f"the last calls: {self._requests[-5:]}")
 
     async def wait_for_async(self, condition: Callable[[], T], timeout: float = 20.0) -> T:  # noqa: ASYNC109
         """`wait_for` for a test in whose event loop the bot runs."""
@@ -351,13 +343,8 @@ class BotApiServer:
 
     def _do(self, work: Callable[[], T]) -> T:
         result = self._http.call(work)
-        self._tell()
+        self._bell.ring()
         return result
-
-    def _tell(self) -> None:
-        with self._changed:
-            self._version += 1
-            self._changed.notify_all()
 
     def _handle(self, exchange: Exchange) -> None:
         if download := _FILE_PATH.match(exchange.request.path):
@@ -366,7 +353,7 @@ class BotApiServer:
             self._dispatch(exchange, **match.groupdict())
         else:
             _refuse(exchange, 404, "Not Found")
-        self._tell()
+        self._bell.ring()
 
     def _dispatch(self, exchange: Exchange, token: str, method: str) -> None:
         try:
@@ -379,7 +366,7 @@ class BotApiServer:
         request = Request(name, token, params, time.monotonic(), exchange.request.port)
         self._requests.append(request)
         fault = self._take_fault(name)
-        reply = _Reply(request, exchange, self._tell, None if fault is None else fault.spoil)
+        reply = _Reply(request, exchange, self._bell.ring, None if fault is None else fault.spoil)
         if fault is not None and not fault.executed:
             reply.finish()
             return
