@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from loguru import logger as loguru_logger
 
@@ -23,8 +23,6 @@ from logrules.tracebacks import error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from logrules.sinks.console import Console
 
 _SEVERITIES = (
     (logging.CRITICAL, Severity.CRITICAL),
@@ -39,7 +37,14 @@ _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName",
 """The attributes of a record that are not the caller's `extra`."""
 
 
-def install(console: Console, service: str, instance: str, *, keep: bool = False) -> None:
+class ConsoleLike(Protocol):
+    """Whoever writes events; `logrules.sinks.console.Console` does."""
+
+    def write(self, event: Event) -> object:
+        """Write `event`, redacted; never raises."""
+
+
+def install(console: ConsoleLike, service: str, instance: str, *, keep: bool = False) -> None:
     """Turn everything that this process logs into event lines on `console`; `keep` leaves all as it is.
 
     Levels stay as they are. A second call changes nothing.
@@ -56,7 +61,7 @@ def install(console: Console, service: str, instance: str, *, keep: bool = False
 class Voice:
     """Says what a process logs in the form of an event without a code."""
 
-    def __init__(self, console: Console, service: str, instance: str) -> None:
+    def __init__(self, console: ConsoleLike, service: str, instance: str) -> None:
         self._console = console
         self._service = service
         self._instance = instance

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import textwrap
 
+from logrules.testing import BotApiServer
+
 TOKEN = "123456:" + "A" * 35
 
 PRELUDE = """
@@ -381,29 +383,24 @@ def test_the_tail_is_never_lost():
     assert messages(lines) == [str(n) for n in range(200)]
 
 
-def test_httpx_prints_no_token():
-    """The line that httpx logs for each request has no token, in a bot that logs like most bots do."""
-    lines = run(
-        """
-        import http.server, httpx
-        class Api(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                self.send_response(409)
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"{}")
-            def log_message(self, *args):
-                pass
-        server = http.server.HTTPServer(("127.0.0.1", 0), Api)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        logging.basicConfig(format="%(asctime)s - %(name)s - %(levelname)s - %(message)s", level=logging.INFO)
-        start()
-        httpx.post(f"http://127.0.0.1:{server.server_port}/bot{TOKEN}/getUpdates")
-        server.shutdown()
-        server.server_close()
-        """
-    )
+def test_a_real_bot_with_a_refused_token():
+    """httpx logs the token in each request and PTB puts it into its exception: no line of ours has it."""
+    with BotApiServer() as server:
+        server.revoke()
+        lines = run(
+            f"""
+            from telegram.ext import Application
+            logging.basicConfig(format="%(asctime)s - %(name)s - %(message)s", level=logging.INFO)
+            start()
+            Application.builder().token(TOKEN).base_url("{server.url}/bot").build().run_polling()
+            """,
+            status=1,
+        )
+    by_logger = {line.get("logger"): line for line in lines}
 
-    assert lines[-1]["logger"] == "httpx"
-    assert "/bot123456:***/getUpdates" in lines[-1]["message"]
-    assert "409 Conflict" in lines[-1]["message"]
+    assert server.token == TOKEN
+    assert "/bot123456:***/getMe" in by_logger["httpx"]["message"]
+    assert "401 Unauthorized" in by_logger["httpx"]["message"]
+    assert "The token `123456:***` was rejected by the server." in by_logger[None]["message"]
+    assert by_logger[None]["error"]["type"] == "telegram.error.InvalidToken"
+    assert "in run_polling" in by_logger[None]["error"]["stack"]
