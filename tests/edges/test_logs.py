@@ -26,7 +26,7 @@ def start(keep=False):
 def run(script, *, status=0, raw=False):
     """Run `script` after the prelude; its lines, and what it said in plain text elsewhere."""
     done = subprocess.run(
-        [sys.executable, "-W", "default", "-c", PRELUDE + textwrap.dedent(script)],
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(script)],
         capture_output=True,
         text=True,
         check=False,
@@ -384,7 +384,7 @@ def test_the_tail_is_never_lost():
 
 
 def test_a_real_bot_with_a_refused_token():
-    """httpx logs the token in each request and PTB puts it into its exception: no line of ours has it."""
+    """Each request logs the token and PTB puts it into its exception: no line of ours has it."""
     with BotApiServer() as server:
         server.revoke()
         lines = run(
