@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ from logrules.core.event import Event, encode, timestamp
 from logrules.core.model import Exit, Sign
 from logrules.core.redact import Redactor
 from logrules.rules import rules
+
+if TYPE_CHECKING:
+    from logrules.core.codes import Code
 
 FROZEN = {
     Sign.GOOD: """DEPLOY_LIVE KEEPALIVE_STARTED LOCK_ACQUIRED LOCK_REACQUIRED LOCK_RELEASED POLLING_STARTED
@@ -34,7 +38,7 @@ REASONS = {
 }
 DELETE_WEBHOOK = "curl https://api.telegram.org/bot<TOKEN>/deleteWebhook"
 
-DIAGNOSES = {
+DIAGNOSES: dict[tuple[str, str | None], dict[str, list[list[str]]]] = {
     ("CONFLICT_409", None): {
         "en": [
             ["Render Dashboard", "only ONE service"],
@@ -91,31 +95,31 @@ WHOLE = [
 """Every code and every reason of it, in every language."""
 
 
-def _texts(spec, lang):
+def _texts(spec: Code, lang: str) -> list[str]:
     title = [spec.alert.title[lang]] if spec.alert else []
     return [spec.summary[lang], *spec.steps[lang], *title]
 
 
-def test_codes_are_frozen():
+def test_codes_are_frozen() -> None:
     """No released code has gone, changed its name or its sign; no new one came in unseen."""
     expected = {code: sign for sign, codes in FROZEN.items() for code in codes.split()}
 
     assert {code: rule.sign for code, rule in rules.items()} == expected
 
 
-def test_reasons_are_frozen():
+def test_reasons_are_frozen() -> None:
     """The reasons that a code tells apart are part of the API as well."""
     assert {code: set(rule.reasons) for code, rule in rules.items() if rule.reasons} == REASONS
 
 
-def test_code_is_one_search_word():
+def test_code_is_one_search_word() -> None:
     """Searching for a code finds that code: one plain word, and never a part of another one."""
     assert [code for code in rules if not CODE.match(code)] == []
     assert [(a, b) for a, b in itertools.permutations(rules, 2) if a in b] == []
 
 
 @pytest.mark.parametrize(("spec", "lang"), WHOLE)
-def test_texts_name_no_code(spec, lang):
+def test_texts_name_no_code(spec: Code, lang: str) -> None:
     """A search for a code finds its events only: the texts of other codes do not mention it."""
     words = set(re.findall(CODE.pattern.removesuffix(r"\Z"), " ".join(_texts(spec, lang))))
 
@@ -123,13 +127,13 @@ def test_texts_name_no_code(spec, lang):
 
 
 @pytest.mark.parametrize(("spec", "lang"), WHOLE)
-def test_commands_survive_json(spec, lang):
+def test_commands_survive_json(spec: Code, lang: str) -> None:
     """A command copied out of a JSON line works as it stands: nothing in the texts has to be escaped."""
     assert [text for text in _texts(spec, lang) if re.search(r'["\\\x00-\x1f]', text)] == []
 
 
 @pytest.mark.parametrize(("spec", "lang"), WHOLE)
-def test_redaction_leaves_the_texts_whole(spec, lang):
+def test_redaction_leaves_the_texts_whole(spec: Code, lang: str) -> None:
     """No placeholder looks like a secret: what passes redaction reads as it was written."""
     redact = Redactor(["123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"])
 
@@ -137,7 +141,7 @@ def test_redaction_leaves_the_texts_whole(spec, lang):
 
 
 @pytest.mark.parametrize(("spec", "lang"), WHOLE)
-def test_texts_fit_a_line_and_a_phone(spec, lang):
+def test_texts_fit_a_line_and_a_phone(spec: Code, lang: str) -> None:
     """Even with a long message the whole event stays below 4096 bytes; no text is longer than a screen."""
     event = Event(
         timestamp=timestamp(0),
@@ -157,7 +161,7 @@ def test_texts_fit_a_line_and_a_phone(spec, lang):
 
 
 @pytest.mark.parametrize(("spec", "lang"), WHOLE)
-def test_texts_are_written_for_people(spec, lang):
+def test_texts_are_written_for_people(spec: Code, lang: str) -> None:
     """Sentences end, titles fit a lock screen, backticks pair, and each language has its own script."""
     *sentences, title = [*_texts(spec, lang), ""] if not spec.alert else _texts(spec, lang)
 
@@ -168,7 +172,7 @@ def test_texts_are_written_for_people(spec, lang):
 
 
 @pytest.mark.parametrize(("code", "reason", "lang", "words"), SEED)
-def test_seed_diagnosis_is_complete(code, reason, lang, words):
+def test_seed_diagnosis_is_complete(code: str, reason: str | None, lang: str, words: list[str]) -> None:
     """Each step of the original diagnosis stands in the remediation, in both languages."""
     text = rules[code].why(reason).spec.steps.joined(lang)
 
@@ -176,7 +180,7 @@ def test_seed_diagnosis_is_complete(code, reason, lang, words):
 
 
 @pytest.mark.parametrize(("spec", "lang"), WHOLE)
-def test_losing_messages_is_never_unwarned(spec, lang):
+def test_losing_messages_is_never_unwarned(spec: Code, lang: str) -> None:
     """Wherever a step drops users' messages it says so, and the form that keeps them stands before it."""
     steps = spec.steps[lang]
     dropping = [at for at, step in enumerate(steps) if "drop_pending_updates" in step]
@@ -188,10 +192,10 @@ def test_losing_messages_is_never_unwarned(spec, lang):
 
 
 @pytest.mark.parametrize("spec", [rule.spec for rule in rules.values()], ids=lambda spec: spec.code)
-def test_languages_give_the_same_steps(spec):
+def test_languages_give_the_same_steps(spec: Code) -> None:
     """English and Russian have the same number of steps and the same commands in them, in the same order."""
 
-    def commands(lang):
+    def commands(lang: str) -> list[str]:
         found = re.findall(r"(?:curl|psql|pg_isready|docker|pip) [^`]*", " ".join(spec.steps[lang]))
         return [re.sub(r"<[^>]*>", "<>", command) for command in found]
 
@@ -199,7 +203,7 @@ def test_languages_give_the_same_steps(spec):
     assert commands("en") == commands("ru")
 
 
-def test_every_fatal_code_has_an_exit():
+def test_every_fatal_code_has_an_exit() -> None:
     """Whatever ends a process says with which status, and it is one of those that mean something."""
     everything = [spec for rule in rules.values() for spec in (rule.spec, *rule.spec.reasons.values())]
 
@@ -214,7 +218,7 @@ def test_every_fatal_code_has_an_exit():
     assert rules["DB_UNREACHABLE"].exit == Exit.UNAVAILABLE
 
 
-def test_who_is_woken():
+def test_who_is_woken() -> None:
     """What has ended the bot wakes somebody at once, good news nobody, and a warning only when it repeats."""
     alerts = {code: rule.spec for code, rule in rules.items() if rule.alert}
 
@@ -226,7 +230,7 @@ def test_who_is_woken():
     assert [code for code, spec in alerts.items() if spec.fatal and spec.confirm] == ["LOCK_LOST"]
 
 
-def test_incidents_can_end():
+def test_incidents_can_end() -> None:
     """Every incident that wakes somebody is ended by a good sign, and inhibits only codes that exist."""
     for code, rule in rules.items():
         assert not rule.alert or rule.spec.resolved_by, code
@@ -234,7 +238,7 @@ def test_incidents_can_end():
         assert all(other in rules and other != code for other in rule.spec.inhibits), code
 
 
-def test_nothing_hides_that_the_bot_stopped():
+def test_nothing_hides_that_the_bot_stopped() -> None:
     """No code inhibits a fatal one, but for what only echoes its own cause."""
     echoes = {"PROCESS_EXITED", "DEPLOY_FAILED", "POLLING_START_FAILED", "LOCK_LOST"}
     hidden = {other for rule in rules.values() for other in rule.spec.inhibits if rules[other].fatal}
@@ -271,7 +275,7 @@ remediation.ru = ["Почините."]
         ('exit = "software"', 'exit = "software"\nresolve_after = "5 min"', "5 min"),
     ],
 )
-def test_faults_in_codes_are_named(right, wrong, named):
+def test_faults_in_codes_are_named(right: str, wrong: str, named: str) -> None:
     """A mistake in a code's table is refused with the file, the code and the word that is wrong."""
     assert load(GOOD, "mine.toml").keys() == {"A_CODE"}
 

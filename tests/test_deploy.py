@@ -44,7 +44,7 @@ def _ignored(path: str) -> bool:
     return ignored
 
 
-def test_blueprint_is_valid():
+def test_blueprint_is_valid() -> None:
     """Render's schema finds nothing wrong with render.yaml."""
     assert [error.message for error in SCHEMA.iter_errors(BLUEPRINT)] == []
 
@@ -59,14 +59,14 @@ def test_blueprint_is_valid():
         ("numInstances: 1", "numInstances: 0"),
     ],
 )
-def test_schema_tells_right_from_wrong(right, wrong):
+def test_schema_tells_right_from_wrong(right: str, wrong: str) -> None:
     """The schema that we compare with still refuses what Render refuses, for all that was taken out of it."""
     assert right in BLUEPRINT_TEXT
 
     assert list(SCHEMA.iter_errors(yaml.safe_load(BLUEPRINT_TEXT.replace(right, wrong)))) != []
 
 
-def test_bot_is_a_worker_of_one():
+def test_bot_is_a_worker_of_one() -> None:
     """A polling bot is one background worker built from our Dockerfile, and no preview polls beside it."""
     chosen = (WORKER["type"], WORKER["runtime"], WORKER["numInstances"], WORKER["previews"]["generation"])
 
@@ -74,7 +74,7 @@ def test_bot_is_a_worker_of_one():
     assert BLUEPRINT["previews"]["generation"] == "off"
 
 
-def test_lock_gets_the_direct_address():
+def test_lock_gets_the_direct_address() -> None:
     """DATABASE_URL is the direct address within one region: a pooler cannot keep an advisory lock."""
     sources = {env["key"]: env.get("fromDatabase") for env in WORKER["envVars"]}
 
@@ -83,12 +83,12 @@ def test_lock_gets_the_direct_address():
     assert int(DATABASE["postgresMajorVersion"]) >= 14
 
 
-def test_database_is_private():
+def test_database_is_private() -> None:
     """Nobody outside Render's private network reaches the database."""
     assert DATABASE["ipAllowList"] == []
 
 
-def test_no_secret_in_the_blueprint():
+def test_no_secret_in_the_blueprint() -> None:
     """Every secret is asked for in the Dashboard: none has a value in the file, none is synced."""
     secrets = [env for env in WORKER["envVars"] if SECRET.search(env["key"])]
 
@@ -96,19 +96,19 @@ def test_no_secret_in_the_blueprint():
     assert all(env.keys() == {"key", "sync"} and env["sync"] is False for env in secrets)
 
 
-def test_shutdown_fits_into_the_delay():
+def test_shutdown_fits_into_the_delay() -> None:
     """Render waits longer for the end than the sidecar's own longest way there: grace, drain and flush."""
     longest = runtime.GRACE + runtime.DRAIN + settings.FLUSH
 
     assert longest < WORKER["maxShutdownDelaySeconds"]
 
 
-def test_overlap_budget_covers_a_deploy():
+def test_overlap_budget_covers_a_deploy() -> None:
     """A deploy on Render, 60 s of overlap and the shutdown delay, fits into the overlap budget."""
     assert 60 + WORKER["maxShutdownDelaySeconds"] < settings.OVERLAP
 
 
-def test_image_runs_the_sidecar():
+def test_image_runs_the_sidecar() -> None:
     """The image's command is `logrules run -- python -m bot` in exec form, so that SIGTERM arrives."""
     command = [rest for word, rest in FINAL if word in {"CMD", "ENTRYPOINT"}]
 
@@ -116,7 +116,7 @@ def test_image_runs_the_sidecar():
     assert ("STOPSIGNAL", "SIGTERM") in FINAL
 
 
-def test_image_is_not_root():
+def test_image_is_not_root() -> None:
     """The process runs as a number other than 0, chosen after everything that needs root."""
     users = [rest for word, rest in FINAL if word == "USER"]
     after = FINAL[FINAL.index(("USER", users[-1])) :]
@@ -125,7 +125,7 @@ def test_image_is_not_root():
     assert [word for word, _ in after if word in {"RUN", "COPY", "ADD"}] == []
 
 
-def test_image_is_slim_and_pinned():
+def test_image_is_slim_and_pinned() -> None:
     """Both stages start from the same slim Python, of a version that the project supports."""
     bases = {rest.split()[0] for word, rest in IMAGE if word == "FROM"}
     (version,) = (re.fullmatch(r"python:3\.(\d+)-slim", base) for base in bases)
@@ -135,7 +135,7 @@ def test_image_is_slim_and_pinned():
     assert int(version[1]) >= int(lowest.rpartition(".")[2])
 
 
-def test_image_installs_by_hash():
+def test_image_installs_by_hash() -> None:
     """Everything in the image's environment has a known hash; the project itself brings nothing along."""
     installs = [shlex.split(rest) for word, rest in IMAGE if word == "RUN" and "pip install" in rest]
 
@@ -145,12 +145,12 @@ def test_image_installs_by_hash():
     ]
 
 
-def test_image_speaks_at_once():
+def test_image_speaks_at_once() -> None:
     """Python in the image does not hold its output back: the sidecar sees each line when it is written."""
     assert any("PYTHONUNBUFFERED=1" in rest.split() for word, rest in FINAL if word == "ENV")
 
 
-def test_image_finds_its_files():
+def test_image_finds_its_files() -> None:
     """All that the Dockerfile copies exists and passes .dockerignore; tests, secrets and git stay outside."""
     copied = [
         source

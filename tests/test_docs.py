@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
+import importlib
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -26,11 +27,9 @@ INTERNAL = {"LOGRULES_EVENT_FD"}
 """Read by the program, set by nobody: how `logrules run` reaches a guarded child."""
 
 
-def _generate():
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def _rewritten(text: str, lang: str) -> str:
+    made: str = runpy.run_path(str(ROOT / "docs" / "generate.py"))["rewritten"](text, lang)
+    return made
 
 
 def _text(lang: str) -> str:
@@ -48,16 +47,16 @@ def _anchors(document: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("lang", READMES)
-def test_generated_blocks_are_current(lang):
+def test_generated_blocks_are_current(lang: str) -> None:
     """What the README says about codes is what the packs say; else run `python docs/generate.py`."""
     text = _text(lang)
 
     assert text.count("<!-- generated: ") == text.count("<!-- end -->") == 2
-    assert _generate().rewritten(text, lang) == text
+    assert _rewritten(text, lang) == text
 
 
 @pytest.mark.parametrize("lang", READMES)
-def test_every_code_stands_in_the_table(lang):
+def test_every_code_stands_in_the_table(lang: str) -> None:
     """Each code has exactly one row, with its exit status where it ends the bot."""
     rows = re.findall(r"^\| \S+ \| `([A-Z0-9_]+)` \| [^|]+ \| (\d*) \|", _text(lang), re.MULTILINE)
     expected = {code: str(int(rule.exit)) if rule.fatal and rule.exit else "" for code, rule in rules.items()}
@@ -67,7 +66,7 @@ def test_every_code_stands_in_the_table(lang):
 
 
 @pytest.mark.parametrize("lang", READMES)
-def test_shown_event_is_an_event(lang):
+def test_shown_event_is_an_event(lang: str) -> None:
     """The README's JSON line has the keys of an event in their order, and its code's remediation."""
     (line,) = [json.loads(body) for kind, body in FENCE.findall(_text(lang)) if kind == "json"]
     keys = [key for key in Event.__struct_fields__ if key in line]
@@ -78,7 +77,7 @@ def test_shown_event_is_an_event(lang):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_resolve(document):
+def test_links_resolve(document: Path) -> None:
     """Every link leads to a file or a heading that is there, or to the web by HTTPS."""
     broken = []
     for target in LINK.findall(_prose(document.read_text("utf-8"))):
@@ -92,10 +91,10 @@ def test_links_resolve(document):
     assert broken == []
 
 
-def test_both_readmes_say_the_same():
+def test_both_readmes_say_the_same() -> None:
     """Both languages have the same sections, commands, links, settings and statuses, in one order."""
 
-    def shape(lang):
+    def shape(lang: str) -> tuple[object, ...]:
         text = _text(lang)
         code = [re.sub(r"\s*#.*", "", body) for kind, body in FENCE.findall(text) if kind in {"sh", "python"}]
         names = re.findall(r"^\| (`[^|]+`|\d+) \|", text, re.MULTILINE)
@@ -105,7 +104,7 @@ def test_both_readmes_say_the_same():
     assert shape("en") == shape("ru")
 
 
-def test_commands_exist():
+def test_commands_exist() -> None:
     """Every `logrules COMMAND` of the README is a command that explains itself."""
     inline = re.findall(r"`([^`\n]+)`", FENCE.sub("", _text("en")))
     fenced = [body for kind, body in FENCE.findall(_text("en")) if kind == "sh"]
@@ -123,7 +122,7 @@ def test_commands_exist():
         assert (helped.returncode, command in helped.stdout) == (0, True), helped.stderr
 
 
-def test_make_targets_exist():
+def test_make_targets_exist() -> None:
     """Every `make TARGET` of the README is a target of the Makefile."""
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     named = set(re.findall(r"^make (\w+)", _text("en"), re.MULTILINE))
@@ -132,7 +131,7 @@ def test_make_targets_exist():
     assert named <= targets
 
 
-def test_python_examples_import():
+def test_python_examples_import() -> None:
     """Every name that the README imports from logrules is there to be imported."""
     code = [body for kind, body in FENCE.findall(_text("en")) if kind == "python"]
     code += re.findall(r"`(from logrules[^`]+)`", _text("en"))
@@ -140,7 +139,7 @@ def test_python_examples_import():
         (node.module, alias.name)
         for body in code
         for node in ast.walk(ast.parse(body))
-        if isinstance(node, ast.ImportFrom) and node.module.startswith("logrules")
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("logrules")
         for alias in node.names
     ]
 
@@ -150,7 +149,7 @@ def test_python_examples_import():
 
 
 @pytest.mark.parametrize("lang", READMES)
-def test_settings_are_those_that_are_read(lang):
+def test_settings_are_those_that_are_read(lang: str) -> None:
     """The table of settings names every LOGRULES_* variable that the program reads, and no other."""
     source = (ROOT / "logrules" / "settings.py").read_text("utf-8")
     read = {
@@ -167,7 +166,7 @@ def test_settings_are_those_that_are_read(lang):
 
 
 @pytest.mark.parametrize("lang", READMES)
-def test_statuses_are_those_that_are_used(lang):
+def test_statuses_are_those_that_are_used(lang: str) -> None:
     """The table of exit statuses has a row for each status that logrules itself ends with."""
     listed = {int(status) for status in re.findall(r"^\| (\d+) \|", _text(lang), re.MULTILINE)}
 
@@ -175,7 +174,7 @@ def test_statuses_are_those_that_are_used(lang):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_documents_hold_no_secret_and_no_home(document):
+def test_documents_hold_no_secret_and_no_home(document: Path) -> None:
     """No document shows anything in the form of a token, or a path of the machine it was written on."""
     text = document.read_text("utf-8")
 
