@@ -36,6 +36,11 @@ class State(StrEnum):
     RELEASED = "released"
     FAILED = "failed"
 
+    @property
+    def holds(self) -> bool:
+        """Whether the lock is ours, settled or not."""
+        return self in {State.GRACE, State.HOLDING}
+
 
 class Event(StrEnum):
     """What came of an action, or befell the lock meanwhile."""
@@ -197,15 +202,13 @@ MARGIN = 1.0
 """Seconds by which the server's patience outlasts the fence."""
 
 
-def grace(timers: Timers, *, waited: bool, announced: bool, server_age: float) -> float:
+def grace(timers: Timers, *, clean: bool, server_age: float) -> float:
     """Seconds to hold still after a grant.
 
-    None after a first try that succeeded at once, nor where the predecessor announced that it is done. A
+    None where it was `clean`: a first try that succeeded at once, or a predecessor that said it is done. A
     server that has started since the last possible fence has forgotten a holder that may still be polling.
     """
-    if server_age >= timers.fence and (announced or not waited):
-        return 0.0
-    return timers.grace
+    return 0.0 if clean and server_age >= timers.fence else timers.grace
 
 
 def notice(count: int) -> float:

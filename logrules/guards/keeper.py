@@ -1,0 +1,422 @@
+"""Keeps one lock, in a thread and an event loop of its own: a handler that blocks the bot's loop keeps it.
+
+It does what the state table says and brings back what came of it. How a lock is kept at all is the session's
+business: a PostgreSQL connection or a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from logrules.core.lease import (
+    SOFT,
+    Action,
+    BrokenError,
+    Event,
+    Lease,
+    RefusedError,
+    State,
+    Step,
+    UnavailableError,
+    grace,
+    notice,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from logrules.core.lease import Holder, Session, Timers
+    from logrules.core.model import Report
+
+T = TypeVar("T")
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def steady() -> float:
+    """Seconds on a clock that nobody sets and that goes on while the host sleeps, where there is one."""
+    return time.clock_gettime(_CLOCK)
+
+
+class Keeper:
+    """One lock from the first attempt to the last announcement.
+
+    Args:
+        session: what keeps it; used from the keeper's thread only.
+        timers: all durations.
+        report: where each code is said.
+        changed: called with each step, in the keeper's thread; must not block.
+    """
+
+    def __init__(
+        self, session: Session, timers: Timers, report: Report, changed: Callable[[Step], None]
+    ) -> None:
+        self.session = session
+        self.timers = timers
+        self.waited = False
+        """Whether somebody else held the lock when we came: then this start is a handover."""
+        self.epoch: int | None = None
+        self._report = report
+        self._changed = changed
+        self._lease = Lease()
+        self._thread = threading.Thread(target=self._run, name="logrules-lock", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._mutex = threading.Lock()
+        self._stopping = False
+        self._asked: list[Future[bool]] = []
+        self._deadline = 0.0
+        self._acquired = 0.0
+        self._proved = 0.0
+        self._settles = 0.0
+        self._clean = True
+        self._why: Exception | None = None
+        self._loss: str | None = None
+        self._started = 0.0
+        self._notices = 0
+        self._attempts = 0
+        self._trouble: float | None = None
+        self._troubles = 0
+
+    # For every thread
+
+    def start(self) -> None:
+        """Begin to acquire; each change is told to `changed`."""
+        self._thread.start()
+
+    def remaining(self) -> float:
+        """Seconds for which the last proof still allows to poll; 0 without the lock."""
+        return max(0.0, self._deadline - SOFT - steady())
+
+    def held_for(self) -> float:
+        """Seconds since the lock was acquired."""
+        return steady() - self._acquired
+
+    def prove(self) -> Future[bool]:
+        """Prove the lock now; the result is whether it is ours."""
+        answer: Future[bool] = Future()
+        with self._mutex:
+            self._asked.append(answer)
+        if not self._wake():
+            self._answer(ours=False)
+        return answer
+
+    def release(self) -> None:
+        """Let go as soon as may be, cleanly; also gives a wait up. Safe to call twice."""
+        self._stopping = True
+        self._wake()
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the end; whether it came in time."""
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _wake(self) -> bool:
+        loop = self._loop
+        if loop is None:
+            return False
+        try:
+            loop.call_soon_threadsafe(self._woken.set)
+        except RuntimeError:  # it has ended
+            return False
+        return True
+
+    # In the keeper's thread from here on
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._drive())
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody keeps the lock any more
+            self._why = error
+            self._deadline = 0.0
+            step = Step(State.FAILED, "LOCK_LOST", Action.END)
+            self._say(step)
+            self._changed(step)
+        finally:
+            self._loop = None
+            self._answer(ours=False)
+
+    async def _drive(self) -> None:
+        self._woken = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._started = steady()
+        actions: dict[Action, Callable[[], Coroutine[Any, Any, Event]]] = {
+            Action.CONNECT: lambda: self._unless_stopped(self._connect()),
+            Action.TRY: lambda: self._unless_stopped(self._try()),
+            Action.WAIT: lambda: self._unless_stopped(self._wait()),
+            Action.PROVE: lambda: self._unless_stopped(self._prove()),
+            Action.KEEP: self._keep,
+            Action.REACQUIRE: lambda: self._unless_stopped(self._reacquire()),
+            Action.UNLOCK: self._unlock,
+        }
+        event = Event.START
+        try:
+            while (step := await self._enter(event)).action is not Action.END:
+                try:
+                    event = await actions[step.action]()
+                except BrokenError as error:
+                    self._why = error
+                    event = Event.BROKEN
+        finally:
+            self.session.terminate()
+
+    async def _enter(self, event: Event) -> Step:
+        step = self._lease.on(event)
+        if step.state is not State.HOLDING:
+            self._deadline = 0.0
+        elif event is not Event.STOP:
+            self._deadline = self._proved + self.timers.fence
+        self._changed(step)  # first: polling is cancelled at once, the line can wait
+        if step.state is State.LOST:
+            self._answer(ours=False)
+        self._say(step, await self._holder() if step.state is State.WAITING else None)
+        return step
+
+    async def _holder(self) -> Holder | None:
+        try:
+            return await self._ask(self.session.holder(), self.timers.answer)
+        except BrokenError:
+            return None  # the wait that follows finds it out as well
+
+    async def _ask(self, call: Awaitable[T], seconds: float) -> T:
+        """The session's answer. On doubt the connection is dropped: a cancelled query could leak the lock."""
+        task = asyncio.ensure_future(call)
+        task.add_done_callback(_seen)
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+        if not done:
+            self.session.terminate()
+            task.cancel()
+            raise BrokenError(f"no answer within {seconds:g} s")
+        return task.result()
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, Event]) -> Event:
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(_seen)
+        while not task.done() and not self._stopping:
+            self._woken.clear()
+            waker = asyncio.ensure_future(self._woken.wait())
+            await asyncio.wait({task, waker}, return_when=asyncio.FIRST_COMPLETED)
+            waker.cancel()
+            if not self._lease.state.holds:
+                self._answer(ours=False)
+        if task.done():
+            return task.result()
+        self.session.terminate()  # first, so that cancelling finds no query to leak a grant from
+        task.cancel()
+        await asyncio.wait({task})
+        return Event.STOP
+
+    async def _connect(self) -> Event:
+        while True:
+            if self._trouble is not None and steady() - self._trouble >= self.timers.patience:
+                return (
+                    self._why.too_long
+                    if isinstance(self._why, UnavailableError)
+                    else Event.UNREACHABLE_TOO_LONG
+                )
+            await asyncio.sleep(self._back_off())
+            try:
+                lacking = await self.session.connect(self._lost)
+            except RefusedError as error:
+                self._why = error
+                return error.event
+            except UnavailableError as error:
+                self._why = error
+                if self._worth_a_line():
+                    return error.event
+                continue
+            if lacking:
+                self._say_lacking(lacking)
+            return Event.CONNECTED
+
+    def _back_off(self) -> float:
+        self._attempts += 1
+        if self._attempts == 1:
+            return 0.0
+        return min(5.0, 0.1 * 2.0**self._attempts) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
+
+    def _worth_a_line(self) -> bool:
+        if self._trouble is None:
+            self._trouble = steady()
+        if steady() - self._trouble < notice(self._troubles):
+            return False
+        self._troubles += 1
+        return True
+
+    def _calm(self) -> None:
+        self._attempts = self._troubles = 0
+        self._trouble = None
+
+    async def _try(self) -> Event:
+        if self._trouble is None:
+            self._trouble = steady()  # until it has shown that it works
+        if await self._ask(self.session.try_lock(), self.timers.answer):
+            return Event.GRANTED
+        self.waited = True
+        self._notices = 1
+        return Event.BUSY
+
+    async def _wait(self) -> Event:
+        since = steady() - notice(self._notices - 1)
+        while not await self._ask(
+            self.session.wait_lock(self.timers.chunk), self.timers.chunk + self.timers.answer
+        ):
+            self._calm()
+            if steady() - since >= notice(self._notices):
+                self._notices += 1
+                return Event.BUSY
+        return Event.GRANTED
+
+    async def _prove(self) -> Event:
+        await self._beat()
+        grant = await self._ask(self.session.granted(), self.timers.answer)
+        self._calm()
+        self._loss = None
+        self.epoch = grant.epoch
+        self._acquired = steady()
+        self._clean = self.session.announced or not self.waited
+        self._settles = self._acquired + grace(self.timers, clean=self._clean, server_age=grant.server_age)
+        return Event.PROVED
+
+    async def _beat(self) -> None:
+        sent = steady()
+        if not await self._ask(self.session.prove(), self.timers.answer):
+            raise BrokenError("this session does not hold the lock any more")
+        self._proved = sent
+        if self._deadline:
+            self._deadline = sent + self.timers.fence
+        if self._lease.state.holds:
+            self._answer(ours=True)
+
+    async def _keep(self) -> Event:
+        while True:
+            if self._loss is not None:
+                raise BrokenError(self._loss)
+            if self._stopping:
+                return Event.STOP
+            now = steady()
+            due = self._proved + self.timers.keepalive
+            if self._lease.state is State.GRACE:
+                if now >= self._settles:
+                    return Event.SETTLED
+                due = min(due, self._settles)
+            if self._asked or now >= self._proved + self.timers.keepalive:
+                await self._beat()
+            else:
+                await self._doze(due - now)
+
+    async def _doze(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+        self._woken.clear()
+
+    def _lost(self, why: str) -> None:
+        self._deadline = 0.0
+        self._loss = why
+        self._woken.set()
+
+    async def _reacquire(self) -> Event:
+        self._loss = None
+        try:
+            return await self._ask(self._regain(), self.timers.answer)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is told in full and ends the process
+            self._why = error
+            return Event.BROKEN
+
+    async def _regain(self) -> Event:
+        await self.session.connect(self._lost)
+        if not await self.session.try_lock():
+            holder = await self.session.holder()
+            name = holder.instance if holder else "another session"
+            self._why = BrokenError(f"{name} holds it")
+            return Event.DENIED
+        await self._prove()
+        return Event.REGAINED
+
+    async def _unlock(self) -> Event:
+        await self._ask(self.session.unlock(), self.timers.connect)
+        return Event.UNLOCKED
+
+    def _answer(self, *, ours: bool) -> None:
+        with self._mutex:
+            asked, self._asked = self._asked, []
+        for answer in asked:
+            if answer.set_running_or_notify_cancel():
+                answer.set_result(ours)
+
+    # What is said
+
+    def _say(self, step: Step, holder: Holder | None = None) -> None:
+        if step.code is None:
+            return
+        error = self._why if step.fatal and self._why is not None else None
+        message, attrs = self._words(step, holder)
+        self._report(step.code, message, fatal=step.fatal, error=error, epoch=self.epoch, attrs=attrs)
+
+    def _say_lacking(self, lacking: tuple[str, ...]) -> None:
+        self._report(
+            "LOCK_LEASE_UNSUPPORTED",
+            "This server cannot free the lock of a silent holder: a frozen or cut-off instance keeps it",
+            attrs={"lacking": list(lacking), **self.session.facts()},
+        )
+
+    def _words(self, step: Step, holder: Holder | None) -> tuple[str, dict[str, Any]]:
+        what = "PostgreSQL advisory lock" if self.session.kind == "postgres" else "File lock"
+        facts, timers = self.session.facts(), self.timers
+        held = round(self.held_for(), 3) if self._acquired else 0.0
+        grant = {
+            "waited": round(self._acquired - self._started, 3),
+            "clean": self._clean,
+            "grace": max(0.0, round(self._settles - self._acquired, 3)),
+        }
+        keeping = {"keepalive": timers.keepalive, "lease": timers.lease}
+        words: dict[str, tuple[str, dict[str, Any]]] = {
+            "LOCK_WAITING": self._about(holder),
+            "LOCK_ACQUIRED": (f"{what} acquired", {**facts, **grant}),
+            "KEEPALIVE_STARTED": (
+                f"Advisory lock keep-alive task started: a proof every {timers.keepalive:g} s",
+                keeping,
+            ),
+            "LOCK_LOST": (f"{what} lost: {self._why}; polling has stopped", {"held": held, **facts}),
+            "LOCK_REACQUIRED": (f"{what} acquired again; polling goes on", facts),
+            "LOCK_REACQUIRE_FAILED": (f"Error reacquiring lock: {self._why}", facts),
+            "LOCK_RELEASED": (f"{what} released", {"held": held, **facts}),
+        }
+        return words.get(step.code or "") or self._trouble_words(step)
+
+    def _trouble_words(self, step: Step) -> tuple[str, dict[str, Any]]:
+        facts = self.session.facts()
+        if step.state is State.CONNECTING:
+            return f"{self._why}; trying again, not polling meanwhile", {"attempts": self._attempts, **facts}
+        if step.code in {"DB_UNREACHABLE", "DB_TOO_MANY_CONNECTIONS"}:
+            return f"{self._why}; given up after {self.timers.patience:g} s", facts
+        return str(self._why), facts
+
+    def _about(self, holder: Holder | None) -> tuple[str, dict[str, Any]]:
+        waited = round(steady() - self._started, 1)
+        if holder is None:
+            return "Waiting for the lock", {"waited": waited, **self.session.facts()}
+        message = f"Waiting for the lock: {holder.instance} holds it"
+        if holder.since is not None:
+            message += f", connected for {holder.since:.0f} s"
+        if holder.silent is not None:
+            message += f", last proof {holder.silent:.0f} s ago"
+            if holder.silent > self.timers.keepalive + self.timers.answer:
+                rest = max(0.0, self.timers.lease - holder.silent)
+                message += f"; it is stalled, and the server frees the lock in about {rest:.0f} s"
+        known = {key: value for key, value in holder._asdict().items() if value is not None}
+        return message, {"holder": known, "waited": waited, **self.session.facts()}
+
+
+def _seen(task: asyncio.Future[Any]) -> None:
+    """An error nobody waits for any more is no news."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,287 @@
+"""The lock in PostgreSQL: a session advisory lock on a connection of its own, leased by the server.
+
+`idle_session_timeout` (PostgreSQL 14+) is the lease: the server ends a session that stays silent, and its
+lock with it, whether the holder was stopped, frozen or cut off. A proof is one statement in autocommit, since
+neither inside a transaction nor while a statement runs does that clock tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import asyncpg
+
+from logrules.core.lease import (
+    BrokenError,
+    FullError,
+    Grant,
+    Holder,
+    MisconfiguredError,
+    RefusedError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from logrules.core.database_url import DatabaseUrl
+    from logrules.core.lease import Timers
+
+NAME_BYTES = 63
+"""PostgreSQL cuts application_name there."""
+
+# The key as pg_locks shows it: high half, low half, and 1 for a single 64-bit key.
+_ROW = """locktype = 'advisory' and objsubid = 1
+ and database = (select oid from pg_database where datname = current_database())
+ and classid = (($1::int8 >> 32) & 4294967295)::oid and objid = ($1::int8 & 4294967295)::oid"""
+
+_PROOF = f"""select pg_backend_pid() = $2 and current_setting('logrules.nonce', true) = $3
+ and not pg_is_in_recovery()
+ and exists(select from pg_locks where {_ROW}
+   and pid = pg_backend_pid() and granted and mode = 'ExclusiveLock')"""  # noqa: S608 - a constant
+
+_HOLDER = f"""select l.pid, a.application_name, l.granted,
+   extract(epoch from clock_timestamp() - a.backend_start)::float8 as since,
+   extract(epoch from clock_timestamp() - a.state_change)::float8 as silent
+ from pg_locks l left join pg_stat_activity a using (pid) where {_ROW}"""  # noqa: S608 - a constant
+
+_GRANT = """select txid_current(),
+   extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float8"""
+
+_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+_NO_ENTRY = (
+    asyncpg.InvalidAuthorizationSpecificationError,  # and the wrong password
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
+_NOT_HERE = (  # what a server says of a setting that it does not have
+    asyncpg.UndefinedObjectError,
+    asyncpg.InvalidParameterValueError,
+    asyncpg.FeatureNotSupportedError,
+    asyncpg.InsufficientPrivilegeError,
+)
+_CANCELS = 3
+"""A proof that an operator cancels is asked again so often: pg_cancel_backend takes no lock away."""
+
+
+def application_name(service: str, instance: str, release: str | None) -> str:
+    """What other sessions see of us: `logrules/service/instance/commit`, in 63 bytes of ASCII."""
+    parts = [part.encode("ascii", "replace").decode().replace("/", "_") for part in (service, instance)]
+    commit = (release or "")[:7].encode("ascii", "replace").decode().replace("/", "_")
+    room = NAME_BYTES - len("logrules///") - len(commit)
+    service, instance = parts
+    service = service[: max(room // 2, room - len(instance))]
+    return f"logrules/{service}/{instance[: room - len(service)]}/{commit}"
+
+
+class PostgresSession:
+    """One connection, and the advisory lock that lives and dies with it.
+
+    Args:
+        url: where.
+        key: the lock's 64-bit key.
+        name: application_name, see above.
+        timers: the lease, and what else the server is told.
+    """
+
+    kind = "postgres"
+    provable = True
+    LEASE: ClassVar = "idle_session_timeout"
+
+    def __init__(self, url: DatabaseUrl, key: int, name: str, timers: Timers) -> None:
+        self.url = url
+        self.key = key
+        self.name = name
+        self.timers = timers
+        self.announced = False
+        self._channel = f"logrules_{key & (1 << 64) - 1:016x}"
+        self._nonce = ""
+        self._pid = 0
+        self._lock_timeout = 0.0
+        self._connection: Any = None
+
+    def facts(self) -> dict[str, object]:
+        """Which lock, and where."""
+        return {"kind": self.kind, "key": self.key, "database": self.url.database, "host": self.url.host}
+
+    async def connect(self, lost: Callable[[str], None]) -> tuple[str, ...]:
+        """A new session, leased. See `logrules.core.lease.Session`."""
+        self.terminate()
+        limit = min(self.url.connect_timeout or self.timers.connect, self.timers.connect)
+        try:
+            with _opening(self.url):
+                async with asyncio.timeout(limit):
+                    return await self._open(lost)
+        except BaseException:
+            self.terminate()
+            raise
+
+    async def _open(self, lost: Callable[[str], None]) -> tuple[str, ...]:
+        connection = await asyncpg.connect(
+            self.url.dsn,
+            timeout=self.timers.connect,
+            statement_cache_size=0,  # a prepared statement does not survive a pooler
+            server_settings={"application_name": self.name},
+        )
+        self._connection = connection
+        connection.add_termination_listener(lambda _: self._ended(connection, lost))
+        if await connection.fetchval("select pg_is_in_recovery()"):
+            raise UnavailableError("The lock's database is a read-only replica")
+        lacking = await self._lease(connection)
+        self._nonce = secrets.token_hex(8)
+        self._pid = await connection.fetchval(
+            "select pg_backend_pid() from set_config('logrules.nonce', $1, false)", self._nonce
+        )
+        self.announced = False
+        await connection.add_listener(self._channel, self._heard)
+        return lacking
+
+    async def _lease(self, connection: Any) -> tuple[str, ...]:
+        """Tell the server its duties; the name of the one that it does not take, if any."""
+        timers = self.timers
+        self._lock_timeout = timers.chunk
+        settings = {
+            self.LEASE: _ms(timers.lease),
+            "lock_timeout": _ms(timers.chunk),
+            "statement_timeout": "0",  # a role's own would end our wait
+            "client_connection_check_interval": _ms(timers.check),
+            "tcp_keepalives_idle": str(max(1, int(timers.dropped / 2))),
+            "tcp_keepalives_interval": str(max(1, int(timers.dropped / 6))),
+            "tcp_keepalives_count": "3",
+            "tcp_user_timeout": _ms(timers.dropped),
+        }
+        for name, value in settings.items():
+            try:
+                await connection.execute("select set_config($1, $2, false)", name, value)
+            except _NOT_HERE:
+                pass  # read back below
+        taken = await connection.fetchval("select setting from pg_settings where name = $1", self.LEASE)
+        return () if taken == str(int(timers.lease * 1000)) else (self.LEASE,)
+
+    def _ended(self, connection: Any, lost: Callable[[str], None]) -> None:
+        if connection is self._connection:
+            lost("the database ended the lock's connection")
+
+    def _heard(self, _connection: Any, pid: int, _channel: str, said: object) -> None:
+        if pid != self._pid:
+            self.announced = said == "clean"  # a grant to somebody else takes the announcement back
+
+    async def try_lock(self) -> bool:
+        """See `logrules.core.lease.Session`."""
+        return bool(await self._value("select pg_try_advisory_lock($1)", self.key))
+
+    async def wait_lock(self, seconds: float) -> bool:
+        """See `logrules.core.lease.Session`. The server ends the wait: a cancelled one can leak the lock."""
+        try:
+            if seconds != self._lock_timeout:
+                await self._value("select set_config('lock_timeout', $1, false)", _ms(seconds))
+                self._lock_timeout = seconds
+            with _while_open():
+                await self._open_connection.execute("select pg_advisory_lock($1)", self.key)
+        except asyncpg.LockNotAvailableError:
+            return False
+        return True
+
+    async def holder(self) -> Holder | None:
+        """See `logrules.core.lease.Session`."""
+        with _while_open():
+            rows = await self._open_connection.fetch(_HOLDER, self.key)
+        held = [row for row in rows if row["granted"]]
+        if not held:
+            return None
+        row = held[0]
+        # Another role's session shows neither its start nor its state.
+        return Holder(
+            _instance(row["application_name"], row["pid"]),
+            _rounded(row["since"]),
+            _rounded(row["silent"]),
+            row["pid"],
+            len(rows) - 1,
+        )
+
+    async def prove(self) -> bool:
+        """Whether this backend is ours, no replica, and holds the lock: one statement, 0.1 ms on loopback."""
+        for _ in range(_CANCELS):
+            try:
+                return bool(await self._value(_PROOF, self.key, self._pid, self._nonce))
+            except asyncpg.QueryCanceledError:
+                continue
+        return False
+
+    async def granted(self) -> Grant:
+        """See `logrules.core.lease.Session`. The transaction id needs no table and grows with every grant."""
+        with _while_open():
+            epoch, age = await self._open_connection.fetchrow(_GRANT)
+        await self._value("select pg_notify($1, 'held')", self._channel)
+        return Grant(epoch, age)
+
+    async def unlock(self) -> None:
+        """Announce, then let go: two statements, for a NOTIFY is heard only after its own commit."""
+        await self._value("select pg_notify($1, 'clean')", self._channel)
+        await self._value("select pg_advisory_unlock($1)", self.key)
+
+    def terminate(self) -> None:
+        """See `logrules.core.lease.Session`. Never `close()`, which can wait for ever."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    @property
+    def _open_connection(self) -> Any:
+        if self._connection is None:
+            raise BrokenError("the lock's connection is closed")
+        return self._connection
+
+    async def _value(self, query: str, *args: object) -> Any:
+        with _while_open():
+            return await self._open_connection.fetchval(query, *args)
+
+
+@contextmanager
+def _opening(url: DatabaseUrl) -> Iterator[None]:
+    """What goes wrong on connecting, as what it means. The server's texts name no password."""
+    where = f"The lock's database {url.database!r} at {url.host}"
+    try:
+        yield
+    except asyncpg.ClientConfigurationError as error:
+        raise MisconfiguredError("DATABASE_URL: the driver does not take it; check its options") from error
+    except _NO_ENTRY as error:
+        raise RefusedError(f"{where} refuses us: {error}") from error
+    except asyncpg.TooManyConnectionsError as error:
+        raise FullError(f"{where} has no connection to spare: {error}") from error
+    except TimeoutError as error:
+        raise UnavailableError(f"{where} did not answer in time") from error
+    except _LOST as error:
+        raise UnavailableError(f"{where} cannot be reached: {_text(error)}") from error
+
+
+@contextmanager
+def _while_open() -> Iterator[None]:
+    try:
+        yield
+    except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
+        raise  # the connection is as good as before
+    except _LOST as error:
+        raise BrokenError(_text(error)) from error
+
+
+def _text(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def _ms(seconds: float) -> str:
+    return str(int(seconds * 1000))
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(max(0.0, seconds), 1)
+
+
+def _instance(name: str | None, pid: int) -> str:
+    """The instance in an application_name of ours, else what there is."""
+    parts = (name or "").split("/")
+    ours = parts[0] == "logrules" and len(parts) == 4  # noqa: PLR2004 - as `application_name` makes it
+    return parts[2] if ours else name or f"backend {pid}"

@@ -1,0 +1,408 @@
+"""The lock against a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from logrules.core.database_url import parse
+from logrules.core.lease import FullError, RefusedError, State, Timers, UnavailableError, lock_key
+from logrules.guards.keeper import Keeper
+from logrules.guards.postgres import PostgresSession, application_name
+from logrules.testing import PostgresServer
+
+KEY = lock_key("123456")
+QUICK = Timers(
+    lease=6, dropped=6, keepalive=0.2, answer=1, fence=4, chunk=0.4, check=0.2, grace=0.3, patience=2
+)
+SECRET = "sup3r/s3cret"
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    with PostgresServer(password=SECRET, settings={"max_connections": "20"}) as server:
+        yield server
+
+
+class Log:
+    """A Report that keeps what was said, and lets a test wait for it."""
+
+    def __init__(self):
+        self.said = []
+        self._news = threading.Condition()
+
+    def __call__(self, code, message, **more):
+        with self._news:
+            self.said.append((code, message, more))
+            self._news.notify_all()
+
+    def codes(self):
+        return [code for code, _, _ in self.said]
+
+    def wait(self, code, count=1, seconds=20):
+        with self._news:
+            assert self._news.wait_for(lambda: self.codes().count(code) >= count, seconds), self.said
+            return [entry for entry in self.said if entry[0] == code][count - 1]
+
+
+class States:
+    """What the keeper tells the bot's side, with the time."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, step):
+        self.seen.append((time.monotonic(), step.state))
+
+    def when(self, state):
+        return next(at for at, seen in self.seen if seen is state)
+
+
+def session_for(server, instance="a", timers=QUICK, cls=PostgresSession, key=KEY):
+    return cls(parse(server.url), key, application_name("bot", instance, "0123456789"), timers)
+
+
+@contextmanager
+def keeper_for(server, instance="a", timers=QUICK, **more):
+    log, states = Log(), States()
+    keeper = Keeper(session_for(server, instance, timers, **more), timers, log, states)
+    keeper.log, keeper.states = log, states
+    keeper.start()
+    try:
+        yield keeper
+    finally:
+        keeper.release()
+        assert keeper.join(20)
+
+
+def holders(server):
+    return server.query(
+        "select application_name from pg_stat_activity a join pg_locks l using (pid)"
+        " where l.locktype = 'advisory' and granted"
+    )
+
+
+def test_first_comer_holds_it_leased_and_proves_it(postgres):
+    """A free lock is taken, leased by the server, proved on request, and released with an announcement."""
+    with keeper_for(postgres) as keeper:
+        _, message, more = keeper.log.wait("LOCK_ACQUIRED")
+        keeper.log.wait("KEEPALIVE_STARTED")
+        lease = postgres.query(
+            "select application_name from pg_stat_activity where application_name like 'logrules/%'"
+        )
+
+        assert message == "PostgreSQL advisory lock acquired"
+        assert more["attrs"]["key"] == KEY
+        assert more["attrs"]["database"] == "postgres"
+        assert more["epoch"] > 0
+        assert keeper.prove().result(5) is True
+        assert 0 < keeper.remaining() <= QUICK.fence
+        assert lease == ["logrules/bot/a/0123456"]
+
+    assert keeper.log.codes()[-1] == "LOCK_RELEASED"
+    assert keeper.remaining() == 0
+    assert keeper.prove().result(5) is False
+    assert holders(postgres) == []
+
+
+def test_second_waits_and_names_the_holder_then_takes_over_at_once(postgres):
+    """LOCK_WAITING says who holds it; an announced handover needs no grace, and the epoch grows."""
+    with keeper_for(postgres, "first") as first:
+        first.log.wait("KEEPALIVE_STARTED")
+        with keeper_for(postgres, "second") as second:
+            _, message, more = second.log.wait("LOCK_WAITING")
+            first.release()
+            _, _, taken = second.log.wait("LOCK_ACQUIRED")
+
+        assert more["attrs"]["holder"]["instance"] == "first"
+        assert message.startswith(
+            "Waiting for the lock: first holds it, connected for 0 s, last proof 0 s ago"
+        )
+        assert taken["attrs"]["clean"] is True
+        assert second.waited
+        assert taken["epoch"] > first.epoch
+
+
+def test_waiting_is_told_at_once_and_then_rarely(postgres):
+    """Chunks of the wait are no news: the second line about it comes after ten seconds."""
+    with keeper_for(postgres, "holder") as holder:
+        holder.log.wait("LOCK_ACQUIRED")
+        with keeper_for(postgres, "waiter") as waiter:
+            waiter.log.wait("LOCK_WAITING")
+            backend = "select query_start from pg_stat_activity where application_name like '%/waiter/%'"
+            starts = {tuple(postgres.query(backend))}
+            while len(starts) < 4:
+                starts.add(tuple(postgres.query(backend)))
+
+            assert waiter.log.codes() == ["LOCK_WAITING"]
+
+
+def test_killed_backend_is_noticed_at_once_and_taken_again(postgres):
+    """A terminated backend stops polling within milliseconds, before any line; the lock is taken again."""
+    with keeper_for(postgres) as keeper:
+        keeper.log.wait("KEEPALIVE_STARTED")
+        epoch = keeper.epoch
+        before = time.monotonic()
+        postgres.terminate_backends("logrules/%")
+        _, message, more = keeper.log.wait("LOCK_LOST")
+        _, _, again = keeper.log.wait("LOCK_REACQUIRED")
+
+        assert "ended the lock's connection" in message
+        assert more["fatal"] is False
+        assert again["epoch"] > epoch
+        assert keeper.states.when(State.LOST) - before < 2
+        assert keeper.remaining() > 0
+        assert keeper.prove().result(5) is True
+
+
+def test_standby_that_is_faster_keeps_it(postgres):
+    """Where a standby takes the freed lock first, reacquiring fails and names it; the standby waits first."""
+    with keeper_for(postgres, "old") as old:
+        old.log.wait("KEEPALIVE_STARTED")
+        with keeper_for(postgres, "new") as new:
+            new.log.wait("LOCK_WAITING")
+            postgres.terminate_backends("logrules/bot/old/%")
+            _, message, more = old.log.wait("LOCK_REACQUIRE_FAILED")
+            _, _, taken = new.log.wait("LOCK_ACQUIRED")
+
+            assert message.startswith("Error reacquiring lock: ")
+            assert "new" in message
+            assert more["fatal"] is True
+            assert taken["attrs"]["clean"] is False
+            assert taken["attrs"]["grace"] == pytest.approx(QUICK.grace, abs=0.05)
+
+
+def test_stopped_server_ends_it_with_the_error():
+    """No server, no lock: one attempt, then LOCK_REACQUIRE_FAILED with the error itself."""
+    with PostgresServer() as server, keeper_for(server) as keeper:
+        keeper.log.wait("KEEPALIVE_STARTED")
+        server.stop()
+        _, message, more = keeper.log.wait("LOCK_REACQUIRE_FAILED")
+
+        assert keeper.log.codes()[-2:] == ["LOCK_LOST", "LOCK_REACQUIRE_FAILED"]
+        assert "cannot be reached" in message
+        assert more["error"].__cause__ is not None  # with its traceback
+        assert keeper.remaining() == 0
+
+
+def test_silent_server_is_a_loss():
+    """A connection that stays open but answers nothing is given up after the bound, well before the lease."""
+    with PostgresServer() as server, keeper_for(server) as keeper:
+        keeper.log.wait("KEEPALIVE_STARTED")
+        server.pause()
+        _, message, _ = keeper.log.wait("LOCK_LOST")
+        keeper.log.wait("LOCK_REACQUIRE_FAILED")
+        server.resume()
+
+        assert "no answer within 1 s" in message
+        assert keeper.states.when(State.LOST) - keeper.states.when(State.HOLDING) < QUICK.fence + 5
+
+
+async def until(server, sql):
+    """Return when `sql` gives a row."""
+    async with asyncio.timeout(20):
+        while not await asyncio.to_thread(server.query, sql):
+            pass
+
+
+class FastLease:
+    """What a session asks of the timers, too quick for a keeper."""
+
+    lease, dropped, chunk, check, connect = 0.7, 30.0, 5.0, 1.0, 5.0
+
+
+async def test_silent_holder_loses_it_when_the_lease_is_over(postgres):
+    """A session that proves nothing any more is ended by the server when its lease is over, not before."""
+    lost = asyncio.get_running_loop().create_future()
+    session = session_for(postgres, timers=FastLease)
+    await session.connect(lost.set_result)
+    try:
+        assert await session.try_lock()
+        assert await session.prove()
+        proved = time.monotonic()
+        await asyncio.wait_for(lost, 20)
+    finally:
+        session.terminate()
+
+    assert time.monotonic() - proved >= FastLease.lease - 0.1
+
+
+async def test_waiter_outlives_the_lease(postgres):
+    """The lease ends silent sessions, not those that wait: a waiter is there when the lock becomes free."""
+    holder, waiter = session_for(postgres, "h"), session_for(postgres, "w", FastLease)
+    try:
+        await holder.connect(print)
+        await waiter.connect(print)
+        assert await holder.try_lock()
+        assert not await waiter.wait_lock(1.0)
+        waiting = asyncio.ensure_future(waiter.wait_lock(5.0))
+        await until(postgres, "select 1 from pg_locks where locktype = 'advisory' and not granted")
+        await holder.unlock()
+
+        assert await waiting
+        assert await waiter.prove()
+        assert waiter.announced
+    finally:
+        holder.terminate()
+        waiter.terminate()
+
+
+async def test_proof_is_of_this_lock_alone(postgres):
+    """Another advisory lock of the same session proves nothing, nor does the session without the lock."""
+    session, other = session_for(postgres), session_for(postgres, key=lock_key("654321"))
+    try:
+        await session.connect(print)
+        await other.connect(print)
+        assert not await session.prove()
+        assert await other.try_lock()
+        assert await session.try_lock()  # two bots in one database do not meet
+        await session.unlock()
+        assert not await session.prove()
+        assert await other.prove()
+    finally:
+        session.terminate()
+        other.terminate()
+
+
+async def test_cancelled_statement_is_no_loss(postgres):
+    """`pg_cancel_backend` takes no lock away: the session goes on."""
+    session = session_for(postgres)
+    try:
+        await session.connect(print)
+        assert await session.try_lock()
+        postgres.query(
+            "select pg_cancel_backend(pid) from pg_stat_activity where application_name like 'logrules/%'"
+        )
+
+        assert await session.prove()
+    finally:
+        session.terminate()
+
+
+class OldServer(PostgresSession):
+    """A session of a server that does not know the setting, as PostgreSQL 13 does not."""
+
+    LEASE = "no_such_session_timeout"
+
+
+def test_old_server_is_told_of_and_used(postgres):
+    """Without a lease the lock still works, and LOCK_LEASE_UNSUPPORTED says what is missing."""
+    with keeper_for(postgres, cls=OldServer) as keeper:
+        keeper.log.wait("KEEPALIVE_STARTED")
+
+        assert keeper.log.codes()[0] == "LOCK_LEASE_UNSUPPORTED"
+        assert keeper.log.said[0][2]["attrs"]["lacking"] == ["no_such_session_timeout"]
+
+
+def test_stop_while_waiting_leaves_no_ghost(postgres):
+    """A waiter that is told to stop ends at once, says nothing of a release, and gets no lock later."""
+    with keeper_for(postgres, "holder") as holder:
+        holder.log.wait("LOCK_ACQUIRED")
+        with keeper_for(postgres, "waiter") as waiter:
+            waiter.log.wait("LOCK_WAITING")
+        assert waiter.states.seen[-1][1] is State.RELEASED
+        assert "LOCK_RELEASED" not in waiter.log.codes()
+    deadline = time.monotonic() + 20
+    while postgres.query("select 1 from pg_stat_activity where application_name like 'logrules/%'"):
+        assert time.monotonic() < deadline
+
+
+def test_unreachable_database_is_waited_for_with_patience_then_given_up():
+    """DB_UNREACHABLE at once, not fatal; once the patience is over, fatal, with the error."""
+    with PostgresServer() as server:
+        server.stop()
+        with keeper_for(server) as keeper:
+            _, message, first = keeper.log.wait("DB_UNREACHABLE")
+            _, _, last = keeper.log.wait("DB_UNREACHABLE", count=2)
+
+    assert "trying again" in message
+    assert (first["fatal"], last["fatal"]) == (False, True)
+    assert isinstance(last["error"], UnavailableError)
+
+
+def test_database_that_comes_up_late_is_used():
+    """A database that starts after the bot is found within the back-off."""
+    with PostgresServer() as server:
+        server.stop()
+        with keeper_for(server, timers=Timers(patience=60)) as keeper:
+            keeper.log.wait("DB_UNREACHABLE")
+            server.start()
+            keeper.log.wait("LOCK_ACQUIRED")
+
+
+async def _refusal(url):
+    session = PostgresSession(parse(url), KEY, "logrules/bot/a/", QUICK)
+    try:
+        await session.connect(print)
+    finally:
+        session.terminate()
+
+
+async def test_refusals_say_whose_fault_it_is(postgres):
+    """A wrong password and a missing database are refused for good; no text of theirs holds the password."""
+    wrong = postgres.url.replace("sup3r%2Fs3cret", "wr0ng-s3cret")
+    with pytest.raises(RefusedError) as password:
+        await _refusal(wrong)
+    with pytest.raises(RefusedError) as database:
+        await _refusal(postgres.url.replace("/postgres?", "/nowhere?").removesuffix("/postgres") + "/nowhere")
+
+    assert "password authentication failed" in str(password.value)
+    assert '"nowhere" does not exist' in str(database.value)
+    assert "s3cret" not in str(password.value) + str(database.value)
+
+
+async def test_full_server_is_waited_for(postgres):
+    """No connection to spare is trouble that passes, with a code of its own."""
+    taken = []
+    try:
+        with pytest.raises(FullError):  # noqa: PT012 - which of them fails is the server's choice
+            for number in range(30):
+                taken.append(session_for(postgres, str(number)))
+                await taken[-1].connect(print)
+    finally:
+        for session in taken:
+            session.terminate()
+
+
+def test_bots_busy_loop_does_not_take_the_lock(postgres):
+    """A thread that hogs the interpreter for longer than the fence keeps its lock: proofs go on elsewhere."""
+    timers = Timers(lease=3.2, dropped=3.2, keepalive=0.05, answer=0.1, fence=2.2, chunk=0.4, check=0.2)
+    with keeper_for(postgres, timers=timers) as keeper:
+        keeper.log.wait("KEEPALIVE_STARTED")
+        until = time.monotonic() + timers.lease + 0.5
+        while time.monotonic() < until:
+            sum(range(1000))
+
+        assert keeper.remaining() > 0
+        assert "LOCK_LOST" not in keeper.log.codes()
+
+
+def test_no_secret_is_said(postgres):
+    """Neither the lines nor the errors beside them hold the database's password."""
+    wrong = parse(postgres.url.replace("sup3r%2Fs3cret", "wr0ng-s3cret"))
+    log = Log()
+    keeper = Keeper(PostgresSession(wrong, KEY, "logrules/bot/a/", QUICK), QUICK, log, lambda step: None)
+    keeper.start()
+    log.wait("DB_AUTH_FAILED")
+    assert keeper.join(20)
+
+    assert "s3cret" not in repr(log.said) + repr(wrong)
+
+
+@pytest.mark.parametrize(
+    ("service", "instance", "release", "expected"),
+    [
+        ("bot", "srv-1-abc", "0123456789", "logrules/bot/srv-1-abc/0123456"),
+        ("a/b", "ж", None, "logrules/a_b/?/"),
+        ("s" * 80, "i" * 80, "0123456789", f"logrules/{'s' * 22}/{'i' * 23}/0123456"),
+        ("s", "i" * 80, None, f"logrules/s/{'i' * 51}/"),
+    ],
+)
+def test_name_fits(service, instance, release, expected):
+    """The name keeps its four parts within PostgreSQL's 63 bytes."""
+    assert application_name(service, instance, release) == expected
+    assert len(expected) <= 63
