@@ -125,8 +125,14 @@ class _Post(Transport):
     def capture_envelope(self, envelope: Envelope) -> None:
         try:
             answer = self._pool.request(
-                "POST", self._url, body=envelope.serialize(), headers=self._headers, redirect=False
+                "POST",
+                self._url,
+                body=envelope.serialize(),
+                headers=self._headers,
+                redirect=False,
+                preload_content=False,
             )
+            answer.close()  # status and headers say it all; a body may drip for ever
         except (urllib3.exceptions.HTTPError, OSError) as error:
             self.outcome = retry(f"Sentry cannot be reached ({type(error).__name__})")
         else:

@@ -1,0 +1,139 @@
+"""Alerts as messages in a Telegram chat: what a hobbyist's phone shows at three in the morning."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from html import escape
+from typing import TYPE_CHECKING
+
+from logrules.botapi import BotApi, BotApiError
+from logrules.core.delivery import DELIVERED, Delivery, rejected, retry
+
+if TYPE_CHECKING:
+    from logrules.core.model import Alert
+    from logrules.settings import Settings
+
+TIMEOUT = 10.0
+"""Seconds for one attempt."""
+OWN_TOKEN_WAIT = 300.0
+"""Seconds between attempts while the bot's own token is refused: it works again only after a new start."""
+
+# Telegram takes 4096 UTF-16 units after markup; two for a character is the most that there can be.
+TITLE_CHARS, MESSAGE_CHARS, STEPS_CHARS, EVIDENCE_CHARS = 150, 300, 1800, 300
+
+_SIGNS = {"fatal": "🔴", "error": "🟠", "warning": "🟡", "info": "🔵"}
+_WORDS = {
+    "en": {
+        "todo": "What to do",
+        "again": "Seen {count} times since {since} UTC, {suppressed} of them since the last message.",
+        "more": "More",
+    },
+    "ru": {
+        "todo": "Что делать",
+        "again": "Замечено {count} раз с {since} UTC, из них {suppressed} после прошлого сообщения.",
+        "more": "Подробнее",
+    },
+}
+_COMMAND = re.compile(r"`([^`]+)`")
+
+
+class TelegramChat:
+    """One chat as a receiver.
+
+    Args:
+        api: Of the bot that sends.
+        chat: Its number, or @name.
+        lang: Of the message.
+        own: Whether the guarded bot itself sends: then a refused token is a matter of time, not of settings.
+    """
+
+    name = "telegram"
+
+    def __init__(self, api: BotApi, chat: str, *, lang: str = "en", own: bool = False) -> None:
+        self._api = api
+        self._chat = chat
+        self._lang = lang
+        self._own = own
+
+    @classmethod
+    def of(cls, settings: Settings) -> TelegramChat:
+        """The chat that the settings name; by the alert token, or else by the bot's own."""
+        own = settings.alert_token is None
+        api = BotApi(settings.alert_token or settings.token or "", base_url=settings.bot_api, timeout=TIMEOUT)
+        return cls(api, settings.alert_chat or "", lang=settings.lang, own=own)
+
+    def send(self, alert: Alert) -> Delivery:
+        """Send one message and wait for the answer, at most some seconds."""
+        try:
+            self._api.call(
+                "sendMessage",
+                chat_id=self._chat,
+                text=message(alert, self._lang),
+                parse_mode="HTML",
+                link_preview_options={"is_disabled": True},
+            )
+        except BotApiError as error:
+            return self._failed(error)
+        return DELIVERED
+
+    def _failed(self, error: BotApiError) -> Delivery:
+        """Codes are stable, descriptions for people: https://core.telegram.org/bots/api#making-requests."""
+        said = f"Telegram says {error}"
+        if error.code == 429:  # noqa: PLR2004
+            return retry(said, error.retry_after)
+        if error.code in {401, 404}:
+            return self._token_refused(said)
+        if error.code in {400, 403}:
+            return rejected(
+                f"{said}: check LOGRULES_ALERT_CHAT; the sending bot must be a member of that chat, and a "
+                "person must have pressed Start there"
+            )
+        return retry(said)  # no answer, 5xx, a proxy's page; a 409 too
+
+    def _token_refused(self, said: str) -> Delivery:
+        if self._own:
+            return retry(
+                f"{said}: the bot's own token sends the alerts; they wait until it has one that works. "
+                "LOGRULES_ALERT_TOKEN, the token of another bot, would have told you at once",
+                OWN_TOKEN_WAIT,
+            )
+        return rejected(f"{said}: LOGRULES_ALERT_TOKEN is not valid: copy it again from @BotFather")
+
+
+def message(alert: Alert, lang: str) -> str:
+    """The alert in Telegram's HTML: what, where, what to do, and what it rests on."""
+    words = _WORDS[lang]
+    steps = alert.remediation.get(lang) or alert.remediation.get("en", "")
+    parts = [
+        f"{_SIGNS.get(alert.level, '🔵')} <b>{_cut(alert.title, TITLE_CHARS)}</b>",
+        f"<code>{escape(alert.code)}</code> · {_cut(alert.service, 100)} · {_cut(alert.instance, 100)}",
+        _cut(alert.message, MESSAGE_CHARS),
+        _again(alert, words["again"]),
+        f"\n<b>{words['todo']}</b>\n{_marked(_cut(steps, STEPS_CHARS))}",
+        f"\n<pre>{_end(alert.evidence, EVIDENCE_CHARS)}</pre>" if alert.evidence else "",
+        f"\n{words['more']}: <code>logrules explain {escape(alert.code)}</code>",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _again(alert: Alert, words: str) -> str:
+    if alert.count < 2:  # noqa: PLR2004
+        return ""
+    since = datetime.fromtimestamp(alert.first_seen, UTC).strftime("%d.%m. %H:%M")
+    return words.format(count=alert.count, since=since, suppressed=alert.suppressed)
+
+
+def _cut(text: str, chars: int) -> str:
+    """As HTML, and no longer than so many characters to read."""
+    return escape(text if len(text) <= chars else text[: chars - 1] + "…", quote=False)
+
+
+def _end(text: str, chars: int) -> str:
+    """The same of what says at its end what it is, as a traceback does."""
+    return escape(text if len(text) <= chars else "…" + text[1 - chars :], quote=False)
+
+
+def _marked(steps: str) -> str:
+    """Commands, which stand in backticks, as something that a tap copies."""
+    return _COMMAND.sub(r"<code>\1</code>", steps)

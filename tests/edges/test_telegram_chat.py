@@ -1,0 +1,177 @@
+"""Alerts as messages in a Telegram chat, over the Bot API's double."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import msgspec
+import pytest
+
+from logrules.botapi import BotApi
+from logrules.core.delivery import Verdict, seal
+from logrules.core.incidents import decide
+from logrules.core.model import Match
+from logrules.core.redact import Redactor
+from logrules.rules import rules
+from logrules.sinks.telegram_chat import OWN_TOKEN_WAIT, TelegramChat, message
+from logrules.testing import BotApiServer
+
+START = 1_800_000_000.0
+OTHER = "654321:BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
+ALERTING = [
+    (name, reason)
+    for name, code in rules.specs.items()
+    for reason in [None, *code.reasons]
+    if code.why(reason).alert
+]
+
+
+def make_alert(code="CONFLICT_409", **changes):
+    spec = msgspec.structs.replace(rules.specs[code].why(changes.get("reason")), confirm=None)
+    fields = {"fatal": spec.fatal, "level": spec.severity, "message": "409 CONFLICT DETECTED", "time": START}
+    fields |= {"service": "bot", "instance": "host:1", "proved": True}
+    return decide(None, Match(code=code, **{**fields, **changes}), spec, START).alert
+
+
+@pytest.fixture
+def server():
+    with BotApiServer() as api:
+        yield api
+
+
+def chat(server, token=None, **options):
+    return TelegramChat(BotApi(token or server.token, base_url=server.url, timeout=5), "-100123", **options)
+
+
+class Reader(HTMLParser):
+    """Telegram's reader: it knows few tags, wants them closed, and counts what is left to read."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.text, self.open = "", []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        assert tag in {"b", "code", "pre"}
+        self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.mark.parametrize("lang", ["en", "ru"])
+@pytest.mark.parametrize(("code", "reason"), ALERTING)
+def test_every_code_makes_a_message_that_telegram_takes(code, reason, lang):
+    """For every code, with hostile texts, the HTML is sound, all steps are there, and it is short enough."""
+    hostile = "</pre><b>&amp;`😀`" * 500
+    alert = make_alert(code, reason=reason, message=hostile, evidence=hostile, service="<b>" * 99)
+    reader = Reader(message(seal(alert, Redactor()), lang))
+
+    assert reader.open == []
+    assert 1 <= len(reader.text.encode("utf-16-le")) // 2 <= 4096
+    assert alert.remediation[lang].replace("`", "") in reader.text
+    assert f"logrules explain {code}" in reader.text
+
+
+def test_message_reads_well_on_a_phone():
+    """Sign and title first, then where, what, what to do, the end of the evidence, and where to read on."""
+    alert = make_alert(evidence="x" * 400 + "\nConflict: terminated", reason="other_getupdates")
+    text = Reader(message(alert, "en")).text
+
+    assert text.startswith(f"🔴 {alert.title}\nCONFLICT_409 · bot · host:1\n409 CONFLICT DETECTED\n")
+    assert "What to do\n1. " in text
+    assert text.endswith("Conflict: terminated\n\nMore: logrules explain CONFLICT_409")
+    assert "<code>docker ps</code>" in message(alert, "en")
+
+
+def test_reminder_says_how_often():
+    """A repeat says how often it was seen, since when, and how many since the last message."""
+    alert = msgspec.structs.replace(make_alert(), count=360, suppressed=240, number=2)
+
+    assert "Seen 360 times since 15.01. 08:00 UTC, 240 of them since" in message(alert, "en")
+    assert "Замечено 360 раз с 15.01. 08:00 UTC, из них 240" in message(alert, "ru")
+
+
+def test_message_arrives_in_the_chat(server):
+    """One alert is one message, as HTML, in the chat that was set, by the bot that was set."""
+    server.add_bot(OTHER)
+    delivery = chat(server, OTHER, lang="ru").send(make_alert())
+    (sent,) = server.sent
+
+    assert delivery.verdict is Verdict.DELIVERED
+    assert (sent.chat_id, sent.token, sent.params["parse_mode"]) == ("-100123", OTHER, "HTML")
+    assert "Что делать" in sent.text
+
+
+def test_rate_limit_waits_as_told(server):
+    """A 429 is tried again after `retry_after`, not before."""
+    server.fail_next("sendMessage", retry_after=17)
+    delivery = chat(server).send(make_alert())
+
+    assert (delivery.verdict, delivery.after) == (Verdict.RETRY, 17)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 502, "raw": b"<html>Bad Gateway</html>"},
+        {"abort": True},
+        {"status": 409, "description": "Conflict"},
+    ],
+)
+def test_passing_trouble_is_tried_again(server, fault):
+    """A gateway's page, a connection that breaks and a conflict are no last word."""
+    server.fail_next("sendMessage", **fault)
+    sink = chat(server)
+
+    assert sink.send(make_alert()).verdict is Verdict.RETRY
+    assert sink.send(make_alert()).verdict is Verdict.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("status", "description"),
+    [(400, "Bad Request: chat not found"), (403, "Forbidden: bot was blocked by the user")],
+)
+def test_wrong_chat_is_final_and_explained(server, status, description):
+    """A chat that the bot cannot write to is refused with the setting to look at."""
+    server.fail_next("sendMessage", status, description)
+    delivery = chat(server).send(make_alert())
+
+    assert delivery.verdict is Verdict.REJECTED
+    assert description in delivery.why
+    assert "LOGRULES_ALERT_CHAT" in delivery.why
+
+
+def test_refused_alert_token_is_final(server):
+    """The token of a separate alert bot that is refused will not come good by itself."""
+    server.add_bot(OTHER)
+    server.revoke(OTHER)
+    delivery = chat(server, OTHER).send(make_alert())
+
+    assert delivery.verdict is Verdict.REJECTED
+    assert "LOGRULES_ALERT_TOKEN" in delivery.why
+
+
+def test_own_refused_token_keeps_the_alert(server):
+    """TOKEN_INVALID sent by the very token that is invalid waits until a start with one that works."""
+    server.revoke()
+    delivery = chat(server, own=True).send(make_alert("TOKEN_INVALID"))
+
+    assert (delivery.verdict, delivery.after) == (Verdict.RETRY, OWN_TOKEN_WAIT)
+
+
+def test_no_outcome_holds_the_token(server):
+    """Whatever happens, no reason that is written anywhere carries the token."""
+    for fault in ({"status": 401, "description": "Unauthorized"}, {"status": 400}, {"abort": True}):
+        server.fail_next("sendMessage", **{"status": 500, **fault})
+        why = chat(server).send(make_alert()).why
+
+        assert not re.search(r"\d{6}:[A-Za-z]", why)
+        assert server.token[7:] not in why
+    server.down()
+    assert server.token[7:] not in chat(server).send(make_alert()).why
