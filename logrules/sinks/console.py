@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PATIENCE = 1.0
 """Seconds that one line waits for a full pipe which does not block; the lines after it do not wait."""
 
+_NEWLINE = ord("\n")
+
 
 class LineWriter:
     """Whole lines to one descriptor. Never raises; thread-safe; a signal handler may write, too."""
@@ -30,32 +32,38 @@ class LineWriter:
         """How many lines could not be written, wholly or in part."""
         self.error: OSError | None = None
         """Why the last write failed; None after a success."""
-        self._lock = threading.RLock()
         self._torn = False
+        self._enter_process()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._enter_process)
+
+    def _enter_process(self) -> None:
+        # A fork copies a lock that another thread holds, but not the thread that would release it.
+        self.lock = threading.RLock()
 
     def write(self, line: bytes) -> bool:
         """Write `line`, which ends in a newline. False if it could not be written; it is counted then."""
-        with self._lock:
+        with self.lock:
             # The rest of a torn line is lost; what follows must not be glued to it.
             data = b"\n" + line if self._torn else line
-            written, self.error = self._write(memoryview(data))
-            if written:
-                self._torn = data[written - 1 : written] != b"\n"
+            self.error = self._write(data)
             self.lost += self.error is not None
             return self.error is None
 
-    def _write(self, data: memoryview) -> tuple[int, OSError | None]:
+    def _write(self, data: bytes) -> OSError | None:
         deadline = time.monotonic() + (PATIENCE if self.error is None else 0)
         written = 0
         while written < len(data):
             try:
-                written += os.write(self.fd, data[written:])
+                written += os.write(self.fd, memoryview(data)[written:])
             except BlockingIOError as error:
                 if not self._drains(deadline):
-                    return written, error
+                    return error
             except OSError as error:
-                return written, error
-        return written, None
+                return error
+            else:  # said here, for a signal handler may write before the rest is out
+                self._torn = written < len(data) and data[written - 1] != _NEWLINE
+        return None
 
     def _drains(self, deadline: float) -> bool:
         """Wait until the descriptor takes bytes again, but not beyond `deadline`."""
@@ -76,12 +84,11 @@ class Console:
     def __init__(self, fd: int, redact: Callable[[str], str]) -> None:
         self.redact = redact
         self._lines = LineWriter(fd)
-        self._turn = threading.RLock()
 
     def write(self, event: Event) -> bytes:
         """Write `event`; never raises. Gives its line, for whoever passes it on."""
         line = encode(event, self.redact)
-        with self._turn:
+        with self._lines.lock:
             if self._lines.lost == 0 or self._owns_up(event):
                 self._lines.write(line)
             else:

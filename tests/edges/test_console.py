@@ -3,6 +3,8 @@
 import fcntl
 import json
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -197,3 +199,61 @@ def test_threads_do_not_mix_their_lines(pipe):
     messages = [json.loads(line)["message"] for line in received.splitlines()]
 
     assert sorted(messages) == sorted(name * 5000 for name in "abc" for _ in range(50))
+
+
+SMALL_PIPE = """
+import fcntl, os, select, signal, threading
+from logrules.core.event import Event
+from logrules.core.model import Severity
+from logrules.sinks.console import Console
+
+def event(message):
+    return Event(timestamp="t", level=Severity.INFO, message=message, service="s", instance="i")
+
+reader, writer = os.pipe()
+fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+console = Console(writer, str)
+"""
+
+FORK = """
+threading.Thread(target=lambda: console.write(event("x" * 9000)), daemon=True).start()
+select.select([reader], [], [])  # the write has begun, and without a reader it never ends
+child = os.fork()
+if child == 0:
+    os.dup2(1, writer)
+    console.write(event("from the child"))
+    os._exit(0)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+INTERRUPTED = """
+interrupted = threading.Event()
+
+def handler(*_):
+    interrupted.set()
+    console.write(event("from the handler"))
+
+def read():
+    interrupted.wait()
+    while data := os.read(reader, 65536):
+        os.write(1, data)
+
+thread = threading.Thread(target=read)
+thread.start()
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.2)
+console.write(event("x" * 9000))  # stuck half-way until the alarm
+os.close(writer)
+thread.join()
+"""
+
+
+@pytest.mark.parametrize(("script", "line"), [(FORK, b"from the child"), (INTERRUPTED, b"from the handler")])
+def test_a_write_that_is_stuck_half_way(script, line):
+    """A child forked meanwhile finds no lock held, and a signal handler's line stands on its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", SMALL_PIPE + script], capture_output=True, timeout=60, check=True
+    )
+    whole = [each for each in done.stdout.split(b"\n") if each.startswith(b"{") and each.endswith(b"}")]
+
+    assert [each for each in whole if line in each]
