@@ -6,8 +6,6 @@ A generated block stands between `<!-- generated: NAME -->` and `<!-- end -->`; 
 from __future__ import annotations
 
 import re
-import tomllib
-from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +14,9 @@ from logrules.core.model import Sign
 from logrules.rules import rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from logrules.core.codes import Code
 
 ROOT = Path(__file__).parent.parent
-PACKS = ROOT / "logrules" / "packs"
 READMES = {"en": ROOT / "README.md", "ru": ROOT / "README.ru.md"}
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 MARKS = {Sign.BAD: "❌", Sign.WARN: "⚠️", Sign.INFO: "ℹ️", Sign.GOOD: "✅"}
@@ -31,16 +26,11 @@ HEADS = {
 }
 AT_ONCE = {"en": "at once", "ru": "сразу"}
 OFTEN = {"en": "{count} in {minutes:g} min", "ru": "{count} за {minutes:g} мин"}
-SHORTEST = 6
-"""Letters of a phrase that is worth searching for."""
-PHRASES = 2
-"""Phrases per code: a table is to be read, `logrules explain` and the packs know them all."""
 
 
 def codes(lang: str) -> str:
     """The table of codes, the bad ones first."""
-    found = _phrases()
-    rows = [_row(spec, lang, found[code]) for code, spec in rules.specs.items()]
+    rows = [_row(spec, lang) for spec in rules.specs.values()]
     order = {mark: number for number, mark in enumerate(MARKS.values())}
     rows.sort(key=lambda row: order[row[0]])
     rule = "|" + "---|" * len(rows[0])
@@ -70,10 +60,11 @@ def rewritten(text: str, lang: str) -> str:
     return BLOCK.sub(lambda block: f"{block[1]}{makers[block[2]](lang)}\n{block[3]}", text)
 
 
-def _row(spec: Code, lang: str, phrases: Iterable[str]) -> list[str]:
+def _row(spec: Code, lang: str) -> list[str]:
     exit_ = str(int(spec.exit)) if spec.fatal and spec.exit else ""
     what = re.split(r"[.:;](?= |$)", spec.summary[lang])[0]
-    return [MARKS[spec.sign], f"`{spec.code}`", what, exit_, _wakes(spec, lang), ", ".join(phrases)]
+    search = ", ".join(f"`{words}`" for words in spec.search)
+    return [MARKS[spec.sign], f"`{spec.code}`", what, exit_, _wakes(spec, lang), search]
 
 
 def _wakes(spec: Code, lang: str) -> str:
@@ -82,29 +73,6 @@ def _wakes(spec: Code, lang: str) -> str:
     if not spec.confirm:
         return AT_ONCE[lang]
     return OFTEN[lang].format(count=spec.confirm.count, minutes=spec.confirm.within / 60)
-
-
-def _phrases() -> dict[str, list[str]]:
-    """For each code what to type into a log search: plain words of its patterns that its samples hold."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for pack in sorted(PACKS.glob("*.toml")):
-        for pattern in tomllib.loads(pack.read_text("utf-8")).get("pattern", []):
-            known = found[pattern["code"]]
-            phrase = next(_common(pattern), None)
-            if phrase and len(known) < PHRASES and f"`{phrase}`" not in known:
-                known.append(f"`{phrase}`")
-    return found
-
-
-def _common(pattern: dict[str, list[str]]) -> Iterator[str]:
-    """The longest plain words of each expression that stand in one of the samples."""
-    for expression in pattern["any"]:
-        plain = re.sub(
-            r"\\([^\w])", r"\1", re.sub(r".[?*]|\\\w|\[[^]]*\]|[()|^$+]|\.(?!\w)", "\0", expression)
-        )
-        for words in sorted(plain.split("\0"), key=len, reverse=True):
-            if len(words.strip()) >= SHORTEST and any(words in sample for sample in pattern.get("match", [])):
-                yield words.strip(" :,").replace("|", r"\|")
 
 
 if __name__ == "__main__":

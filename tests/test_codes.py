@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +18,8 @@ from logrules.rules import rules
 
 if TYPE_CHECKING:
     from logrules.core.codes import Code
+
+PACKS = Path(__file__).parent.parent / "logrules" / "packs"
 
 FROZEN = {
     Sign.GOOD: """DEPLOY_LIVE KEEPALIVE_STARTED LOCK_ACQUIRED LOCK_REACQUIRED LOCK_RELEASED POLLING_STARTED
@@ -244,6 +248,24 @@ def test_nothing_hides_that_the_bot_stopped() -> None:
     hidden = {other for rule in rules.values() for other in rule.spec.inhibits if rules[other].fatal}
 
     assert hidden == echoes
+
+
+def test_search_words_find_their_code() -> None:
+    """What the tables say to search for stands in samples of that code and of no other that they name."""
+    patterns = [
+        pattern
+        for pack in sorted(PACKS.glob("*.toml"))
+        for pattern in tomllib.loads(pack.read_text("utf-8")).get("pattern", [])
+    ]
+    printed = {pattern["code"] for pattern in patterns}
+    hits = {
+        (code, words): {p["code"] for p in patterns if any(words in sample for sample in p["match"])}
+        for code, rule in rules.items()
+        for words in rule.spec.search
+    }
+
+    assert {code for code, rule in rules.items() if rule.spec.search} == printed
+    assert {key: codes for key, codes in hits.items() if codes != {key[0]}} == {}
 
 
 GOOD = """

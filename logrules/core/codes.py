@@ -85,6 +85,8 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
     resolve_after: float = 300.0
     """Seconds that a resolving code must have stood without this one."""
     confirm: Confirm | None = None
+    search: tuple[str, ...] = ()
+    """Words of the programs that print it: what to type into the search of a raw log."""
     reasons: dict[str, Code] = {}
 
     def why(self, reason: str | None) -> Code:
