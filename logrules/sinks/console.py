@@ -45,25 +45,25 @@ class LineWriter:
         """Write `line`, which ends in a newline. False if it could not be written; it is counted then."""
         with self.lock:
             # The rest of a torn line is lost; what follows must not be glued to it.
-            data = b"\n" + line if self._torn else line
-            self.error = self._write(data)
+            was_torn, self._torn = self._torn, True  # for a signal handler that writes before this is out
+            data = b"\n" + line if was_torn else line
+            written, self.error = self._write(memoryview(data))
+            self._torn = data[written - 1] != _NEWLINE if written else was_torn
             self.lost += self.error is not None
             return self.error is None
 
-    def _write(self, data: bytes) -> OSError | None:
+    def _write(self, data: memoryview) -> tuple[int, OSError | None]:
         deadline = time.monotonic() + (PATIENCE if self.error is None else 0)
         written = 0
         while written < len(data):
             try:
-                written += os.write(self.fd, memoryview(data)[written:])
+                written += os.write(self.fd, data[written:])
             except BlockingIOError as error:
                 if not self._drains(deadline):
-                    return error
+                    return written, error
             except OSError as error:
-                return error
-            else:  # said here, for a signal handler may write before the rest is out
-                self._torn = written < len(data) and data[written - 1] != _NEWLINE
-        return None
+                return written, error
+        return written, None
 
     def _drains(self, deadline: float) -> bool:
         """Wait until the descriptor takes bytes again, but not beyond `deadline`."""
