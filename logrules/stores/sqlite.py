@@ -470,11 +470,9 @@ def _rest(db: sqlite3.Connection, sink: str, now: float, *, hurry: bool) -> floa
 
 
 def _due(db: sqlite3.Connection, sink: str, now: float, *, hurry: bool) -> float | None:
-    query = "SELECT min(claimed_until) FROM outbox WHERE sink = ? AND failed IS NULL"
-    free = db.execute(query, (sink,)).fetchone()[0]
-    if free is None:
-        return None
-    return max(min(float(free), now + LEASE), _rest(db, sink, now, hurry=hurry))
+    query = f"SELECT min(iif({_FREE}, 0, claimed_until)) FROM outbox WHERE sink = :sink AND failed IS NULL"  # noqa: S608
+    free = db.execute(query, {"sink": sink, "now": now, "lease": LEASE}).fetchone()[0]
+    return None if free is None else max(float(free), _rest(db, sink, now, hurry=hurry))
 
 
 def _hold(db: sqlite3.Connection, sink: str, asked: float | None, now: float) -> None:
