@@ -61,7 +61,7 @@ def _sample_faults(pattern: Pattern, book: Rulebook) -> Iterator[str]:
         for code in _codes(sample, book):
             yield f"`ignore` sample gives {code}: {sample!r}"
     for text in pattern.any:
-        alone = Rulebook(book.codes, [pattern.only(text)])
+        alone = book.alone(pattern.only(text))
         if not any(_codes(sample, alone) for sample in pattern.match):
             yield f"no `match` sample is recognised by {text!r}: add one, or drop it"
 

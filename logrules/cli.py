@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_explain(commands)
     _add_codes(commands)
     _add_check(commands)
+    _add_run(commands)
     return parser
 
 
@@ -88,6 +89,27 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     check.set_defaults(command=_check)
 
 
+def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "Run a bot and watch what it prints: explain it beside its log, and alert."
+    run = commands.add_parser(
+        "run",
+        help=text.lower()[:-1],
+        description=text,
+        usage="logrules run [options] -- COMMAND …",
+        epilog="The command's output passes through untouched; signals are forwarded; the exit status is its own. "
+        "Explanations go to standard error. No text alone ever stops the command, unless --stop-on says so.",
+    )
+    run.add_argument(
+        "--stop-on",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="end the command when its log shows CODE; raw chat output could then imitate CONFLICT_409",
+    )
+    run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help=argparse.SUPPRESS)
+    run.set_defaults(command=_run)
+
+
 def _add_common(command: argparse.ArgumentParser, *, packs: bool) -> None:
     command.add_argument(
         "--lang", choices=("en", "ru"), help="the language of the texts (LOGRULES_LANG, else LANG)"
@@ -121,6 +143,28 @@ def _check(options: argparse.Namespace) -> int:
     from logrules import check
 
     return check.check(_packs(options.packs))
+
+
+def _run(options: argparse.Namespace) -> int:
+    from logrules import runtime, settings
+
+    command = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
+    if not command:
+        raise LogrulesError(
+            "nothing to run: write the command after two dashes, as in: logrules run -- python bot.py"
+        )
+    name = Path(command[0]).name
+    return runtime.run(command, settings.read(os.environ, command=name), _known(options.stop_on))
+
+
+def _known(codes: Sequence[str]) -> frozenset[str]:
+    """The codes as asked for. Raises LogrulesError for one that does not exist."""
+    from logrules.rules import rules
+
+    for code in codes:
+        if code not in rules:
+            raise LogrulesError(f"--stop-on: there is no code {code!r}. List them all: logrules codes")
+    return frozenset(codes)
 
 
 def _lang(options: argparse.Namespace) -> str:

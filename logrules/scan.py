@@ -74,7 +74,9 @@ def _scanned(path: str, engine: Engine, out: Out) -> bool:
         raise
     except (OSError, LogrulesError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        print(f"logrules: cannot read {path}: {why}. Name a log file, or - for standard input", file=sys.stderr)
+        print(
+            f"logrules: cannot read {path}: {why}. Name a log file, or - for standard input", file=sys.stderr
+        )
         return False
     return True
 

@@ -51,6 +51,8 @@ _TRANSPORT = re.compile(
   | [A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:\d\d:\d\d\ [AP]M\ {{1,2}} # Render's dashboard, pasted
   | (?:<\d+>)?[A-Z][a-z]{{2}}\ [\d ]\d\ \d\d:\d\d:\d\d\ [\w.-]+\ [\w./-]+(?:\[\d+\])?:\  # syslog, journald
   | <\d+>1\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
+  | remote:\ +                                                       # git push, what the other side says
+  | \ ?!\ {{1,5}}(?=\S)                                                # Heroku's build, where it is unhappy
   | \d+\|[\w.-]+\ *\|\                                                # pm2
   | (?:\d\d:\d\d:\d\d\ )?[a-z][\w-]*\.\d+\ *\|\                       # foreman, honcho
   | (?!{_LEVEL})[a-z][\w.-]*\ *\|(?:\ |$)                             # docker compose

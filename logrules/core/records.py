@@ -28,6 +28,9 @@ STATEMENT = 4096
 """Characters of a statement that are looked at: patterns are anchored at its start."""
 
 TRACEBACK = "Traceback (most recent call last):"
+"""Stated by every record with a traceback, after the exceptions: for what is known of none of them."""
+CUT_OFF = f"{TRACEBACK} (cut off)"
+"""…and whose last line is missing."""
 _TRACE = re.compile(
     r"(?:(?:Exception Group )?Traceback \(most recent call last\):|[> ]*File \"[^\"\n]+\", line \d+)"
 )
@@ -111,6 +114,7 @@ class _Draft:
     def __init__(self, first: _Line) -> None:
         self.lines = [first]
         self.margin: int | None = None  # the indentation of the traceback that is open
+        self.traced = False  # a traceback was begun
         self.finished = False  # a traceback's last line was seen
         self.chained = False  # …and the words that announce another
         self.blank = False
@@ -170,11 +174,12 @@ class _Draft:
             self.last_lines.append(number)
             self.margin, self.finished, self.chained = None, True, False
         elif line.text.endswith(TRACEBACK):  # a head and the traceback in one line
-            self.margin = 0
+            self.margin, self.traced = 0, True
         elif _CAUSE.match(line.text.lstrip()):
             self.last_lines.append(number)
 
     def _open(self, line: _Line) -> None:
+        self.traced = True
         if line.text.lstrip().startswith(("File", ">")):
             self.margin = max(0, line.indent - 2) if self.margin is None else self.margin
         else:
@@ -303,8 +308,8 @@ def _statements(draft: _Draft, number: int) -> Iterator[Statement]:
         yield Statement(Form.TRACEBACK if stack else Form.LINE, _text(draft, 0, first.text), number)
     for at in draft.last_lines:
         yield Statement(Form.TRACEBACK, _text(draft, at, draft.lines[at].text.lstrip()), number + at)
-    if draft.margin is not None:  # a traceback whose last line is cut off
-        yield Statement(Form.TRACEBACK, TRACEBACK, number)
+    if draft.traced:
+        yield Statement(Form.TRACEBACK, TRACEBACK if draft.margin is None else CUT_OFF, number)
 
 
 def _text(draft: _Draft, at: int, text: str) -> str:

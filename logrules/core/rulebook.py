@@ -7,7 +7,7 @@ grown record, at their start. In one record the exact cause wins.
 from __future__ import annotations
 
 import re
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.factors import factors
@@ -27,7 +27,7 @@ _LEAD_IN = re.compile(
   | \[(?:[A-Z][A-Z0-9_ -]{0,30}|-|[\w.-]+=[^\]\s]{0,64})\]\s*             # [LOCK], [-], [corr=45d7]
   | (?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*(?:\[\w+\])?:\s+                       # telegram.error.Conflict:
   | [A-Z]\w*(?:Error|Exception|Warning|Failure|Refused|Timeout|Conflict|TimedOut|BadRequest|Forbidden)(?:\[\w+\])?:\s+
-  | (?:Error|error|ERROR|FATAL|Fatal|fatal|WARNING|CRITICAL|PANIC|panic|Exception|psql):\s+
+  | (?:Error|error|ERROR|FATAL|Fatal|fatal|WARNING|Warning|CRITICAL|PANIC|panic|Exception|psql):\s+
   | \([A-Za-z_][\w.]*(?:Error|Exception|Failure)\)\s+                     # (psycopg2.OperationalError)
   | (?:Unhandled\ (?:promise\ )?rejection|Uncaught(?:\ Exception)?|uncaughtException):?\s+
   | \(node:\d+\)\s+
@@ -52,6 +52,8 @@ class Rulebook:
     def __init__(self, codes: Mapping[str, Code], patterns: Iterable[Pattern]) -> None:
         self.codes = codes
         self.patterns = tuple(patterns)
+        leads = dict.fromkeys(pattern.lead for pattern in self.patterns if pattern.lead)
+        self._lead = re.compile("|".join(leads)) if leads else None
         self._wanted: list[list[tuple[int, int]]] = []
         """For each literal, the (pattern, alternative) pairs that may match where it stands."""
 
@@ -67,6 +69,12 @@ class Rulebook:
                     known.setdefault(literal, []).append((number, choice))
         self._wanted = list(known.values())
         return Scanner(list(known))
+
+    def alone(self, pattern: Pattern) -> Rulebook:
+        """A book of one pattern, in which the same may stand before its words as in this one."""
+        book = Rulebook(self.codes, [pattern])
+        book._lead = self._lead  # noqa: SLF001 - of our own kind
+        return book
 
     def state(self, record: Parsed) -> Found | None:
         """The exact cause that `record` states, or None."""
@@ -94,7 +102,7 @@ class Rulebook:
                 if self._counts(pattern, record, statement):
                     expression = pattern.compiled(choice)
                     if any(
-                        expression.match(statement.text, at) for at in _starts(statement.text, pattern.lead)
+                        expression.match(statement.text, at) for at in _starts(statement.text, self._lead)
                     ):
                         yield Found(pattern, statement)
 
@@ -114,22 +122,17 @@ class Rulebook:
 
 
 @lru_cache(64)
-def _starts(text: str, lead: str) -> tuple[int, ...]:
+def _starts(text: str, lead: re.Pattern[str] | None) -> tuple[int, ...]:
     """The places in `text` where its own words may begin: behind each part of its lead-in."""
     at = len(text) - len(text.lstrip())
     found = [at]
     while len(found) < _PARTS:
-        part = _LEAD_IN.match(text, at) or (_lead(lead).match(text, at) if lead else None)
+        part = _LEAD_IN.match(text, at) or (lead.match(text, at) if lead else None)
         if not part or part.end() == at:
             break
         at = part.end()
         found.append(at)
     return tuple(found)
-
-
-@cache
-def _lead(text: str) -> re.Pattern[str]:
-    return re.compile(text)
 
 
 def words(statement: Statement) -> str:

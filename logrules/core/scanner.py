@@ -1,6 +1,7 @@
 """Finds many literals in bytes at once.
 
-Vectorscan (through the `hyperscan` wheel) where there is one and enough to scan, else `bytes.find`: the same hits.
+Vectorscan (through the `hyperscan` wheel) where there is one and enough to scan, else `bytes.find`: both give
+the same hits.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Scanner:
     def _own_scratch(self) -> Any:
         scratch = getattr(self._scratch, "value", None)
         if scratch is None:
-            import hyperscan  # noqa: PLC0415 - costs 18 ms, and small inputs never need it
+            import hyperscan
 
             # Two threads in one scratch are an error in Vectorscan.
             scratch = self._scratch.value = hyperscan.Scratch(self._database)
@@ -68,7 +69,7 @@ def _collect(literal: int, _start: int, end: int, _flags: int, hits: list[Hit]) 
 def _compiled(literals: Sequence[Literal]) -> Any:
     """The database of `literals`; None where Vectorscan has no wheel."""
     try:
-        import hyperscan  # noqa: PLC0415 - see above
+        import hyperscan  # here, because it costs 18 ms and small inputs never need it
     except ImportError:
         return None
     if not literals:
