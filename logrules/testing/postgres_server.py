@@ -7,7 +7,6 @@ account is made and no permission is changed outside its own folder.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import stat
 import subprocess
@@ -45,12 +44,16 @@ _SETTINGS: Final = {  # a throw-away server: quick to start, small, not meant to
     "unix_socket_directories": "",
 }
 
-# Waits on a pipe that closes when our process ends, however it ends, then leaves nothing behind.
-# The kernel's parent-death signal would not do: it fires when the starting *thread* ends, and only on Linux.
+# Makes the server's folder, waits on a pipe that closes when our process ends, however and whenever it ends,
+# and then leaves nothing behind. The kernel's parent-death signal would not do: it fires when the starting
+# *thread* ends, removes no folder, and is Linux's own.
 _UNDERTAKER = """
+trap '' PIPE
+folder=$(mktemp -d "$1/logrules-pg-XXXXXX") || exit 1
+echo "$folder"
 read -r _
-pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
-for attempt in 1 2 3 4 5; do rm -rf "$1" 2>/dev/null && break; sleep 0.2; done
+pid=$(head -n 1 "$folder/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
+until rm -rf "$folder" 2>/dev/null; do sleep 0.1; done
 """
 
 
@@ -187,6 +190,8 @@ class PostgresServer:
         if self._postmaster is None or self._paused:
             return
         os.kill(self._postmaster.pid, signal.SIGSTOP)  # first, so that no further child is born
+        if sys.platform == "linux":
+            os.waitid(os.P_PID, self._postmaster.pid, os.WSTOPPED | os.WNOWAIT)
         self._paused = [self._postmaster.pid]
         for pid in _children(self._postmaster.pid):
             if _signal(pid, signal.SIGSTOP):
@@ -212,7 +217,12 @@ class PostgresServer:
         return str(self._bin / name)
 
     def _spawn(
-        self, command: Sequence[str], *, stdin: int | None = None, stdout: int | None = None
+        self,
+        command: Sequence[str],
+        *,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        stderr: int | None = subprocess.STDOUT,
     ) -> subprocess.Popen[bytes]:
         """A process of PostgreSQL's account, out of reach of the terminal's Ctrl-C."""
         uid, gid = self._owner or (None, None)
@@ -220,24 +230,25 @@ class PostgresServer:
             command,
             stdin=stdin,
             stdout=stdout,
-            stderr=None if stdout is None else subprocess.STDOUT,
+            stderr=stderr,
             user=uid,
             group=gid,
             extra_groups=None if uid is None else [],
-            cwd=self._home,
+            cwd="/",
             env={**self._environ, "LC_ALL": "C"},
             start_new_session=True,
         )
 
     def _create(self) -> None:
         self._bin = find_binaries(self._environ)
-        self._folder = Path(
-            tempfile.mkdtemp(prefix="logrules-pg-", dir=_base(shared=self._owner is not None))
-        )
-        self._give_away(self._folder)
-        self._undertaker = self._spawn(
-            ["/bin/sh", "-c", _UNDERTAKER, "sh", str(self._folder)], stdin=subprocess.PIPE
-        )
+        base = _base(shared=bool(self._owner))
+        command = ["/bin/sh", "-c", _UNDERTAKER, "sh", str(base)]
+        self._undertaker = self._spawn(command, stdin=subprocess.PIPE, stderr=None)
+        assert self._undertaker.stdout is not None
+        folder = self._undertaker.stdout.readline().decode().strip()
+        if not folder:
+            raise PostgresError(f"no folder can be made in {base}: is it full, or read-only?")
+        self._folder = Path(folder)
         if self._owner and not all(open_to_all(self._bin / tool) for tool in TOOLS):
             self._bin = copy_binaries(self._bin, self._folder)
             self._give_away(*self._folder.rglob("*"))
@@ -256,7 +267,7 @@ class PostgresServer:
             secret.write_text(self.password, "utf-8")
             self._give_away(secret)
             command.append(f"--pwfile={secret}")
-        process = self._spawn(command, stdout=subprocess.PIPE)
+        process = self._spawn(command)
         try:
             output, _ = process.communicate()
         except BaseException:
@@ -271,7 +282,7 @@ class PostgresServer:
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self._home / "server.log").open("ab") as log:
             command = [self._tool("postgres"), "-D", str(self._data), *flags]
-            self._postmaster = self._spawn(command, stdin=subprocess.DEVNULL, stdout=log.fileno())
+            self._postmaster = self._spawn(command, stdout=log.fileno())
         deadline = time.monotonic() + _PATIENCE
         while not self._ready():
             if not self.running or time.monotonic() > deadline:
@@ -296,7 +307,6 @@ class PostgresServer:
         if self._undertaker is None:
             return
         self._undertaker.communicate(b"\n")
-        shutil.rmtree(self._home, ignore_errors=True)  # what only we, not `nobody`, may remove
         self._undertaker = self._folder = None
 
 
