@@ -1,3 +1,28 @@
-"""logrules: codes, remediations, alerts and clean exits for bots."""
+"""logrules: codes, remediations, alerts and clean exits for bots.
+
+from logrules import guard
+
+guard(application).run_polling()
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from logrules.core.lease import Timers
+    from logrules.guarded import Guard, guard
 
 __version__ = "0.1.0"
+__all__ = ["Guard", "Timers", "__version__", "guard"]
+
+_HOMES = {"Guard": "logrules.guarded", "Timers": "logrules.core.lease", "guard": "logrules.guarded"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: importing logrules imports nothing else."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -171,6 +171,10 @@ class Keeper:
             self._deadline = 0.0
         elif event is not Event.STOP:
             self._deadline = self._proved + self.timers.fence
+        if step.action is Action.END:
+            self._say(step)  # first: with the last change the process may end
+            self._changed(step)
+            return step
         self._changed(step)  # first: polling is cancelled at once, the line can wait
         if step.state is State.LOST:
             self._answer(ours=False)

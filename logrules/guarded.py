@@ -1,0 +1,535 @@
+"""The guard: one line instead of `run_polling()`, and a bot that never polls twice.
+
+    application = Application.builder().token(TOKEN).build()
+    guard(application).run_polling()
+
+The order of a life: acquire → initialize → post_init → start_polling → start → … → updater.stop → stop
+(bounded) → post_stop → shutdown → post_shutdown → announce → unlock → flush the alerts → exit. The lock
+encloses it all: an instance that waits has run none of the bot's own code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import traceback
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from logrules import logs as log_lines
+from logrules.alerts import open_alerts
+from logrules.core import database_url
+from logrules.core.conflict import Conflicts, Policy, Verdict, conflict
+from logrules.core.engine import classify
+from logrules.core.lease import Action, State, Timers, bot_id, lock_key
+from logrules.core.model import ConfigError, Exit
+from logrules.core.redact import Redactor, secrets_in
+from logrules.guards import ptb
+from logrules.guards.keeper import Keeper, steady
+from logrules.report import Reporter
+from logrules.rules import language, rulebook, rules
+from logrules.settings import Settings, read
+from logrules.sinks.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+    from datetime import timedelta
+
+    from logrules.alerts import Alerts
+    from logrules.core.database_url import DatabaseUrl
+    from logrules.core.lease import Session, Step
+
+logger = logging.getLogger(__name__)
+
+LEAST = 1.0
+"""Seconds of permission below which no poll is worth while."""
+GLANCE = 0.05
+"""Seconds between two looks at a lock whose news are on their way."""
+PROBE_PAUSE = 4.0
+"""Seconds between a 401 that a probe did not confirm and the next poll."""
+LAST_ANSWER = 10.0
+"""Seconds that any last step but the handlers' own may take on the way out."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGABRT)
+
+
+def guard(
+    application: ptb.AnyApplication, *, timers: Timers | None = None, logs: Literal["json", "keep"] = "json"
+) -> Guard:
+    """Guard a built `telegram.ext.Application`; its settings come from the environment.
+
+    Args:
+        application: Not yet initialized.
+        timers: The lock's durations, where the usual ones do not do.
+        logs: `json` turns what the process logs to its standard streams into event lines; `keep` leaves it.
+
+    Raises:
+        SystemExit: 78, after one line CONFIG_INVALID, if a setting is malformed.
+    """
+    token = application.bot.token
+    redact = Redactor([*secrets_in(os.environ), token])
+    console = Console(1, redact)
+    try:
+        _check(application)
+        settings = read(os.environ, token=token)
+        policy = Policy(window=settings.conflict_grace, overlap=settings.overlap)
+        url = database_url.parse(settings.database_url) if settings.database_url else None
+    except ConfigError as error:
+        nameless = Settings(
+            service="logrules", instance=f"{socket.gethostname()}:{os.getpid()}", lang=language()
+        )
+        Reporter(nameless, console, None)("CONFIG_INVALID", str(error), fatal=True)
+        raise SystemExit(int(Exit.CONFIG)) from None
+    if logs == "json":
+        log_lines.install(console, settings.service, settings.instance)
+    # Under the wrapper it is the wrapper that tells people.
+    alerts = None if settings.events_fd is not None else open_alerts(settings, redact)
+    report = Reporter(settings, console, alerts)
+    if alerts is not None:
+        alerts.listen(lambda text: report("ALERT_UNDELIVERED", text))
+    timers = timers or Timers()
+    session = _session(settings, url, timers)
+    return Guard(
+        application,
+        settings=settings,
+        policy=policy,
+        timers=timers,
+        session=session,
+        report=report,
+        alerts=alerts,
+    )
+
+
+def _check(application: ptb.AnyApplication) -> None:
+    if application.updater is None:
+        raise ConfigError("the Application has no updater: build it without .updater(None)")
+    if application.running or application.updater.running:
+        raise ConfigError("the Application runs already: give it to guard() before anything starts it")
+
+
+def _session(settings: Settings, url: DatabaseUrl | None, timers: Timers) -> Session:
+    """What keeps the lock: the database, or a file where there is none."""
+    key = lock_key(bot_id(settings.token or ""))
+    if url is None:
+        from logrules.guards.flock import FileSession, lock_path
+
+        return FileSession(lock_path(key), settings.instance)
+    from logrules.guards.postgres import PostgresSession, application_name
+
+    for note in url.notes:
+        logger.info("DATABASE_URL: %s", note)
+    name = application_name(settings.service, settings.instance, settings.release)
+    return PostgresSession(url, key, name, timers)
+
+
+class Guard:
+    """A guarded application: `run_polling()`, or `async with` for those who have a loop of their own."""
+
+    def __init__(
+        self,
+        application: ptb.AnyApplication,
+        *,
+        settings: Settings,
+        policy: Policy,
+        timers: Timers,
+        session: Session,
+        report: Reporter,
+        alerts: Alerts | None,
+    ) -> None:
+        self.application = application
+        self._settings = settings
+        self._timers = timers
+        self._session = session
+        self._report = report
+        self._alerts = alerts
+        self._keeper = Keeper(session, timers, report, self._lock_changed)
+        self._gate = _Gate(application, self._keeper, Conflicts(policy), report, self._die)
+        self._polling: dict[str, Any] = {}
+        self._proxy: ptb.PollingBot | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end = asyncio.Event()
+        self._unlocked = asyncio.Event()
+        self._exit: int | None = None
+        self._error: BaseException | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    def run_polling(
+        self,
+        *,
+        poll_interval: float = 0.0,
+        timeout: float | timedelta = 10,
+        bootstrap_retries: int = 0,
+        allowed_updates: Sequence[str] | None = None,
+        drop_pending_updates: bool | None = None,
+        close_loop: bool = True,
+        stop_signals: Iterable[int] | None = STOP_SIGNALS,
+    ) -> None:
+        """What `application.run_polling()` does with these arguments, while this process holds the lock.
+
+        `timeout` is cut to what the lock's last proof allows. `drop_pending_updates` is left out, with a note,
+        where another instance has just handed over: it would drop what people wrote meanwhile.
+
+        Raises:
+            SystemExit: the status of the code for which polling had to end; it returns after a clean end.
+        """
+        self.polling(
+            poll_interval=poll_interval,
+            timeout=timeout,
+            bootstrap_retries=bootstrap_retries,
+            allowed_updates=allowed_updates,
+            drop_pending_updates=drop_pending_updates,
+        )
+        loop = _event_loop()
+        with _signals(loop, stop_signals or (), self._signalled):
+            try:
+                self._spin(loop, loop.create_task(self._live(), name="logrules-guard"))
+            finally:
+                if close_loop:
+                    _close(loop)
+        self._flush()
+        self._leave()
+
+    def polling(self, **arguments: Any) -> Self:
+        """The arguments of run_polling for `async with guard(application).polling(timeout=20):`."""
+        self._polling = arguments
+        return self
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._up()
+        except BaseException:
+            await self._down()
+            raise
+        if self._end.is_set():
+            await self._aend()
+        self._watch = asyncio.create_task(self._cancel_at_end(asyncio.current_task()))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        assert self._watch is not None
+        self._watch.cancel()
+        if isinstance(error, asyncio.CancelledError) and self._end.is_set():
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()  # it was us
+        if error is not None and not self._end.is_set():
+            self._error = error  # it is on its way already: no SHUTDOWN_CLEAN
+        await self._aend()
+
+    # The life
+
+    async def _live(self) -> None:
+        try:
+            await self._up()
+            await self._end.wait()
+        finally:
+            await self._down()
+
+    def _spin(self, loop: asyncio.AbstractEventLoop, life: asyncio.Task[None]) -> None:
+        """Run the loop until the life is over, as PTB does: `stop_running()` stops the loop itself."""
+        life.add_done_callback(lambda _: loop.stop())
+        while not life.done():
+            try:
+                loop.run_forever()
+            except (KeyboardInterrupt, SystemExit) as error:
+                if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code:
+                    self._exit = self._exit or error.code  # of a handler; PTB would swallow it
+            self._end.set()
+        life.result()
+
+    async def _up(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._introduce()
+        self._keeper.start()
+        start = asyncio.ensure_future(self._start())
+        end = asyncio.ensure_future(self._end.wait())
+        try:
+            await asyncio.wait({start, end}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            start.cancel()
+            end.cancel()
+            await asyncio.wait({start})
+        if not start.cancelled() and (error := start.exception()) is not None:
+            self._start_failed(error)
+
+    def _introduce(self) -> None:
+        if self._alerts is not None and not self._alerts.configured:
+            nobody = "Nobody will be told: neither SENTRY_DSN nor LOGRULES_ALERT_CHAT is set."
+            self._report("ALERTS_OFF", nobody)
+        if self._session.provable:
+            return
+        why = "DATABASE_URL is of another kind" if self._settings.database_url else "DATABASE_URL is not set"
+        only = f"{why}: the lock is a file, and guards against a second instance on this host only"
+        self._report("LOCK_LOCAL_ONLY", only, attrs=self._session.facts())
+
+    async def _start(self) -> None:
+        application, asked = self.application, dict(self._polling)
+        await self._gate.held.wait()
+        self._proxy = ptb.attach(application, self._gate)
+        await ptb.initialize(application, asked.get("bootstrap_retries", 0))
+        if application.post_init:
+            await application.post_init(application)
+        if asked.get("drop_pending_updates") and self._keeper.waited:
+            asked["drop_pending_updates"] = None
+            logger.warning(
+                "drop_pending_updates is left out: this start is a handover, and it would drop messages"
+            )
+        assert application.updater is not None
+        await application.updater.start_polling(
+            **asked, error_callback=lambda error: ptb.report_error(application, error)
+        )
+        await application.start()
+
+    async def _down(self) -> None:
+        """Every step of the way out, whatever became of the one before."""
+        application = self.application
+        if self._proxy is not None:
+            self._proxy.stop()
+            updater = application.updater
+            if updater is not None and updater.running:
+                await self._step("updater.stop()", updater.stop())
+            if application.running:
+                await self._step("application.stop()", application.stop(), self._timers.drain)
+                if application.post_stop:
+                    await self._step("post_stop", application.post_stop(application))
+            await self._step("application.shutdown()", application.shutdown())
+            if application.post_shutdown:
+                await self._step("post_shutdown", application.post_shutdown(application))
+        self._keeper.release()
+        await self._step("the lock's release", self._unlocked.wait())
+        if self._exit is None and self._error is None:
+            self._report("SHUTDOWN_CLEAN", "Stopped in order", epoch=self._keeper.epoch)
+
+    async def _step(self, what: str, work: Coroutine[Any, Any, Any], seconds: float = LAST_ANSWER) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await work
+        except TimeoutError:
+            logger.warning("%s took longer than %g s and was left behind", what, seconds)
+        except Exception as error:
+            logger.exception("%s failed on the way out", what)
+            self._error = self._error or error
+
+    def _flush(self) -> None:
+        if self._alerts is not None:
+            for alert in self._alerts.flush(self._settings.flush):
+                self._report.undelivered(alert)
+            self._alerts.close()
+
+    def _leave(self) -> None:
+        if self._exit is not None:
+            sys.exit(self._exit)
+        if self._error is not None:
+            raise self._error
+
+    async def _aend(self) -> None:
+        await self._down()
+        await asyncio.to_thread(self._flush)
+        if self._exit is not None:
+            sys.exit(self._exit)
+
+    async def _cancel_at_end(self, task: asyncio.Task[Any] | None) -> None:
+        await self._end.wait()
+        if task is not None:
+            task.cancel()
+
+    # What ends it
+
+    def _signalled(self, number: int) -> None:
+        name = signal.Signals(number).name
+        if not self._end.is_set():
+            self._report("SHUTDOWN_SIGNAL", f"{name} received: stopping in order", attrs={"signal": name})
+        self._end.set()
+
+    def _lock_changed(self, step: Step) -> None:
+        """Called in the lock's thread."""
+        try:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._follow, step)
+        except RuntimeError:
+            pass  # the loop has ended before the lock
+
+    def _follow(self, step: Step) -> None:
+        self._gate.follow(step.state)
+        if step.fatal and step.code is not None:
+            self._ends_with(step.code)
+        if step.action is Action.END:
+            self._unlocked.set()
+
+    def _die(
+        self, code: str, message: str, *, reason: str | None = None, error: BaseException | None
+    ) -> None:
+        self._report(code, message, reason=reason, fatal=True, error=error, epoch=self._keeper.epoch)
+        self._ends_with(code, reason)
+
+    def _ends_with(self, code: str, reason: str | None = None) -> None:
+        if self._exit is None:
+            self._exit = int(rules.specs[code].why(reason).exit or Exit.SOFTWARE)
+        self._end.set()
+
+    def _start_failed(self, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            self._end.set()  # the loop has raised it to run_polling as well
+        elif ptb.is_token_refused(error):
+            self._die("TOKEN_INVALID", "Telegram does not know this token", error=error)
+        elif conflict(error):
+            words = "Conflict при запуске polling: another process receives this bot's updates"
+            self._die("POLLING_START_FAILED", words, reason="conflict", error=error)
+        else:
+            self._die(*_cause(error), error=error)
+
+
+class _Gate:
+    """Decides about each poll: never without the lock, and what a poll's error leads to."""
+
+    def __init__(
+        self,
+        application: ptb.AnyApplication,
+        keeper: Keeper,
+        conflicts: Conflicts,
+        report: Reporter,
+        die: Callable[..., None],
+    ) -> None:
+        self.held = asyncio.Event()
+        self.halted = asyncio.Event()
+        self._application = application
+        self._keeper = keeper
+        self._conflicts = conflicts
+        self._report = report
+        self._die = die
+        self._has_polled = False
+
+    def follow(self, state: State) -> None:
+        """The lock's state is another one."""
+        if state is State.HOLDING:
+            self.halted.clear()
+            self.held.set()
+        else:
+            self.held.clear()
+            self.halted.set()
+
+    def permitted(self) -> bool:
+        """Whether the lock is held now, by its last proof."""
+        return self._keeper.remaining() > 0
+
+    async def permit(self) -> float:
+        """Wait for the lock. Its own word counts: news of a loss may still be on their way to this loop."""
+        while (left := self._keeper.remaining()) < LEAST:
+            await self.held.wait()
+            await asyncio.sleep(GLANCE)
+        return left
+
+    def webhook_deleted(self) -> None:
+        """Say so."""
+        self._report("WEBHOOK_DELETED", "Webhook удалён: polling is allowed", epoch=self._keeper.epoch)
+
+    def polled(self) -> None:
+        """Say the first time, and the first after an incident."""
+        recovered = self._conflicts.over(steady())
+        if not self._has_polled or recovered:
+            self._has_polled = True
+            words = "getUpdates is answered again" if recovered else "the first getUpdates was answered"
+            self._report(
+                "POLLING_STARTED", f"Polling started successfully! ({words})", epoch=self._keeper.epoch
+            )
+
+    async def failed(self, error: Exception) -> bool:
+        """Conflicts and refused tokens are ours; what is fatal never comes back from here."""
+        at, held = steady(), self._keeper.held_for()
+        try:
+            if reason := conflict(error):
+                return await self._conflicted(error, reason, at, held)
+            if ptb.is_token_refused(error):
+                return await self._token_refused(error)
+        except Exception as trouble:  # noqa: BLE001 - whatever it is, it ends as a conflict does, in order
+            words = f"409 CONFLICT DETECTED, and dealing with it failed: {type(trouble).__name__}"
+            self._die("CONFLICT_409", words, error=trouble)
+            return await self._for_ever()
+        return False
+
+    async def _conflicted(self, error: Exception, reason: str, at: float, held: float) -> bool:
+        if not await asyncio.wrap_future(self._keeper.prove()):
+            return True  # the lock is gone: that is what it deals with now
+        proved = self._keeper.session.provable
+        verdict, pause = self._conflicts.seen(at, proved=proved, held_for=held)
+        words = f"{'a webhook is set' if reason == 'webhook_active' else 'another process polls'}: {error}"
+        if verdict is Verdict.PROVED:
+            self._die("CONFLICT_409", f"409 CONFLICT DETECTED: {words}", reason=reason, error=error)
+            return await self._for_ever()
+        if verdict is not Verdict.PAUSE:
+            message = f"Conflict: {words}; no poll for {pause:g} s"
+            attrs = {"pause": pause, "lock_proved": proved}
+            self._report(verdict.value, message, reason=reason, epoch=self._keeper.epoch, attrs=attrs)
+        await asyncio.sleep(pause)
+        return True
+
+    async def _token_refused(self, error: Exception) -> bool:
+        try:
+            await self._application.bot.get_me()
+        except Exception as answer:  # noqa: BLE001 - only one answer confirms it
+            if ptb.is_token_refused(answer):
+                self._die("TOKEN_INVALID", "Telegram does not know this token any more", error=error)
+                return await self._for_ever()
+        await asyncio.sleep(PROBE_PAUSE)
+        return True
+
+    async def _for_ever(self) -> bool:
+        await asyncio.Event().wait()  # python-telegram-bot cancels it when it stops
+        return True
+
+
+def _cause(error: BaseException) -> tuple[str, str]:
+    """The code that says most exactly why a start failed, and a message."""
+    text = "".join(traceback.format_exception(error))
+    said = f"{type(error).__name__}: {error}"
+    for match in reversed(classify(rulebook(), text)):
+        if match.fatal and rules.specs[match.code].why(match.reason).exit is not None:
+            return match.code, f"Polling was not started: {said}"
+    return "POLLING_START_FAILED", f"Polling was not started: {said}"
+
+
+def _event_loop() -> asyncio.AbstractEventLoop:
+    """The loop that the user's code has prepared, as run_polling takes it, or a new one."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            loop = asyncio.get_event_loop()
+    except RuntimeError:
+        loop = asyncio.new_event_loop()
+    if loop.is_closed():
+        loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+@contextmanager
+def _signals(
+    loop: asyncio.AbstractEventLoop, numbers: Iterable[int], stop: Callable[[int], None]
+) -> Iterator[None]:
+    """While entered, each of these signals stops us in order."""
+    numbers = tuple(numbers)
+    for number in numbers:
+        loop.add_signal_handler(number, stop, number)
+    try:
+        yield
+    finally:
+        if not loop.is_closed():
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """Close the loop; what was left behind is cancelled first."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=1.0))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
