@@ -44,7 +44,8 @@ def event(lang: str) -> str:
         timestamp=timestamp(1_795_340_442.123456),
         level=spec.severity,
         code=spec.code,
-        message="409 CONFLICT DETECTED: another process polls with this bot's token",
+        message="409 CONFLICT DETECTED: another process polls: Conflict: terminated by other getUpdates "
+        "request; make sure that only one bot instance is running",
         remediation=spec.steps.joined(lang),
         service="my-bot",
         instance="srv-d0cjkelq67qs70c2pugg-sbpkm",
