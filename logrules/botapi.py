@@ -22,6 +22,7 @@ from logrules.core.redact import Redactor
 MAX_ANSWER = 1 << 20
 """Bytes of an answer; ours are below a thousand."""
 
+_BY_FORM = Redactor()
 _UNAUTHORIZED, _NOT_FOUND = 401, 404  # how the server says that it does not know a token
 
 
@@ -204,6 +205,5 @@ def _fault(error: Exception, timeout: float) -> str:
 def _hide_tokens(record: logging.LogRecord) -> bool:
     """At level DEBUG urllib3 logs the address of each request, in which the token is."""
     if isinstance(record.args, tuple):
-        redact = Redactor()
-        record.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in record.args)
+        record.args = tuple(_BY_FORM(arg) if isinstance(arg, str) else arg for arg in record.args)
     return True

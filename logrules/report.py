@@ -70,6 +70,22 @@ class Reporter:
         attrs: Mapping[str, Any] | None = None,
     ) -> None:
         """Report `code`."""
+        try:
+            self._report(code, message, reason=reason, fatal=fatal, error=error, epoch=epoch, attrs=attrs)
+        except Exception as fault:  # noqa: BLE001  whatever we were handed, it is said
+            self._remark(Severity.ERROR, f"{code}: {message} (told in part: {type(fault).__name__})")
+
+    def _report(
+        self,
+        code: str,
+        message: str,
+        *,
+        reason: str | None,
+        fatal: bool | None,
+        error: BaseException | None,
+        epoch: int | None,
+        attrs: Mapping[str, Any] | None,
+    ) -> None:
         code_spec = rules.specs.get(code)
         spec = code_spec and code_spec.why(reason)
         told = None if error is None else error_of(error)
@@ -117,15 +133,19 @@ class Reporter:
     def _complain_once(self) -> None:
         if not self._is_cut_off:
             self._is_cut_off = True
-            self._console.write(
-                Event(
-                    timestamp=timestamp(self._clock()),
-                    level=Severity.WARNING,
-                    message="The wrapper does not take events (LOGRULES_EVENT_FD): it cannot alert",
-                    service=self._settings.service,
-                    instance=self._settings.instance,
-                )
+            self._remark(
+                Severity.WARNING, "The wrapper does not take events (LOGRULES_EVENT_FD): it cannot alert"
             )
+
+    def _remark(self, level: Severity, message: str) -> None:
+        event = Event(
+            timestamp=timestamp(self._clock()),
+            level=level,
+            message=message,
+            service=self._settings.service,
+            instance=self._settings.instance,
+        )
+        self._console.write(event)
 
 
 class _Wrapper:

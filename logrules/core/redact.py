@@ -96,7 +96,12 @@ _FORMS = (  # words of which one must be there (lower case), the form, what is l
     (_ASSIGNED_WORDS, _BARE_VALUE, rf"\1\2{MASK}"),
 )
 
-_SECRET_NAME = re.compile(r"(?:(?:^|_)(?:SECRET|TOKEN|KEY|APIKEY|PASS|PWD|DSN)|PASSWORD|PASSWD|PASSPHRASE)\Z")
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
+_CONNINFO = re.compile(r"(?i)(?<![a-z])password[ \t]{0,8}=[ \t]{0,8}(?:'([^']+)'|([^\s&']+))")
+
+_SECRET_NAME = re.compile(  # the last two are those of Telegram's own clients
+    r"(?:(?:^|_)(?:SECRET|TOKEN|KEY|APIKEY|PASS|PWD|DSN)|PASSWORD|PASSWD|PASSPHRASE|API_HASH|SESSION(?:_STRING)?)\Z"
+)
 _NOT_SECRET = frozenset({"PWD", "OLDPWD"})
 
 
@@ -147,10 +152,10 @@ def secrets_in(environ: Mapping[str, str]) -> list[str]:
 def _parts(secret: str, *, whole: bool = True) -> Iterator[str]:
     """The secret parts of a token or a URL; a text that is neither is secret as a `whole`."""
     tokens = [token[3] for token in _TOKEN.finditer(secret)]
-    urls = list(_url_parts(secret))
+    passwords = [*_url_parts(secret), *(found[1] or found[2] for found in _CONNINFO.finditer(secret))]
     yield from tokens
-    yield from urls
-    if whole and not tokens and not urls and "://" not in secret:
+    yield from passwords
+    if whole and not tokens and not passwords and "://" not in secret:
         yield secret.strip()
         bot, _, rest = secret.strip().partition(":")
         if bot.isdigit() and rest:  # a token of unusual length: the id may be shown, the rest may not

@@ -160,6 +160,8 @@ def test_secrets_in_an_environment():
         "REDIS_URL": "redis://:cachepass@h",
         "OPENAI_API_KEY": "value-of-key",
         "PGPASSWORD": "value-of-pg",
+        "REPLICA": "host=db password='value of conninfo' user=bob",
+        "USER_SESSION": "value-of-session",
         "APP_SECRET": "value-of-secret",
         "PWD": "/srv/app/bot",
         "LOCK_KEY": "7",
@@ -175,6 +177,8 @@ def test_secrets_in_an_environment():
         "cachepass",
         "value-of-key",
         "value-of-pg",
+        "value of conninfo",
+        "value-of-session",
         "value-of-secret",
     ]
 

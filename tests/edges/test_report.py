@@ -268,6 +268,14 @@ def test_an_error_that_cannot_be_shown(stage):
     assert one.lines()[0]["error"]["type"].endswith("NastyError")
 
 
+def test_whatever_it_is_handed(stage):
+    """What cannot be made into an event is still said, and nothing is raised."""
+    one = stage()
+    one.report("LOCK_LOST", "gone", attrs=[1, 2])
+
+    assert "LOCK_LOST: gone" in one.lines()[0]["message"]
+
+
 def deep(depth):
     """An exception from `depth` calls down, each on lines of its own."""
     if depth == 0:
