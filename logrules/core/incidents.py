@@ -165,6 +165,13 @@ def inhibits(match: Match, others: Iterable[Incident], codes: Mapping[str, Code]
     )
 
 
+def recount(alert: Alert, row: Incident | None) -> Alert:
+    """An alert that had to wait, with what its incident has counted since: one message says it all."""
+    if row is None or (row.first_seen, row.alerts) != (alert.first_seen, alert.number):
+        return alert
+    return msgspec.structs.replace(alert, count=row.count, last_seen=row.last_seen)
+
+
 def _fresh(code: Code) -> float:
     """Seconds for which the last sighting of a code still means that it goes on."""
     return max(code.resolve_after, code.alert.repeat if code.alert else 0.0)

@@ -18,7 +18,6 @@ import urllib3
 from sentry_sdk import Client
 from sentry_sdk.transport import Transport
 
-from logrules import __version__
 from logrules.core.delivery import Delivery, of_status, rejected, retry
 from logrules.core.event import timestamp
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from logrules.core.model import Alert
 
+USER_AGENT = "logrules"
 TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
 
 # The server trims or drops what is longer: https://develop.sentry.dev/sdk/data-model/event-payloads/
@@ -111,12 +111,12 @@ class _Post(Transport):
     def __init__(self, options: dict[str, Any] | None = None) -> None:
         super().__init__(options)
         assert self.parsed_dsn is not None
-        auth = self.parsed_dsn.to_auth(f"logrules/{__version__}")
+        auth = self.parsed_dsn.to_auth(USER_AGENT)
         self._url = auth.get_api_url()
         self._headers = {
             "X-Sentry-Auth": auth.to_header(),
             "Content-Type": "application/x-sentry-envelope",
-            "User-Agent": f"logrules/{__version__}",
+            "User-Agent": USER_AGENT,
         }
         secure: dict[str, Any] = {"ssl_context": _trust()} if self._url.startswith("https:") else {}
         self._pool = urllib3.PoolManager(retries=False, timeout=TIMEOUT, **secure)

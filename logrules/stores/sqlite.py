@@ -97,6 +97,8 @@ class Store:
         clock: Seconds since the epoch.
     """
 
+    _db: sqlite3.Connection
+
     def __init__(
         self,
         path: Path | None,
@@ -245,7 +247,8 @@ class Store:
             "UPDATE outbox SET attempts = attempts + 1, claim = ?, claimed_until = ? WHERE seq = ?",
             (self._name, now + LEASE, row[0]),
         )
-        return unpack(row[1])
+        alert = unpack(row[1])
+        return incidents.recount(alert, _incident_of(db, alert))
 
     def _settle(
         self, db: sqlite3.Connection, alert: Alert, sink: str, delivery: Delivery, now: float
@@ -420,10 +423,10 @@ def _incident(row: tuple[object, ...]) -> Incident:
     return Incident(**{**fields, "recent": tuple(json.loads(str(fields["recent"])))})  # type: ignore[arg-type]
 
 
-def _incident_of(db: sqlite3.Connection, match: Match) -> Incident | None:
+def _incident_of(db: sqlite3.Connection, what: Match | Alert) -> Incident | None:
     row = db.execute(
         f"SELECT {_COLUMNS} FROM incidents WHERE service = ? AND code = ? AND reason = ?",  # noqa: S608
-        (match.service, match.code, match.reason or ""),
+        (what.service, what.code, what.reason or ""),
     ).fetchone()
     return _incident(row) if row else None
 

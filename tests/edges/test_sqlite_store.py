@@ -188,6 +188,17 @@ def test_waiting_repeats_become_one_alert(opened, clock):
     assert (alert.count, alert.number, alert.first_seen) == (5, 5, START)
 
 
+def test_waiting_alert_counts_on(opened, clock):
+    """What was seen while an alert waited is in its count when it goes out."""
+    store = opened()
+    for at in range(4):
+        clock.now = START + at
+        store.take(make_match())
+    alert = store.claim("sentry")
+
+    assert (alert.count, alert.first_seen, alert.last_seen) == (4, START, START + 3)
+
+
 def test_quiet_repeat_does_not_replace_a_louder_alert(opened, clock):
     """A fatal alert that waits is not replaced by a warning about the same."""
     store = opened()
