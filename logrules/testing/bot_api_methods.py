@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from logrules.core.model import LogrulesError
 from logrules.testing.updates import (
     OTHER_SET_WEBHOOK_CONFLICT,
     SET_WEBHOOK_CONFLICT,
@@ -32,7 +33,7 @@ MAX_TEXT = 4096
 MAX_CAPTION = 1024
 
 
-class MethodError(Exception):
+class MethodError(LogrulesError):
     """What the server answers instead of a result."""
 
     def __init__(self, code: int, description: str, retry_after: int | None = None) -> None:

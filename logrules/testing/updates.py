@@ -157,9 +157,12 @@ class UpdateQueue:
         self._updates = self._updates[cut:]
 
     def get(self, offset: int, limit: int) -> list[Update]:
-        """At most `limit` from `offset` on; those before it are acknowledged. Not positive: from the head."""
+        """At most `limit` from `offset` on; those before it are acknowledged.
+
+        An offset that is not positive, or more than 10 beyond the next id, means the oldest update.
+        """
         self._expire()
-        if self._next - 2 * _MAX_QUEUE <= offset <= self._next + 10 and offset > 0:
+        if 0 < offset <= self._next + 10:
             self.acknowledged += [update.id for update in self._updates if update.id < offset]
             self._updates = [update for update in self._updates if update.id >= offset]
         return self._updates[:limit]

@@ -239,6 +239,14 @@ def test_offset_acknowledges_on_arrival(rules: Rules) -> None:
     assert rules.queue.acknowledged == ids
 
 
+def test_offset_keeps_what_it_names(rules: Rules) -> None:
+    """The update whose id is the offset is the first to come; only those before it are acknowledged."""
+    ids = rules.push(3)
+
+    assert rules.poll(offset=ids[1]).updates == ids[1:]
+    assert (rules.pending, rules.queue.acknowledged) == (ids[1:], ids[:1])
+
+
 def test_offset_zero_acknowledges_nothing(rules: Rules) -> None:
     """Without an offset the same updates come again."""
     ids = rules.push(2)
