@@ -151,7 +151,7 @@ def _run(options: argparse.Namespace) -> int:
     command = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
     if not command:
         raise LogrulesError(
-            "nothing to run: write the command after two dashes, as in: logrules run -- python bot.py"
+            "nothing to run. Write the command after two dashes: logrules run -- python bot.py"
         )
     name = Path(command[0]).name
     return runtime.run(command, settings.read(os.environ, command=name), _known(options.stop_on))
@@ -182,6 +182,6 @@ def _packs(paths: Sequence[str]) -> dict[str, str]:
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise LogrulesError(
-                f"cannot read the pack {path}: {why}. Check the path after --pack or check"
+                f"cannot read the pack {path}: {why}. Name a TOML file of patterns"
             ) from error
     return found

@@ -1,8 +1,9 @@
 """Who is believed, and what follows.
 
-Text is evidence, never an order. Reading a log (`acts` is false) says what each record means and no more. Watching a
-child (`acts` is true), a bad sign from text is a warning until it is proved: by the Bot API (a revoked token, a
-webhook), by the child's own end, or by conflicts that go on. Without `stop_on` no text alone ever stops anything.
+Text is evidence, never an order. Reading a log (`acts` is false) says what each record means and no more.
+Watching a child (`acts` is true), a bad sign from text is a warning until it is proved: by the Bot API (a
+revoked token, a webhook), by the child's own end, or by conflicts that go on. Without `stop_on` no text alone
+ever stops anything.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ LAST_WORDS = 5.0
 CONFLICTS = 3
 CONFLICTS_OVER = 30.0
 CONFLICTS_APART = 120.0
-"""So many conflicts, over at least so many seconds and never so far apart, are no handover: somebody else polls."""
+"""So many conflicts, over so many seconds and never so far apart, are no handover: somebody else polls."""
 _PROOF_FORMS = (Form.LOG, Form.TRACEBACK)
 
 
@@ -98,8 +99,13 @@ class Belief:
         if what and now - self._asked.get(what, float("-inf")) >= PROBE_EVERY:
             self._asked[what] = now
             yield Probe(what, mild)
-        elif match.code in self._policy.stop_on and match.fatal and match.reason != "other_getupdates":
+        if self._is_enough(match):
             yield from self._stop(match)
+
+    def _is_enough(self, match: Match) -> bool:
+        """Whether its words end the child because the operator said so; conflicts must go on even then."""
+        told = match.code in self._policy.stop_on and match.fatal and match.form is not Form.LINE
+        return told and match.reason != "other_getupdates"
 
     def _goes_on(self, match: Match, now: float) -> bool:
         """Whether conflicts have gone on for so long that only a second poller explains them."""

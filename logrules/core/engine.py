@@ -36,10 +36,11 @@ class _Stream:
     def __init__(self, origin: Origin) -> None:
         self.window = Window(origin)
         self.deadline: float | None = None
+        self.waits_for: int | None = None
         self.cut = False
 
     def trimmed(self, data: bytes) -> bytes:
-        """`data` without the rest of a line whose beginning came before, and without colours and NUL bytes."""
+        """`data` without colours, NUL bytes and the rest of a line whose beginning came before."""
         if self.cut:
             end = data.find(b"\n") + 1
             data = data[end:] if end else b""
@@ -103,10 +104,9 @@ class Engine:
         effects: list[Effect] = []
         for parsed in stream.window.take(now, final=final):
             effects.extend(self._effects(parsed, now))
-        if not stream.window.waits:
-            stream.deadline = None
-        elif stream.deadline is None:
-            stream.deadline = now + PATIENCE
+        if stream.window.waits_for != stream.waits_for:
+            stream.waits_for = stream.window.waits_for
+            stream.deadline = None if stream.waits_for is None else now + PATIENCE
         return effects
 
     def _effects(self, parsed: Parsed, now: float) -> Iterator[Effect]:

@@ -6,13 +6,21 @@ Reads the tree of `re`'s own parser, so that it understands exactly what `re` ma
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from logrules.core.scanner import Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SHORTEST = 3
 """Bytes below which a literal is too common to be worth a look."""
 
+_ENOUGH = 12
+"""Bytes beyond which a longer literal is no rarer."""
+_MANY = 64
+"""Texts up to which an alternation is spelled out."""
+_ASCII = 127
 _UNBOUNDED = 100
 """A repeat that may go further than this is as good as endless."""
 
@@ -30,7 +38,7 @@ def dangers(pattern: str) -> str | None:
     """Why `pattern` could take for ever on a hostile line; None if it could not."""
     endless = list(_endless(_parsed(pattern), inside=False))
     if any(endless):
-        return "a repeat inside a repeat can take for ever: write it without nesting, e.g. `[^)]*` for `(\\w+\\s*)*`"
+        return "a repeat inside a repeat can take for ever: write it flat, e.g. `[^)]*` for `(\\w+\\s*)*`"
     if len(endless) > 3:  # noqa: PLR2004 - the text says it
         return (
             "more than three endless repeats such as `.*`: bound them, e.g. `.{0,200}`, or split the pattern"
@@ -40,62 +48,100 @@ def dangers(pattern: str) -> str | None:
 
 def _parsed(pattern: str) -> Any:
     """`re`'s own tree. Its module is private: this is the only place that knows."""
-    from re import _parser  # type: ignore[attr-defined] # noqa: PLC0415 - private, kept in here
+    from re import _parser  # type: ignore[attr-defined]
 
     return _parser.parse(pattern)
 
 
 def _best(candidates: list[list[Literal]]) -> list[Literal]:
-    """The set whose shortest member is longest: the rarest, as far as one can tell."""
-    usable = [each for each in candidates if each and min(len(one.data) for one in each) >= SHORTEST]
-    return max(usable, key=lambda each: (min(len(one.data) for one in each), -len(each)), default=[])
+    """The set that is rarest in a log, as far as one can tell: long, and towards the end of the words."""
+    usable = [each for each in reversed(candidates) if each and _shortest(each) >= SHORTEST]
+    return max(usable, key=lambda each: min(_shortest(each), _ENOUGH), default=[])  # the first of equals
+
+
+def _shortest(literals: list[Literal]) -> int:
+    return min(len(literal.data) for literal in literals)
 
 
 def _candidates(tree: Any, *, caseless: bool) -> list[list[Literal]]:
     """Every set of literals of which one must occur, for a sequence of nodes."""
     found: list[list[Literal]] = []
-    run: list[str] = []
+    run = [""]
+    for operation, argument in tree:
+        words = _words(str(operation), argument, caseless=caseless)
+        if words is not None and len(run) * len(words) <= _MANY:
+            run = [before + word for before in run for word in words]
+            continue
+        found.append(_literals(run, caseless=caseless))
+        run = words or [""]
+        if words is None:
+            found.extend(_inner(str(operation), argument, caseless=caseless))
+    return [*found, _literals(run, caseless=caseless)]
 
-    def close() -> None:
-        if run:
-            found.append([Literal("".join(run).encode(), caseless)])
-            run.clear()
 
-    for operation, argument in _flat(tree, caseless=caseless):
-        name = str(operation)
-        if name == "LITERAL" and not (caseless and argument > 127):  # noqa: PLR2004 - ASCII
-            run.append(chr(argument))
-        elif name in {"AT", "ASSERT", "ASSERT_NOT"}:
-            continue  # takes no room: the literal goes on behind it
-        else:
-            close()
-            found.extend(_inner(name, argument, caseless=caseless))
-    close()
+def _literals(words: list[str], *, caseless: bool) -> list[Literal]:
+    """The words without those that another of them is part of."""
+    least = [
+        word for word in dict.fromkeys(words) if not any(other != word and other in word for other in words)
+    ]
+    return [Literal(word.encode(), caseless) for word in least]
+
+
+def _words(name: str, argument: Any, *, caseless: bool) -> list[str] | None:
+    """Every text that a node can match, if they are few; None if not."""
+    words: list[str] | None = None
+    match name:
+        case "LITERAL" if not (caseless and argument > _ASCII):
+            words = [chr(argument)]
+        case "AT" | "ASSERT" | "ASSERT_NOT":
+            words = [""]  # takes no room
+        case "IN" if all(str(kind) == "LITERAL" for kind, _ in argument):
+            words = _union(_words("LITERAL", letter, caseless=caseless) for _, letter in argument)
+        case "SUBPATTERN" if not argument[1] and not argument[2]:
+            words = _product(argument[3], caseless=caseless)
+        case "BRANCH":
+            words = _union(_product(branch, caseless=caseless) for branch in argument[1])
+        case "MAX_REPEAT" | "MIN_REPEAT" if argument[:2] == (0, 1):
+            words = _union(([""], _product(argument[2], caseless=caseless)))
+    return words
+
+
+def _union(choices: Iterable[list[str] | None]) -> list[str] | None:
+    """Every text of every choice; None if one of them has too many."""
+    found: list[str] = []
+    for words in choices:
+        if words is None:
+            return None
+        found += words
     return found
 
 
-def _inner(name: str, argument: Any, *, caseless: bool) -> list[list[Literal]]:
-    if name == "SUBPATTERN":
-        _, added, dropped, body = argument
-        folds = (caseless or bool(added & re.IGNORECASE)) and not dropped & re.IGNORECASE
-        return _candidates(body, caseless=folds)
-    if name == "BRANCH":
-        branches = [_best(_candidates(branch, caseless=caseless)) for branch in argument[1]]
-        return [sum(branches, [])] if all(branches) else []  # noqa: RUF017 - a handful of short lists
-    if name in {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"} and argument[0] >= 1:
-        return _candidates(argument[2], caseless=caseless)
-    if name == "ATOMIC_GROUP":
-        return _candidates(argument, caseless=caseless)
-    return []
-
-
-def _flat(tree: Any, *, caseless: bool) -> Any:
-    """The nodes of a sequence, with plain groups opened so that literals go on through them."""
+def _product(tree: Any, *, caseless: bool) -> list[str] | None:
+    """Every text that a sequence can match, if they are few."""
+    run = [""]
     for operation, argument in tree:
-        if str(operation) == "SUBPATTERN" and not argument[1] and not argument[2]:
-            yield from _flat(argument[3], caseless=caseless)
-        else:
-            yield operation, argument
+        words = _words(str(operation), argument, caseless=caseless)
+        if words is None or len(run) * len(words) > _MANY:
+            return None
+        run = [before + word for before in run for word in words]
+    return run
+
+
+def _inner(name: str, argument: Any, *, caseless: bool) -> list[list[Literal]]:
+    """The sets inside a node that can match endless texts."""
+    match name:
+        case "SUBPATTERN":
+            _, added, dropped, body = argument
+            folds = (caseless or bool(added & re.IGNORECASE)) and not dropped & re.IGNORECASE
+            return _candidates(body, caseless=folds)
+        case "BRANCH":
+            branches = [_best(_candidates(branch, caseless=caseless)) for branch in argument[1]]
+            return [[one for branch in branches for one in branch]] if all(branches) else []
+        case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT" if argument[0] >= 1:
+            return _candidates(argument[2], caseless=caseless)
+        case "ATOMIC_GROUP":
+            return _candidates(argument, caseless=caseless)
+    return []
 
 
 def _endless(tree: Any, *, inside: bool) -> Any:

@@ -61,7 +61,8 @@ _TRANSPORT = re.compile(
 )
 
 _MID = r"""(?:
-      \[[^\]\n]{1,80}\] | \([^()\n]{1,80}\) | [\w.$/@:<>-]{1,80}(?=\ +[-|]\ ) | (?:\w+\.)+\w+ | \w+@\w+ | -[\w.]+-? | \d+
+      \[[^\]\n]{1,80}\] | \([^()\n]{1,80}\) | [\w.$/@:<>-]{1,80}(?=\ +[-|]\ )
+      | (?:\w+\.)+\w+ | \w+@\w+ | -[\w.]+-? | \d+
     )\ *[-|:]*\ *"""
 _AFTER = r"""
     (?:\[[^\]\n]{0,80}\]\ *[-:|]*\ *){0,2}
@@ -73,13 +74,13 @@ _HEADS = tuple(
     re.compile(head, re.VERBOSE)
     for head in (
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
-        rf"\ {{0,2}}\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:{_MID}){{0,4}}?[\[(<]?(?P<level>{_LEVEL})"
-        rf"(?:/[\w-]+)?\ *[\])>]?\ *[-|:]*\ *{_AFTER}",
+        rf"""\ {{0,2}}\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:{_MID}){{0,4}}?
+        [\[(<]?(?P<level>{_LEVEL})(?:/[\w-]+)?\ *[\])>]?\ *[-|:]*\ *{_AFTER}""",
         r"(?P<klog>[IWEF])\d{4}\ (?P<stamp>\d\d:\d\d:\d\d)\.\d+\ +\d+\ [\w./-]+:\d+\]\ ",
         rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]+)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
         # A level without a stamp must look like one: bracketed, followed by a separator, or in capitals.
-        rf"\ {{0,2}}(?:\([^()\n]{{1,60}}\)\ |[\w.]+\ -\ )?[\[(]?(?P<level>{_LEVEL})"
-        rf"\ *(?:[\])]\ *[-|:]*|[-|:]+|(?=\ ))\ *{_AFTER}",
+        rf"""\ {{0,2}}(?:\([^()\n]{{1,60}}\)\ |[\w.]+\ -\ )?
+        [\[(]?(?P<level>{_LEVEL})\ *(?:[\])]\ *[-|:]*|[-|:]+|(?=\ ))\ *{_AFTER}""",
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical):\ +" + _AFTER,
         r"\[(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical)\]:?\ *" + _AFTER,
         rf"\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *",
@@ -134,7 +135,7 @@ def severity(word: object) -> Severity | None:
 
 
 def pino(number: int) -> Severity | None:
-    """pino's and bunyan's level numbers, which differ from Python's."""
+    """The level of pino and bunyan, whose numbers differ from Python's."""
     return _PINO.get(number)
 
 

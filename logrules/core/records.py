@@ -1,7 +1,7 @@
 """Where a record begins and ends, and what it states.
 
-A record is what a program meant as one message: a line with a log head, or a line of its own, and what belongs to
-it: a Python traceback (chained and grouped ones too), a Node or Java stack, wrapped and indented lines.
+A record is what a program meant as one message: a line with a log head, or a line of its own, and what
+belongs to it: a Python traceback (chained and grouped ones too), a Node or Java stack, wrapped lines.
 Its *statements* are the few places in it where words count: the body behind a log head, the last line of each
 traceback, an error line at column 0. Words anywhere else are somebody's prose.
 
@@ -39,7 +39,7 @@ _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: |:?$)")
 _FRAME = re.compile(r"at (?:async |new )?[\w$.<>\[\]/@:-]+")
 _CAUSE = re.compile(r"(?:Caused by: |\[?cause\]?: |Suppressed: )")
 _GOES_ON = re.compile(
-    r"future: <|task: <|\.\.\. \d+ more|Original description:|\(background on this error|\(Background on this error"
+    r"future: <|task: <|\.\.\. \d+ more|Original description:|\([Bb]ackground on this error"
     r"|DETAIL:|HINT:|\[b'|[}\])][;,]?$|Caused by: "
 )
 _GROUP = re.compile(r"^ *[|+]")
@@ -199,9 +199,9 @@ class Window:
         self._hits: deque[Hit] = deque()
 
     @property
-    def waits(self) -> bool:
-        """Whether a record with a hit is not closed yet."""
-        return bool(self._hits)
+    def waits_for(self) -> int | None:
+        """Where the first hit stands whose record is not closed yet."""
+        return self._hits[0].end if self._hits else None
 
     def push(self, data: bytes, hits: list[Hit]) -> None:
         """Adds whole lines and the hits in them."""
@@ -288,15 +288,19 @@ def _line(data: bytes, start: int) -> _Line:
 
 def _parsed(origin: Origin, draft: _Draft, number: int, literals: frozenset[int], seen: float) -> Parsed:
     first = draft.lines[0]
-    if first.kind is _Kind.JSON:
-        fields = jsonlogs.fields(first.text)
-        if fields is not None:
-            return _json(origin, first, fields, number, literals, seen)
-    head = first.head
-    stamp = heads.seconds(head.stamp if head else None) or heads.seconds(first.stamp)
+    fields = jsonlogs.fields(first.text) if first.kind is _Kind.JSON else None
+    if fields is not None:
+        said = jsonlogs.read(fields)
+        stamp, level = said.stamp, said.level
+        statements = tuple(_said(said, number))
+    else:
+        stamp, level, _ = first.head or (None, None, "")
+        statements = tuple(_statements(draft, number))
+    times = (heads.seconds(stamp), heads.seconds(first.stamp), seen)
+    time = next(time for time in times if time is not None)
     text = "\n".join(line.text for line in draft.lines).rstrip()
-    record = Record(origin, number, text, seen if stamp is None else stamp, head.level if head else None)
-    return Parsed(record, tuple(_statements(draft, number)), head is not None, literals, None)
+    logged = first.head is not None or fields is not None
+    return Parsed(Record(origin, number, text, time, level), statements, logged, literals, fields)
 
 
 def _statements(draft: _Draft, number: int) -> Iterator[Statement]:
@@ -325,34 +329,26 @@ def _text(draft: _Draft, at: int, text: str) -> str:
     return "\n".join(wrapped)[:STATEMENT]
 
 
-def _json(
-    origin: Origin, line: _Line, fields: dict[str, Any], number: int, literals: frozenset[int], seen: float
-) -> Parsed:
-    said = jsonlogs.read(fields)
-    stamp = heads.seconds(said.stamp) or heads.seconds(line.stamp)
-    record = Record(origin, number, line.text, seen if stamp is None else stamp, said.level)
-    statements = [Statement(Form.LOG, said.message[:STATEMENT], number)] if said.message else []
-    if said.stack:
-        statements.extend(
-            Statement(Form.TRACEBACK, each.text, number)
-            for each in _inside(origin, said.stack)
-            if each.form is not Form.LOG
-        )
-    return Parsed(record, tuple(statements), True, literals, fields)
+def _said(said: jsonlogs.Said, number: int) -> Iterator[Statement]:
+    """What a JSON line states: its message, and the traceback or stack that came in a field."""
+    if said.message:
+        yield Statement(Form.LOG, said.message[:STATEMENT], number)
+    for draft in _drafts(said.stack.encode("utf-8", "replace")):
+        for each in _statements(draft, number):
+            if each.form is not Form.LOG:  # loguru repeats the whole line there
+                yield Statement(Form.TRACEBACK, each.text, number)
 
 
-def _inside(origin: Origin, stack: str) -> Iterator[Statement]:
-    """What a traceback or stack states that came inside a field."""
-    data = stack.encode()
+def _drafts(data: bytes) -> Iterator[_Draft]:
+    """Every record of a text that is whole."""
     draft = None
     at = 0
     while at < len(data):
         line = _line(data, at)
         at = line.end
-        if draft is None:
-            draft = _Draft(line)
-        elif not draft.takes(line):
-            yield from _statements(draft, 0)
+        if draft is None or not draft.takes(line):
+            if draft:
+                yield draft
             draft = _Draft(line)
     if draft:
-        yield from _statements(draft, 0)
+        yield draft

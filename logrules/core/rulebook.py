@@ -1,7 +1,7 @@
 """The rulebook: patterns over the codes, and which of them a record states.
 
-One scan finds the literals that patterns cannot do without; only then is a pattern tried, on the statements of the
-grown record, at their start. In one record the exact cause wins.
+One scan finds the literals that patterns cannot do without; only then is a pattern tried, on the statements
+of the grown record, at their start. In one record the exact cause wins.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _LEAD_IN = re.compile(
     [^\w\s"'`«»“”„‘’<>(){}\[\]=:.,/\\|&$\#@%+~?;^_-]+\s*                  # emoji, !!!, ***
   | \[(?:[A-Z][A-Z0-9_ -]{0,30}|-|[\w.-]+=[^\]\s]{0,64})\]\s*             # [LOCK], [-], [corr=45d7]
   | (?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*(?:\[\w+\])?:\s+                       # telegram.error.Conflict:
-  | [A-Z]\w*(?:Error|Exception|Warning|Failure|Refused|Timeout|Conflict|TimedOut|BadRequest|Forbidden)(?:\[\w+\])?:\s+
+  | [A-Z]\w*(?:Error|Exception|Warning|Failure|Refused|Timeout|Conflict|TimedOut|BadRequest|Forbidden)
+    (?:\[\w+\])?:\s+
   | (?:Error|error|ERROR|FATAL|Fatal|fatal|WARNING|Warning|CRITICAL|PANIC|panic|Exception|psql):\s+
   | \([A-Za-z_][\w.]*(?:Error|Exception|Failure)\)\s+                     # (psycopg2.OperationalError)
   | (?:Unhandled\ (?:promise\ )?rejection|Uncaught(?:\ Exception)?|uncaughtException):?\s+
@@ -73,7 +74,7 @@ class Rulebook:
     def alone(self, pattern: Pattern) -> Rulebook:
         """A book of one pattern, in which the same may stand before its words as in this one."""
         book = Rulebook(self.codes, [pattern])
-        book._lead = self._lead  # noqa: SLF001 - of our own kind
+        book._lead = self._lead
         return book
 
     def state(self, record: Parsed) -> Found | None:
@@ -86,7 +87,7 @@ class Rulebook:
         )
 
     def claims(self, record: Parsed) -> list[Found]:
-        """Every cause that is left when wrappers and beaten ones are dropped: of a good pack, one code at most."""
+        """The causes left when wrappers and beaten ones are dropped: of good packs, one code at most."""
         found = list(self._matches(record))
         exact = [each for each in found if not each.pattern.generic] or found
         beaten = frozenset[str]().union(*(each.pattern.beats for each in exact))
