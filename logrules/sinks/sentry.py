@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import certifi
 import urllib3
 from sentry_sdk import Client
+from sentry_sdk.client import SDK_INFO
 from sentry_sdk.transport import Transport
 
 from logrules.core.delivery import Delivery, of_status, rejected, retry
@@ -87,6 +88,7 @@ class Sentry:
         lang: str = "en",
     ) -> None:
         self._lang = lang
+        sdk_name = SDK_INFO["name"]
         self._client = Client(
             dsn,
             transport=_Post,
@@ -95,6 +97,7 @@ class Sentry:
             environment=_token(environment, ENVIRONMENT_CHARS) or "production",
             **CLIENT,
         )
+        SDK_INFO["name"] = sdk_name  # a user's own events bear it too
 
     def send(self, alert: Alert) -> Delivery:
         """Post one event and wait for the answer, at most some seconds."""

@@ -295,6 +295,8 @@ class Store:
 
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with self._connection() as db:
+            if db.in_transaction:
+                return work(db)  # a signal handler has interrupted this very thread: one commit for both
             try:
                 return _transact(db, work)
             except sqlite3.Error as error:

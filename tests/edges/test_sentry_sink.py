@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import sentry_sdk
 from sentry_relay.processing import StoreNormalizer
+from sentry_sdk.client import SDK_INFO
 
 from logrules.core.delivery import BARE_429, LONGEST_ASKED, Verdict, seal
 from logrules.core.incidents import decide
@@ -188,11 +189,13 @@ def test_own_sentry_of_the_user_is_left_alone(receiver, sentry, monkeypatch):
             sentry_sdk.set_tag("token", TOKEN)
             sentry_sdk.add_breadcrumb(message=TOKEN)
             client = sentry_sdk.get_client()
+            monkeypatch.setitem(SDK_INFO, "name", "sentry.python.django")
             ours = Sentry(receiver.dsn, instance="a")
             alert = make_alert(service="beside")
             delivery = ours.send(alert)
 
             assert sentry_sdk.get_client() is client
+            assert SDK_INFO["name"] == "sentry.python.django"
         finally:
             sentry_sdk.init()
 

@@ -221,6 +221,45 @@ def test_good_sign_that_stands_closes_the_incident(opened, clock):
     assert store.take(make_match()).outcome is Outcome.OPENED
 
 
+def test_consequence_of_an_open_incident_is_inhibited(opened):
+    """While a conflict is open, what it inhibits is counted and not told; another service's still is."""
+    store, inhibited = opened(), "PROCESS_EXITED"
+    assert inhibited in rules.specs["CONFLICT_409"].inhibits
+    store.take(make_match())
+
+    assert store.take(make_match(inhibited)).outcome is Outcome.INHIBITED
+    assert store.take(make_match(inhibited, service="other")).outcome is not Outcome.INHIBITED
+
+
+def test_flood_of_incidents_is_limited(opened, clock):
+    """Many incidents at once tell of the first ones only, and of every proved fatal one."""
+    store = opened()
+    took = [store.take(make_match(service=f"s{n}", proved=False)).outcome for n in range(sqlite.LIMIT + 2)]
+
+    assert took[-3:] == [Outcome.OPENED, Outcome.LIMITED, Outcome.LIMITED]
+    assert store.take(make_match(service="fatal")).outcome is Outcome.OPENED
+    clock.now += sqlite.LIMIT_WITHIN
+    assert store.take(make_match(service="later", proved=False)).outcome is Outcome.OPENED
+
+
+def test_interrupted_take_can_take_again(opened):
+    """A match taken by a signal handler in the midst of another is counted with it, and breaks nothing."""
+    inner = []
+
+    def interrupting(text):
+        if not inner:
+            inner.append(None)
+            inner.append(store.take(make_match(service="inner")).outcome)
+        return text
+
+    store = opened(redact=interrupting)
+    store.take(make_match(service="outer"))
+
+    assert inner[1] is Outcome.OPENED
+    assert {row.service for row in opened().open_incidents()} == {"inner", "outer"}
+    assert opened.failures == []
+
+
 def test_history_keeps_the_latest_of_lock_and_polling(opened, monkeypatch):
     """Signs of lock and polling are kept in order, with epoch and instance, and only so many."""
     monkeypatch.setattr(sqlite, "HISTORY", 5)
