@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NAP = 60.0
 """The longest sleep of a sender: it sleeps by one clock and is due by another, which may be set."""
 COMPLAIN_AFTER = 3
-"""Failed attempts in a row after which an outage is said, once."""
+"""Failed attempts in a row after which an outage is said, once; at once if it will last longer than a nap."""
 HURRIED_PAUSES = (0.2, 0.5, 1.0)
 """Between the attempts of a dying process."""
 
@@ -170,6 +170,7 @@ class _Sender:
         self._busy = False
         self._deadline = 0.0
         self._failures = 0
+        self._has_complained = False
 
     def wake(self) -> None:
         """There may be something to send."""
@@ -245,10 +246,12 @@ class _Sender:
         if delivery.verdict is Verdict.REJECTED:
             self._notices(f"the alert {alert.code} was refused by {self._name}: {delivery.why}")
         if delivery.verdict is not Verdict.RETRY:
-            self._failures = 0
+            self._failures, self._has_complained = 0, False
             return
         self._failures += 1
-        if self._failures == COMPLAIN_AFTER:
+        lasts = self._failures >= COMPLAIN_AFTER or (delivery.after or 0.0) > NAP
+        if lasts and not self._has_complained:
+            self._has_complained = True
             self._notices(f"alerts to {self._name} wait and are tried again: {delivery.why}")
         if self._is_hurried:
             self._stopped.wait(HURRIED_PAUSES[min(self._failures, len(HURRIED_PAUSES)) - 1])
@@ -264,6 +267,10 @@ def open_alerts(
     """
     notices = Notices()
     sinks = _sinks(settings)
+    if settings.alert_chat and "telegram" not in sinks:
+        notices(
+            "LOGRULES_ALERT_CHAT is set, but no bot to write there: set LOGRULES_ALERT_TOKEN to its token"
+        )
     store = Store(settings.state, codes, list(sinks), redact=redact, on_failure=notices, lang=settings.lang)
     return Alerts(store, sinks, notices)
 

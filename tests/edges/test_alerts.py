@@ -198,6 +198,30 @@ def test_outage_is_told_once(opened, receiver, quick):
     assert [text for text in heard if "503" in text] == heard[:1] == heard
 
 
+def test_long_rest_is_told_at_once(opened):
+    """A receiver that wants quiet for long, as one with a refused token does, is said at once."""
+    heard = []
+    with BotApiServer() as api:
+        api.revoke()
+        alerts = opened(alert_chat="-100", token=api.token, bot_api=api.url)
+        alerts.listen(heard.append)
+        alerts.send(make_match("TOKEN_INVALID"))
+        (left,) = alerts.flush(20)
+
+        assert left.code == "TOKEN_INVALID"
+        assert "LOGRULES_ALERT_TOKEN" in heard[0]
+
+
+def test_chat_without_a_bot_is_said(opened):
+    """A chat and no token: nobody can write there, and the operator hears what to set."""
+    heard = []
+    alerts = opened(alert_chat="-100")
+    alerts.listen(heard.append)
+
+    assert not alerts.configured
+    assert "LOGRULES_ALERT_TOKEN" in heard[0]
+
+
 def test_broken_sink_loses_nothing(opened, tmp_path):
     """A receiver that cannot even be built keeps its alerts, and the process its calm."""
     heard = []
