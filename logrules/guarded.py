@@ -50,7 +50,7 @@ LEAST = 1.0
 """Seconds of permission below which no poll is worth while."""
 GLANCE = 0.05
 """Seconds between two looks at a lock whose news are on their way."""
-PROBE_PAUSE = 4.0
+PROBE_PAUSE = 2.0
 """Seconds between a 401 that a probe did not confirm and the next poll."""
 LAST_ANSWER = 10.0
 """Seconds that any last step but the handlers' own may take on the way out."""
@@ -170,8 +170,8 @@ class Guard:
     ) -> None:
         """What `application.run_polling()` does with these arguments, while this process holds the lock.
 
-        `timeout` is cut to what the lock's last proof allows. `drop_pending_updates` is left out, with a note,
-        where another instance has just handed over: it would drop what people wrote meanwhile.
+        `timeout` is cut to what the lock's last proof allows. `drop_pending_updates` is left out, with a
+        note, where another instance has just handed over: it would drop what people wrote meanwhile.
 
         Raises:
             SystemExit: the status of the code for which polling had to end; it returns after a clean end.

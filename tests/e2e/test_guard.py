@@ -1,0 +1,460 @@
+"""The guard as people meet it: whole bots in processes of their own, real signals, a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+
+import pytest
+
+from logrules.testing import PostgresServer
+
+PASSWORD = "sup3r/s3cret"
+
+BOT = """
+import asyncio, logging, os, time
+from telegram.ext import Application, MessageHandler, filters
+from logrules import Timers, guard
+
+TIMERS = Timers(
+    lease=7, dropped=7, keepalive=0.5, answer=1, fence=6, chunk=1, check=0.5, grace=0.3, patience=1, drain=3
+)
+
+async def answer(update, context):
+    text = update.message.text
+    if text == "block":
+        time.sleep(6.5)
+    if text == "stop":
+        context.application.stop_running()
+    await update.message.reply_text("echo " + text)
+
+async def post_init(application):
+    logging.getLogger("bot").warning("post_init runs")
+    if os.environ.get("BREAK") == "post_init":
+        raise RuntimeError("no such table of mine")
+    if os.environ.get("BREAK") == "exit":
+        raise SystemExit(3)
+
+async def post_stop(application):
+    logging.getLogger("bot").warning("post_stop runs")
+
+def build():
+    builder = Application.builder().token(os.environ["BOT_TOKEN"]).base_url(os.environ["API"] + "/bot")
+    application = builder.post_init(post_init).post_stop(post_stop).build()
+    application.add_handler(MessageHandler(filters.TEXT, answer))
+    return guard(application, timers=TIMERS)
+
+async def main():
+    async with build().polling(timeout=2):
+        await asyncio.sleep(float(os.environ["FOR"]))
+
+if "FOR" in os.environ:
+    asyncio.run(main())
+else:
+    build().run_polling(timeout=2, drop_pending_updates=True)
+logging.getLogger("bot").warning("run_polling returned")
+"""
+
+
+class Instance:
+    """One bot process: what it says, as events, with the time of reading each."""
+
+    def __init__(self, script, environ):
+        self.events = []
+        self.raw = ""
+        self._news = threading.Condition()
+        self.process = subprocess.Popen(
+            [sys.executable, script], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            with self._news:
+                self.raw += line
+                if line.startswith("{"):
+                    self.events.append({**json.loads(line), "read": time.monotonic()})
+                self._news.notify_all()
+
+    def codes(self):
+        return [event["code"] for event in self.events if "code" in event]
+
+    def messages(self):
+        return [event["message"] for event in self.events if "code" not in event]
+
+    def of(self, code):
+        return [event for event in self.events if event.get("code") == code]
+
+    def wait(self, code, count=1, seconds=20):
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.of(code)) >= count, seconds), self.raw
+        return self.of(code)[count - 1]
+
+    def term(self, seconds=20):
+        self.process.send_signal(signal.SIGTERM)
+        return self.ended(seconds)
+
+    def ended(self, seconds=20):
+        status = self.process.wait(seconds)
+        self._reader.join()
+        return status
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def start(bot_api, tmp_path):
+    """Start a bot; at the end of the test none is left, and none has said a secret."""
+    script = tmp_path / "bot.py"
+    script.write_text(BOT, "utf-8")
+    instances = []
+
+    def begin(name="one", *, database=None, **more):
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(("LOGRULES_", "PG"))}
+        environ = {
+            **clean,
+            "BOT_TOKEN": bot_api.token,
+            "API": bot_api.url,
+            "LOGRULES_BOT_API": bot_api.url,
+            "LOGRULES_INSTANCE": name,
+            "LOGRULES_STATE": ":memory:",
+            "LOGRULES_LANG": "en",
+            "TMPDIR": str(tmp_path),
+            **more,
+        }
+        environ.pop("DATABASE_URL", None)
+        if database is not None:
+            environ["DATABASE_URL"] = database if isinstance(database, str) else database.url
+        instances.append(Instance(script, environ))
+        return instances[-1]
+
+    yield begin
+    for instance in instances:
+        instance.close()
+    said = "".join(instance.raw for instance in instances)
+    assert bot_api.token.partition(":")[2] not in said
+    assert "s3cret" not in said
+
+
+def echoes(api):
+    return [message.text for message in api.sent]
+
+
+def wait_for_echo(api, text):
+    api.wait_for(lambda: f"echo {text}" in echoes(api))
+
+
+@contextmanager
+def rival(api):
+    """Somebody who polls the same bot and knows no lock."""
+    stop = threading.Event()
+
+    def poll():
+        while not stop.is_set():
+            url = f"{api.url}/bot{api.token}/getUpdates?timeout=1&offset=-1"
+            try:
+                urllib.request.urlopen(url, timeout=30).read()
+            except urllib.error.HTTPError as error:
+                error.close()
+            except OSError:
+                return
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_story_and_handover(bot_api, postgres, start):
+    """Acquire, keep alive, delete the webhook, poll; a standby waits untouched, then takes over in order."""
+    first = start("first", database=postgres)
+    first.wait("POLLING_STARTED")
+    bot_api.send_text("one")
+    wait_for_echo(bot_api, "one")
+    second = start("second", database=postgres)
+    waiting = second.wait("LOCK_WAITING")
+    bot_api.send_text("two")
+    wait_for_echo(bot_api, "two")
+    status = first.term()
+    bot_api.send_text("three")
+    wait_for_echo(bot_api, "three")
+    taken = second.wait("LOCK_ACQUIRED")
+
+    assert first.codes() == [
+        *("ALERTS_OFF", "LOCK_ACQUIRED", "KEEPALIVE_STARTED", "WEBHOOK_DELETED", "POLLING_STARTED"),
+        *("SHUTDOWN_SIGNAL", "LOCK_RELEASED", "SHUTDOWN_CLEAN"),
+    ]
+    assert status == 0
+    assert first.messages()[-2:] == ["post_stop runs", "run_polling returned"]
+    assert waiting["attrs"]["holder"]["instance"] == "first"
+    assert taken["attrs"]["clean"] is True
+    assert taken["epoch"] > first.of("LOCK_ACQUIRED")[0]["epoch"]
+    assert "post_init runs" not in [e["message"] for e in second.events if e["read"] < taken["read"]]
+    assert any("handover" in message for message in second.messages())  # nothing was dropped
+    assert echoes(bot_api) == ["echo one", "echo two", "echo three"]
+    assert bot_api.conflicts == 0
+    assert second.term() == 0
+
+
+def test_killed_holder_is_replaced(bot_api, postgres, start):
+    """After SIGKILL the standby takes over within its grace, and says that it was no clean handover."""
+    first = start("first", database=postgres)
+    first.wait("POLLING_STARTED")
+    second = start("second", database=postgres)
+    second.wait("LOCK_WAITING")
+    first.process.kill()
+    bot_api.send_text("still there?")
+    wait_for_echo(bot_api, "still there?")
+
+    assert second.of("LOCK_ACQUIRED")[0]["attrs"]["clean"] is False
+    assert second.term() == 0
+
+
+def test_terminated_backend_is_survived(bot_api, postgres, start):
+    """The lock's connection is ended: LOCK_LOST, one attempt, LOCK_REACQUIRED, and the bot answers."""
+    bot = start(database=postgres)
+    bot.wait("POLLING_STARTED")
+    postgres.terminate_backends("logrules/%")
+    bot.wait("LOCK_REACQUIRED")
+    bot_api.send_text("hello")
+    wait_for_echo(bot_api, "hello")
+
+    assert bot.of("LOCK_LOST")[0]["fatal"] is False
+    assert bot.of("LOCK_REACQUIRED")[0]["epoch"] > bot.of("LOCK_ACQUIRED")[0]["epoch"]
+    assert bot.term() == 0
+
+
+def test_lost_database_ends_polling_then_the_process(bot_api, postgres, start):
+    """No database, no lock, no poll: the whole error, exit 75, and not one getUpdates after the loss."""
+    bot = start(database=postgres)
+    bot.wait("POLLING_STARTED")
+    bot_api.wait_for(lambda: bot_api.polls[-1].params["timeout"] == "2")  # it is parked
+    postgres.stop()
+    status = bot.ended()
+    lost, failed = bot.of("LOCK_LOST")[0], bot.of("LOCK_REACQUIRE_FAILED")[0]
+
+    assert status == 75
+    assert failed["fatal"] is True
+    assert failed["message"].startswith("Error reacquiring lock: ")
+    assert "Traceback" in failed["error"]["stack"]
+    assert [poll for poll in bot_api.polls if poll.when > lost["read"]] == []
+    assert "post_stop runs" in bot.messages()
+    assert "SHUTDOWN_CLEAN" not in bot.codes()
+
+
+def test_foreign_poller(bot_api, postgres, sentry, start):
+    """Suspected first, proved by a second conflict under a proved lock, told to people, then exit 75."""
+    bot = start(database=postgres, SENTRY_DSN=sentry.dsn)
+    bot.wait("POLLING_STARTED")
+    with rival(bot_api):
+        suspected = bot.wait("CONFLICT_SUSPECTED")
+        status = bot.ended(30)
+    proved = bot.of("CONFLICT_409")[0]
+
+    assert status == 75
+    assert len(bot.of("CONFLICT_SUSPECTED")) == 1
+    assert suspected["fatal"] is False
+    assert proved["reason"] == "other_getupdates"
+    assert proved["message"].startswith("409 CONFLICT DETECTED: ")
+    assert proved["read"] - suspected["read"] > 3
+    assert "LOCK_RELEASED" in bot.codes()
+    assert [dict(event["tags"])["code"] for event in sentry.events.values()] == ["CONFLICT_409"]
+    assert "No error handlers are registered" not in bot.raw  # python-telegram-bot has seen none of it
+
+
+def test_webhook_set_meanwhile(bot_api, postgres, start):
+    """Somebody sets a webhook: its own reason; without a grace the first proved conflict ends it."""
+    bot = start(database=postgres, LOGRULES_CONFLICT_GRACE="0")
+    bot.wait("POLLING_STARTED")
+    bot_api.set_webhook("https://example.org/hook")
+
+    assert bot.ended() == 75
+    assert bot.of("CONFLICT_409")[0]["reason"] == "webhook_active"
+
+
+def test_revoked_token_while_polling(bot_api, postgres, start):
+    """A 401 is believed after one probe; the process does not stay alive and deaf."""
+    bot = start(database=postgres)
+    bot.wait("POLLING_STARTED")
+    probes = len([r for r in bot_api.requests if r.method.lower() == "getme"])
+    bot_api.revoke()
+
+    assert bot.ended() == 78
+    assert bot.of("TOKEN_INVALID")[0]["fatal"] is True
+    assert len([r for r in bot_api.requests if r.method.lower() == "getme"]) == probes + 1
+
+
+def test_one_stray_401_is_no_end(bot_api, postgres, start):
+    """A 401 that getMe does not confirm is waited out."""
+    bot = start(database=postgres)
+    bot.wait("POLLING_STARTED")
+    bot_api.fail_next("getUpdates", 401, "Unauthorized")
+    bot_api.send_text("hello")
+    wait_for_echo(bot_api, "hello")
+
+    assert bot.term() == 0
+    assert "TOKEN_INVALID" not in bot.codes()
+
+
+def test_refused_token_at_start(bot_api, postgres, start):
+    """A token that Telegram does not know ends the start; its text, which has the token, is redacted."""
+    bot_api.revoke()
+    bot = start(database=postgres)
+
+    assert bot.ended() == 78
+    assert bot.codes()[-2:] == ["TOKEN_INVALID", "LOCK_RELEASED"]
+    assert "POLLING_STARTED" not in bot.codes()
+
+
+def test_conflict_at_start(bot_api, postgres, start):
+    """A Conflict raised by start_polling has its own reason."""
+    bot_api.fail_next("deleteWebhook", 409, "Conflict: terminated by other setWebhook")
+    bot = start(database=postgres)
+
+    assert bot.ended() != 0
+    failed = bot.of("POLLING_START_FAILED")[0]
+    assert failed["reason"] == "conflict"
+    assert failed["message"].startswith("Conflict при запуске polling")
+    assert "Traceback" in failed["error"]["stack"]
+
+
+def test_own_code_fails_at_start(postgres, start):
+    """An exception of post_init is told with its traceback; the lock is let go."""
+    bot = start(database=postgres, BREAK="post_init")
+
+    assert bot.ended() == 70
+    failed = next(event for event in bot.events if event.get("fatal"))
+    assert "no such table of mine" in failed["error"]["stack"]
+    assert "LOCK_RELEASED" in bot.codes()
+
+
+def test_own_exit_at_start(postgres, start):
+    """SystemExit of the bot's own code ends it in order, with its own status."""
+    bot = start(database=postgres, BREAK="exit")
+
+    assert bot.ended() == 3
+    assert "LOCK_RELEASED" in bot.codes()
+
+
+@pytest.fixture(scope="module")
+def locked_up():
+    with PostgresServer(password=PASSWORD) as server:
+        yield server
+
+
+def test_database_trouble_at_start(locked_up, start):
+    """Whose fault it is decides the status: our settings 78, a database that stays away 69."""
+    good = start("good", database=locked_up)
+    wrong = start("wrong", database=locked_up.url.replace("sup3r", "wr0ng"))
+    malformed = start("malformed", database="postgres://user:s3cret@host:port/db")
+    away = start("away", database="postgresql://user:s3cret@127.0.0.1:1/db")
+    good.wait("POLLING_STARTED")
+
+    assert (good.term(), wrong.ended(), malformed.ended(), away.ended()) == (0, 78, 78, 69)
+    assert "DB_AUTH_FAILED" in wrong.codes()
+    assert len(malformed.raw.splitlines()) == 1
+    assert malformed.codes() == ["CONFIG_INVALID"]
+    assert [event["fatal"] for event in away.of("DB_UNREACHABLE")] == [False, True]
+
+
+def test_malformed_token(start):
+    """A token that is none: one line, exit 78."""
+    bot = start(BOT_TOKEN="my s3cret token")
+
+    assert bot.ended() == 78
+    assert bot.codes() == ["CONFIG_INVALID"]
+    assert len(bot.raw.splitlines()) == 1
+
+
+def test_signal_while_waiting(postgres, start):
+    """A standby that is told to stop ends at once and in order; none of the bot's code has run."""
+    holder = start("holder", database=postgres)
+    holder.wait("POLLING_STARTED")
+    standby = start("standby", database=postgres)
+    standby.wait("LOCK_WAITING")
+
+    assert standby.term() == 0
+    assert standby.codes()[-1] == "SHUTDOWN_CLEAN"
+    assert "post_init runs" not in standby.messages()
+    assert holder.term() == 0
+
+
+def test_signal_while_starting(bot_api, postgres, start):
+    """SIGTERM during a start that hangs ends it in order."""
+    bot_api.fail_next("getMe", hang=True)
+    bot = start(database=postgres)
+    bot_api.wait_for(lambda: bot_api.requests)
+
+    assert bot.term() == 0
+    assert bot.codes()[-3:] == ["SHUTDOWN_SIGNAL", "LOCK_RELEASED", "SHUTDOWN_CLEAN"]
+
+
+def test_stop_running_from_a_handler(bot_api, postgres, start):
+    """`application.stop_running()` ends the bot in order, as it does without the guard."""
+    bot = start(database=postgres)
+    bot.wait("POLLING_STARTED")
+    bot_api.send_text("stop")
+
+    assert bot.ended() == 0
+    assert bot.codes()[-1] == "SHUTDOWN_CLEAN"
+    assert "run_polling returned" in bot.messages()
+    assert bot_api.pending == []
+
+
+def test_blocking_handler_keeps_the_lock(bot_api, postgres, start):
+    """A handler that blocks the bot's loop for longer than the fence loses neither lock nor answer."""
+    bot = start(database=postgres)
+    bot.wait("POLLING_STARTED")
+    bot_api.send_text("block")
+    wait_for_echo(bot_api, "block")
+
+    assert bot.term() == 0
+    assert "LOCK_LOST" not in bot.codes()
+
+
+def test_without_a_database(bot_api, start):
+    """A file lock, said once; a second instance on the host waits; a conflict makes this one step back."""
+    first = start("first", database="sqlite:///bot.db")
+    first.wait("POLLING_STARTED")
+    second = start("second")
+    waiting = second.wait("LOCK_WAITING")
+    with rival(bot_api):
+        yielded = first.wait("CONFLICT_YIELDED")
+
+    assert "LOCK_LOCAL_ONLY" in first.codes()
+    assert waiting["attrs"]["holder"]["instance"] == "first"
+    assert yielded["attrs"]["pause"] == 120
+    assert first.term() == 0
+    second.wait("LOCK_ACQUIRED")
+    assert second.term() == 0
+
+
+def test_own_loop(bot_api, postgres, start):
+    """`async with` for those who have a loop of their own: a clean end, and the status of a fatal one."""
+    clean = start(database=postgres, FOR="0.5")
+    assert clean.ended() == 0
+    fatal = start(database=postgres, FOR="60", LOGRULES_CONFLICT_GRACE="0")
+    fatal.wait("POLLING_STARTED")
+    bot_api.set_webhook("https://example.org/hook")
+
+    assert fatal.ended() == 75
+    assert clean.codes()[-2:] == ["LOCK_RELEASED", "SHUTDOWN_CLEAN"]
+    assert "LOCK_RELEASED" in fatal.codes()
+    assert not [line for line in fatal.raw.splitlines() if not line.startswith("{")]  # no bare traceback
