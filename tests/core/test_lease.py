@@ -1,0 +1,166 @@
+"""The lock's state table, its timers, its key."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import fields
+
+import pytest
+
+from logrules.core.lease import (
+    TABLE,
+    Action,
+    Event,
+    Lease,
+    State,
+    Timers,
+    UnexpectedEventError,
+    bot_id,
+    grace,
+    lock_key,
+    notice,
+)
+from logrules.core.model import ConfigError
+from logrules.rules import rules
+
+ENDS = {State.RELEASED, State.FAILED}
+
+
+def walk(*events):
+    """The codes that these events say, in order."""
+    lease = Lease()
+    return [step.code for event in events if (step := lease.on(event)).code]
+
+
+def test_story_of_a_clean_life():
+    """Acquire, keep alive, release."""
+    assert walk(
+        Event.START, Event.CONNECTED, Event.GRANTED, Event.PROVED, Event.SETTLED, Event.STOP, Event.UNLOCKED
+    ) == ["LOCK_ACQUIRED", "KEEPALIVE_STARTED", "LOCK_RELEASED"]
+
+
+def test_story_of_a_loss():
+    """A loss, one attempt that succeeds, another loss, one that does not: the end."""
+    start = (Event.START, Event.CONNECTED, Event.BUSY, Event.GRANTED, Event.PROVED, Event.SETTLED)
+
+    assert walk(*start, Event.BROKEN, Event.REGAINED, Event.BROKEN, Event.DENIED)[-4:] == [
+        *("LOCK_LOST", "LOCK_REACQUIRED", "LOCK_LOST", "LOCK_REACQUIRE_FAILED"),
+    ]
+
+
+@pytest.mark.parametrize("state", State)
+def test_unexpected_event_changes_nothing(state):
+    """What the table does not say is an error, and the state stays."""
+    for event in Event:
+        lease = Lease()
+        lease.state = state
+        if (state, event) not in TABLE:
+            with pytest.raises(UnexpectedEventError):
+                lease.on(event)
+            assert lease.state is state
+
+
+def test_every_state_can_be_left_or_is_an_end():
+    """No state but the two ends is a trap, and both ends end."""
+    left = {state for state, _ in TABLE}
+
+    assert set(State) - left == ENDS
+    assert {step.state for step in TABLE.values() if step.action is Action.END} == ENDS
+    assert all(step.action is Action.END for step in TABLE.values() if step.state in ENDS)
+
+
+def test_random_walks_poll_only_after_a_proof():
+    """Whatever happens in whatever order: HOLDING is reached only through a proof."""
+    chance = random.Random(4)
+    for _ in range(2000):
+        lease, proved = Lease(), False
+        while lease.state not in ENDS:
+            event = chance.choice([event for state, event in TABLE if state is lease.state])
+            before = lease.state
+            step = lease.on(event)
+            proved = event in {Event.PROVED, Event.REGAINED} or (proved and before.holds)
+            assert proved or step.state is not State.HOLDING
+            assert step.state.holds == (step.action is Action.KEEP)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state not in {*ENDS, State.RELEASING}])
+def test_stop_is_understood_everywhere(state):
+    """A signal may come at any time: each state that lasts knows it."""
+    if state is State.LOST:
+        assert TABLE[state, Event.STOP].state is State.RELEASED
+    assert TABLE[state, Event.STOP].state in {State.RELEASED, State.RELEASING}
+
+
+def test_codes_exist_and_fatal_ones_have_an_exit():
+    """Every cell's code has a remediation, and an exit status where it ends the process."""
+    for step in TABLE.values():
+        if step.code:
+            assert rules[step.code].remediation
+            assert not step.fatal or rules[step.code].exit
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"keepalive": 9.0}, ("keepalive", "fence")),
+        ({"lease": 20.0}, ("fence", "lease")),
+        ({"dropped": 20.0}, ("fence", "dropped")),
+        ({"check": 6.0}, ("check", "chunk")),
+        ({"patience": 0.0}, ("patience",)),
+        ({"answer": float("nan")}, ("answer",)),
+    ],
+)
+def test_timers_that_contradict_each_other(changes, named):
+    """Each inequality is checked when the timers are built; the error names both settings."""
+    with pytest.raises(ConfigError) as error:
+        Timers(**changes)
+
+    assert all(name in str(error.value) for name in named)
+
+
+def test_timers_by_default_fit_a_platform():
+    """The usual ones hold: silent long before the lease is over, drained before Render's 30 s."""
+    timers = Timers()
+
+    assert timers.keepalive + timers.answer < timers.fence < timers.lease
+    assert timers.drain + 5 < 30
+    assert all(field.default is not None for field in fields(timers))
+
+
+@pytest.mark.parametrize(
+    ("clean", "server_age", "expected"),
+    [(True, 1000.0, 0.0), (False, 1000.0, 2.0), (True, 3.0, 2.0), (False, 3.0, 2.0)],
+)
+def test_grace(clean, server_age, expected):
+    """Nobody waits after an announced handover, unless the server may have forgotten a holder."""
+    assert grace(Timers(), clean=clean, server_age=server_age) == expected
+
+
+def test_notices_grow_rarer():
+    """At once, after 10, 30, 60 seconds, then every minute."""
+    assert [notice(count) for count in range(7)] == [0, 10, 30, 60, 120, 180, 240]
+
+
+def test_key_is_fixed_for_ever():
+    """Two versions of logrules must meet at one lock: the key never changes. Only the public id goes in."""
+    assert lock_key("123456") == FROZEN
+    assert lock_key("123456") != lock_key("123457")
+    assert -(1 << 63) <= lock_key("1") < 1 << 63
+    assert len({lock_key(str(number)) for number in range(20_000)}) == 20_000
+
+
+FROZEN = -1286756466840205954
+
+
+@pytest.mark.parametrize("token", ["", "s3cret", ":s3cret", "s3cret:AAA", "12 34:s3cret", "１２:s3cret"])
+def test_malformed_token(token):
+    """What is no token is refused without being repeated."""
+    with pytest.raises(ConfigError) as error:
+        bot_id(token)
+
+    assert "s3cret" not in str(error.value)
+
+
+def test_bot_id_is_the_public_part():
+    """Nothing behind the colon is used."""
+    assert bot_id(" 123456:" + "A" * 35) == "123456"
