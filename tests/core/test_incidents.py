@@ -10,7 +10,7 @@ import pytest
 from logrules.core import incidents
 from logrules.core.codes import AlertSpec, Code, Confirm, Steps, Text
 from logrules.core.incidents import Around, Incident, Outcome, decide
-from logrules.core.model import Exit, Match, Severity, Sign
+from logrules.core.model import Alert, Exit, Match, Severity, Sign
 
 HOUR, REPEAT, RESOLVE = 3600.0, 1200.0, 300.0
 START = 1_800_000_000.0
@@ -55,7 +55,7 @@ class Told:
     def __init__(self, code=CODE):
         self.code = code
         self.row: Incident | None = None
-        self.alerts: list = []
+        self.alerts: list[Alert] = []
 
     def bad(self, at, around=incidents.ALONE, **changes):
         match = make_match(self.code.code, at, **changes)
@@ -68,6 +68,12 @@ class Told:
         self.row = incidents.heal(
             incidents.resolve(self.row, self.code, at), make_match(code, at), self.code, at
         )
+
+
+def alert_of(match, at=START):
+    alert = decide(None, match, CODE, at).alert
+    assert alert is not None
+    return alert
 
 
 def test_first_sighting_opens_and_tells():
@@ -107,7 +113,7 @@ def test_open_incident_is_counted_then_repeated():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_crash_loop_stays_one_incident(seed):
-    """A bot that crashes every 10 s for an hour, and prints its good sign each turn, tells once an interval."""
+    """A bot that crashes every 10 s for an hour, good signs between, tells once a repeat interval."""
     chance = random.Random(seed)
     told, at = Told(), START + chance.random() * REPEAT
     first = at
@@ -219,8 +225,8 @@ def test_mute_code_wakes_nobody():
 def test_event_id_survives_the_loss_of_all_state():
     """Who forgot everything gives the same id within one repeat window, and another one in the next."""
     window = START - START % REPEAT
-    ids = [decide(None, make_match(at=at), CODE, at).alert.event_id for at in (window, window + REPEAT - 1)]
-    later = decide(None, make_match(), CODE, window + REPEAT).alert
+    ids = [alert_of(make_match(at=at), at).event_id for at in (window, window + REPEAT - 1)]
+    later = alert_of(make_match(), window + REPEAT)
 
     assert ids[0] == ids[1] != later.event_id
     assert len(ids[0]) == 32
@@ -230,7 +236,7 @@ def test_event_id_survives_the_loss_of_all_state():
 def test_event_id_knows_service_code_reason():
     """Alerts of different incidents never share an id."""
     matches = [make_match(), make_match(service="b"), make_match(reason="webhook_active")]
-    ids = {decide(None, match, CODE, START).alert.event_id for match in matches}
+    ids = {alert_of(match).event_id for match in matches}
 
     assert len(ids) == 3
 
@@ -247,10 +253,7 @@ def test_clock_set_back_delays_no_more_than_one_interval(jump):
 
 def test_time_of_an_alert_is_never_ahead():
     """A log whose clock runs ahead does not date an alert into the future, which receivers refuse."""
-    alert = decide(None, make_match(at=START + HOUR), CODE, START).alert
-
-    assert alert is not None
-    assert alert.time == START
+    assert alert_of(make_match(at=START + HOUR)).time == START
 
 
 class TestInhibition:
@@ -297,6 +300,7 @@ def test_decide_is_total(seed):
         told.bad(at, around, proved=chance.random() < 0.3, fatal=chance.random() < 0.5)
         seen += 1
 
+        assert told.row is not None
         assert told.row.first_seen <= told.row.last_seen
         assert 1 <= told.row.count <= seen
         assert told.row.alerts <= told.row.count
