@@ -61,6 +61,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: float
     count: int = 0
     """Sightings since `first_seen`."""
+    sighting: str = ""
+    """What the latest one was, where it can be told: its proof, which comes later, is no second one."""
     proved: bool = False
     opened_at: float | None = None
     """When it was confirmed; None while it is not."""
@@ -198,8 +200,15 @@ def _rebased(row: Incident, now: float) -> Incident:
 
 def _seen(row: Incident, match: Match, code: Code, now: float) -> Incident:
     """The row after one more sighting, opened if that confirms it."""
-    proved = row.proved or match.proved
-    row = msgspec.structs.replace(row, last_seen=now, count=row.count + 1, proved=proved, good_since=None)
+    sighting = "" if match.line is None else f"{match.instance}:{match.line}:{match.time}"
+    row = msgspec.structs.replace(
+        row,
+        last_seen=now,
+        count=row.count + (not sighting or sighting != row.sighting),
+        sighting=sighting,
+        proved=row.proved or match.proved,
+        good_since=None,
+    )
     if row.is_open:
         return row
     # Who proves a fatal sign ends with it: there will be no second sighting.

@@ -48,9 +48,10 @@ LIMIT, LIMIT_WITHIN = 20, 600.0
 
 _SCHEMA = """
 CREATE TABLE incidents (
-    service TEXT, code TEXT, reason TEXT, first_seen REAL, last_seen REAL, count INTEGER, proved INTEGER,
-    opened_at REAL, alerted_at REAL, alerts INTEGER, suppressed INTEGER, loudness INTEGER, good_since REAL,
-    closed_at REAL, window INTEGER, earlier INTEGER, recent TEXT, PRIMARY KEY (service, code, reason));
+    service TEXT, code TEXT, reason TEXT, first_seen REAL, last_seen REAL, count INTEGER, sighting TEXT,
+    proved INTEGER, opened_at REAL, alerted_at REAL, alerts INTEGER, suppressed INTEGER, loudness INTEGER,
+    good_since REAL, closed_at REAL, window INTEGER, earlier INTEGER, recent TEXT,
+    PRIMARY KEY (service, code, reason));
 CREATE TABLE outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT, sink TEXT, service TEXT, code TEXT, reason TEXT,
     loudness INTEGER, alert BLOB, attempts INTEGER DEFAULT 0, claim TEXT DEFAULT '',

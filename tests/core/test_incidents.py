@@ -171,6 +171,18 @@ def test_text_alone_is_a_warning_and_proof_escalates_once():
     assert told.alerts[0].event_id != told.alerts[1].event_id
 
 
+def test_proof_of_a_line_is_no_second_sighting():
+    """A line that is proved later counts once; the same line of another start counts again."""
+    told = Told()
+    told.bad(START, proved=False, line=7)
+    told.bad(START + 1, time=START, line=7)
+    told.bad(START + 60, line=7, instance="b")
+
+    assert [alert.count for alert in told.alerts] == [1, 1]
+    assert told.row is not None
+    assert told.row.count == 2
+
+
 def test_what_heals_is_not_told_as_fatal():
     """A proved sign that its speaker does not call fatal is an error at most."""
     told = Told()
