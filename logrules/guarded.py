@@ -47,13 +47,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LEAST = 1.0
-"""Seconds of permission below which no poll is worth while."""
+"""Seconds below which a poll, or a step on the way out, is not worth beginning."""
 GLANCE = 0.05
 """Seconds between two looks at a lock whose news are on their way."""
 PROBE_PAUSE = 2.0
 """Seconds between a 401 that a probe did not confirm and the next poll."""
+LONGEST_PAUSE = 30.0
+"""Seconds between two polls for an update that cannot be parsed."""
 LAST_ANSWER = 10.0
-"""Seconds that any last step but the handlers' own may take on the way out."""
+"""Seconds for any step on the way out but the handlers' own, and for all of them beyond those."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGABRT)
 
 
@@ -156,6 +158,7 @@ class Guard:
         self._exit: int | None = None
         self._error: BaseException | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._latest = 0.0
 
     def run_polling(
         self,
@@ -254,8 +257,8 @@ class Guard:
         finally:
             start.cancel()
             end.cancel()
-            await asyncio.wait({start})
-        if not start.cancelled() and (error := start.exception()) is not None:
+            await asyncio.wait({start}, timeout=LAST_ANSWER)
+        if start.done() and not start.cancelled() and (error := start.exception()) is not None:
             self._start_failed(error)
 
     def _introduce(self) -> None:
@@ -271,7 +274,7 @@ class Guard:
     async def _start(self) -> None:
         application, asked = self.application, dict(self._polling)
         await self._gate.held.wait()
-        self._proxy = ptb.attach(application, self._gate)
+        self._proxy = ptb.attach(application, self._gate, self._end.set)
         await ptb.initialize(application, asked.get("bootstrap_retries", 0))
         if application.post_init:
             await application.post_init(application)
@@ -287,8 +290,9 @@ class Guard:
         await application.start()
 
     async def _down(self) -> None:
-        """Every step of the way out, whatever became of the one before."""
+        """Every step of the way out, whatever became of the one before, within one bound."""
         application = self.application
+        self._latest = steady() + self._timers.drain + LAST_ANSWER
         if self._proxy is not None:
             self._proxy.stop()
             updater = application.updater
@@ -301,17 +305,19 @@ class Guard:
             await self._step("application.shutdown()", application.shutdown())
             if application.post_shutdown:
                 await self._step("post_shutdown", application.post_shutdown(application))
+            ptb.detach(application)
         self._keeper.release()
         await self._step("the lock's release", self._unlocked.wait())
         if self._exit is None and self._error is None:
             self._report("SHUTDOWN_CLEAN", "Stopped in order", epoch=self._keeper.epoch)
 
     async def _step(self, what: str, work: Coroutine[Any, Any, Any], seconds: float = LAST_ANSWER) -> None:
+        seconds = max(LEAST, min(seconds, self._latest - steady()))
         try:
             async with asyncio.timeout(seconds):
                 await work
         except TimeoutError:
-            logger.warning("%s took longer than %g s and was left behind", what, seconds)
+            logger.warning("%s took longer than %.3g s and was left behind", what, seconds)
         except Exception as error:
             logger.exception("%s failed on the way out", what)
             self._error = self._error or error
@@ -404,6 +410,7 @@ class _Gate:
         self._report = report
         self._die = die
         self._has_polled = False
+        self._nonsense = 0
 
     def follow(self, state: State) -> None:
         """The lock's state is another one."""
@@ -431,6 +438,7 @@ class _Gate:
 
     def polled(self) -> None:
         """Say the first time, and the first after an incident."""
+        self._nonsense = 0
         recovered = self._conflicts.over(steady())
         if not self._has_polled or recovered:
             self._has_polled = True
@@ -447,6 +455,8 @@ class _Gate:
                 return await self._conflicted(error, reason, at, held)
             if ptb.is_token_refused(error):
                 return await self._token_refused(error)
+            if not ptb.is_answer(error):
+                await self._pause_before_nonsense()
         except Exception as trouble:  # noqa: BLE001 - whatever it is, it ends as a conflict does, in order
             words = f"409 CONFLICT DETECTED, and dealing with it failed: {type(trouble).__name__}"
             self._die("CONFLICT_409", words, error=trouble)
@@ -478,6 +488,11 @@ class _Gate:
                 return await self._for_ever()
         await asyncio.sleep(PROBE_PAUSE)
         return True
+
+    async def _pause_before_nonsense(self) -> None:
+        """An update that cannot be parsed comes again with each poll; python-telegram-bot asks at once."""
+        self._nonsense += 1
+        await asyncio.sleep(min(LONGEST_PAUSE, 2.0 ** (self._nonsense - 1)))
 
     async def _for_ever(self) -> bool:
         await asyncio.Event().wait()  # python-telegram-bot cancels it when it stops

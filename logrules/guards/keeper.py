@@ -282,9 +282,10 @@ class Keeper:
         self._calm()
         self._loss = None
         self.epoch = grant.epoch
-        self._acquired = steady()
+        if self._lease.state is State.PROVING:
+            self._acquired = steady()  # after a loss the lock is held since its first grant
         self._clean = self.session.announced or not self.waited
-        self._settles = self._acquired + grace(self.timers, clean=self._clean, server_age=grant.server_age)
+        self._settles = steady() + grace(self.timers, clean=self._clean, server_age=grant.server_age)
         return Event.PROVED
 
     async def _beat(self) -> None:

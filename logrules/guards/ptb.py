@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from telegram.error import BadRequest, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from telegram import Bot, Update
     from telegram.ext import Application
@@ -133,12 +133,28 @@ class PollingBot:
             return ()
 
 
-def attach(application: AnyApplication, gate: Gate) -> PollingBot:
-    """Let the application poll through the gate from now on."""
+def attach(application: AnyApplication, gate: Gate, stop: Callable[[], None]) -> PollingBot:
+    """Let the application poll through the gate from now on, and `stop_running()` call `stop`.
+
+    By itself `stop_running()` stops the loop, whoever's it is; before the application runs it only leaves a
+    mark that no public name shows.
+    """
     assert application.updater is not None  # the guard has checked it
     polling = PollingBot(application.updater.bot, gate)
     application.updater.bot = cast("Bot", polling)
+    try:
+        vars(application)["stop_running"] = stop
+    except TypeError:
+        pass  # no attributes but its slots: then its own way it is
     return polling
+
+
+def detach(application: AnyApplication) -> None:
+    """Give the application back as it was."""
+    assert application.updater is not None
+    application.updater.bot = application.bot
+    with contextlib.suppress(TypeError):
+        vars(application).pop("stop_running", None)
 
 
 async def initialize(application: AnyApplication, retries: int) -> None:
@@ -168,6 +184,11 @@ def _retry_after(error: TelegramError) -> float | None:
 def is_token_refused(error: BaseException) -> bool:
     """Whether Telegram does not know the token. The error's text may hold the whole of it."""
     return isinstance(error, InvalidToken)
+
+
+def is_answer(error: BaseException) -> bool:
+    """Whether python-telegram-bot expects it: an answer of Telegram's, or none. Else an update is broken."""
+    return isinstance(error, TelegramError)
 
 
 def is_network(error: BaseException) -> bool:

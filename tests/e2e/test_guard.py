@@ -32,6 +32,8 @@ async def answer(update, context):
     text = update.message.text
     if text == "block":
         time.sleep(6.5)
+    if text == "hang":
+        await asyncio.sleep(60)
     if text == "stop":
         context.application.stop_running()
     await update.message.reply_text("echo " + text)
@@ -40,6 +42,8 @@ async def post_init(application):
     logging.getLogger("bot").warning("post_init runs")
     if os.environ.get("BREAK") == "post_init":
         raise RuntimeError("no such table of mine")
+    if os.environ.get("BREAK") == "stop_running":
+        application.stop_running()
     if os.environ.get("BREAK") == "exit":
         raise SystemExit(3)
 
@@ -67,12 +71,17 @@ logging.getLogger("bot").warning("run_polling returned")
 class Instance:
     """One bot process: what it says, as events, with the time of reading each."""
 
-    def __init__(self, script, environ):
+    def __init__(self, script, environ, fds=()):
         self.events = []
         self.raw = ""
         self._news = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, script], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [sys.executable, script],
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            pass_fds=fds,
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -123,7 +132,7 @@ def start(bot_api, tmp_path):
     script.write_text(BOT, "utf-8")
     instances = []
 
-    def begin(name="one", *, database=None, **more):
+    def begin(name="one", *, database=None, fds=(), **more):
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("LOGRULES_", "PG"))}
         environ = {
             **clean,
@@ -139,7 +148,7 @@ def start(bot_api, tmp_path):
         environ.pop("DATABASE_URL", None)
         if database is not None:
             environ["DATABASE_URL"] = database if isinstance(database, str) else database.url
-        instances.append(Instance(script, environ))
+        instances.append(Instance(script, environ, fds))
         return instances[-1]
 
     yield begin
@@ -416,6 +425,56 @@ def test_stop_running_from_a_handler(bot_api, postgres, start):
     assert bot.codes()[-1] == "SHUTDOWN_CLEAN"
     assert "run_polling returned" in bot.messages()
     assert bot_api.pending == []
+
+
+def test_stop_running_before_it_runs(bot_api, postgres, start):
+    """In post_init it ends the bot in order before the first poll, as it does without the guard."""
+    bot = start(database=postgres, BREAK="stop_running")
+
+    assert bot.ended() == 0
+    assert bot.codes()[-2:] == ["LOCK_RELEASED", "SHUTDOWN_CLEAN"]
+    assert bot_api.polls == []
+
+
+def test_hanging_handler_is_left_behind(bot_api, postgres, start):
+    """The drain has a bound: a handler that never ends does not keep the lock."""
+    bot = start(database=postgres)
+    bot.wait("POLLING_STARTED")
+    bot_api.send_text("hang")
+    bot_api.wait_for(lambda: bot_api.pending == [])
+
+    assert bot.term() == 0
+    assert any("application.stop() took longer than 3 s" in message for message in bot.messages())
+    assert bot.codes()[-1] == "SHUTDOWN_CLEAN"
+
+
+def test_update_that_makes_no_sense(bot_api, postgres, start):
+    """An update that cannot be parsed is asked for again, but not in a hot loop; signals are heard."""
+    bot = start(database=postgres)
+    bot.wait("POLLING_STARTED")
+    bot_api.push({"message": {"message_id": "no number"}})
+    bot_api.wait_for(lambda: len([poll for poll in bot_api.polls if poll.updates]) >= 2)
+
+    assert bot.term() == 0
+    assert len([poll for poll in bot_api.polls if poll.updates]) <= 4
+
+
+def test_under_the_wrapper(bot_api, postgres, sentry, start):
+    """With an event descriptor the guard speaks there as well, and alerts nobody by itself."""
+    reader, writer = os.pipe()
+    try:
+        bot = start(database=postgres, SENTRY_DSN=sentry.dsn, LOGRULES_EVENT_FD=str(writer), fds=(writer,))
+        bot.wait("POLLING_STARTED")
+        bot_api.revoke()
+        assert bot.ended() == 78
+    finally:
+        os.close(writer)
+    with os.fdopen(reader) as events:
+        told = [json.loads(line)["code"] for line in events]
+
+    assert told == bot.codes()
+    assert told[0] == "LOCK_ACQUIRED"
+    assert sentry.events == {}
 
 
 def test_blocking_handler_keeps_the_lock(bot_api, postgres, start):

@@ -381,6 +381,31 @@ def test_bots_busy_loop_does_not_take_the_lock(postgres):
         assert "LOCK_LOST" not in keeper.log.codes()
 
 
+class Faulty(PostgresSession):
+    """A session with a fault of ours in it."""
+
+    async def prove(self):
+        if self.faulty:
+            raise ZeroDivisionError("our own fault")
+        return await super().prove()
+
+    faulty = False
+
+
+def test_fault_of_our_own_is_a_loss(postgres):
+    """If the keeper itself fails, nobody polls on: the lock counts as lost for good."""
+    with keeper_for(postgres, cls=Faulty) as keeper:
+        keeper.log.wait("KEEPALIVE_STARTED")
+        keeper.session.faulty = True
+        _, _, more = keeper.log.wait("LOCK_LOST")
+
+        assert more["fatal"] is True
+        assert isinstance(more["error"], ZeroDivisionError)
+        assert keeper.remaining() == 0
+        assert keeper.join(20)
+        assert keeper.prove().result(5) is False
+
+
 def test_no_secret_is_said(postgres):
     """Neither the lines nor the errors beside them hold the database's password."""
     wrong = parse(postgres.url.replace("sup3r%2Fs3cret", "wr0ng-s3cret"))
