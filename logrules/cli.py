@@ -96,7 +96,7 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
         help=text.lower()[:-1],
         description=text,
         usage="logrules run [options] -- COMMAND …",
-        epilog="The command's output passes through untouched; signals are forwarded; the exit status is its own. "
+        epilog="Its output passes through untouched; signals are forwarded; the exit status is its own. "
         "Explanations go to standard error. No text alone ever stops the command, unless --stop-on says so.",
     )
     run.add_argument(

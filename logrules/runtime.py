@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from logrules.settings import Settings
 
 GRACE = 20.0
-"""Seconds between our own TERM and KILL: more than the guard's drain needs. A forwarded TERM sets no clock."""
+"""Seconds between our own TERM and KILL: more than the guard's drain needs. A forwarded TERM starts none."""
 DRAIN = 2.0
 """Seconds that pipes may stay open after the child's end: a grandchild may hold them for ever."""
 PROBE_TIMEOUT = 10.0
@@ -199,7 +199,7 @@ class Watch:
             self._think(lambda engine: proved.extend(effects := engine.ended(status, time.time())) or effects)
         self._say()
         with self._harmless():
-            if status and accident and not proved and not self._engine.guarded:
+            if status and accident and not proved and not self._engine.is_told:
                 self._report("PROCESS_EXITED", f"The command ended by itself with exit status {status}.")
             for alert in self._alerts.flush(self._settings.flush):
                 self._report.undelivered(alert)

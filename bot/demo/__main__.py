@@ -1,4 +1,4 @@
-"""Four acts on this machine alone: real python-telegram-bot, PostgreSQL and processes, a double of Telegram."""
+"""Four acts on this machine alone: real python-telegram-bot, PostgreSQL, processes; a double of Telegram."""
 
 from __future__ import annotations
 

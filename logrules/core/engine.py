@@ -70,6 +70,11 @@ class Engine:
             (each.deadline for each in self._streams.values() if each.deadline is not None), default=None
         )
 
+    @property
+    def is_told(self) -> bool:
+        """Whether a guarded child has spoken on its event descriptor: it owns its end, and says why it ends."""
+        return bool(self._heard)
+
     def feed(self, chunk: Chunk) -> list[Effect]:
         """What follows from bytes that were read."""
         stream = self._streams.get(chunk.origin)
