@@ -183,7 +183,8 @@ class Timers:
             if not value > 0:
                 raise ConfigError(f"timers: {name} must be more than 0 seconds, it is {value:g}")
         must = (
-            (self.keepalive + self.answer < self.fence - SOFT, "keepalive + answer", "fence - 2"),
+            (self.keepalive + self.answer < self.fence - SOFT, "keepalive + answer", f"fence - {SOFT:g}"),
+            (self.keepalive + POLL < self.fence - SOFT, f"keepalive + {POLL:g}", f"fence - {SOFT:g}"),
             (self.fence + MARGIN <= self.lease, f"fence + {MARGIN:g}", "lease"),
             (self.fence + MARGIN <= self.dropped, f"fence + {MARGIN:g}", "dropped"),
             (2 * self.check <= self.chunk, "2 x check", "chunk"),
@@ -198,6 +199,8 @@ class Timers:
 
 SOFT = 2.0
 """Seconds before the fence at which a holder stops by itself."""
+POLL = 2.0
+"""Seconds that a proof must allow for at least: a shorter poll is not worth while."""
 MARGIN = 1.0
 """Seconds by which the server's patience outlasts the fence."""
 

@@ -103,6 +103,7 @@ def test_codes_exist_and_fatal_ones_have_an_exit():
     ("changes", "named"),
     [
         ({"keepalive": 9.0}, ("keepalive", "fence")),
+        ({"keepalive": 3.0, "answer": 1.0, "fence": 6.5}, ("keepalive", "fence")),
         ({"lease": 20.0}, ("fence", "lease")),
         ({"dropped": 20.0}, ("fence", "dropped")),
         ({"check": 6.0}, ("check", "chunk")),

@@ -31,7 +31,9 @@ TIMERS = Timers(
 async def answer(update, context):
     text = update.message.text
     if text == "block":
-        time.sleep(6.5)
+        until = time.monotonic() + 6.5
+        while time.monotonic() < until:
+            sum(range(1000))
     if text == "hang":
         await asyncio.sleep(60)
     if text == "stop":
@@ -478,7 +480,7 @@ def test_under_the_wrapper(bot_api, postgres, sentry, start):
 
 
 def test_blocking_handler_keeps_the_lock(bot_api, postgres, start):
-    """A handler that blocks the bot's loop for longer than the fence loses neither lock nor answer."""
+    """A handler that hogs loop and interpreter for longer than the fence loses neither lock nor answer."""
     bot = start(database=postgres)
     bot.wait("POLLING_STARTED")
     bot_api.send_text("block")

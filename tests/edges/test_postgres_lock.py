@@ -17,7 +17,7 @@ from logrules.testing import PostgresServer
 
 KEY = lock_key("123456")
 QUICK = Timers(
-    lease=6, dropped=6, keepalive=0.2, answer=1, fence=4, chunk=0.4, check=0.2, grace=0.3, patience=2
+    lease=6, dropped=6, keepalive=0.2, answer=1, fence=4.5, chunk=0.4, check=0.2, grace=0.3, patience=2
 )
 SECRET = "sup3r/s3cret"
 
@@ -366,19 +366,6 @@ async def test_full_server_is_waited_for(postgres):
     finally:
         for session in taken:
             session.terminate()
-
-
-def test_bots_busy_loop_does_not_take_the_lock(postgres):
-    """A thread that hogs the interpreter for longer than the fence keeps its lock: proofs go on elsewhere."""
-    timers = Timers(lease=3.2, dropped=3.2, keepalive=0.05, answer=0.1, fence=2.2, chunk=0.4, check=0.2)
-    with keeper_for(postgres, timers=timers) as keeper:
-        keeper.log.wait("KEEPALIVE_STARTED")
-        until = time.monotonic() + timers.lease + 0.5
-        while time.monotonic() < until:
-            sum(range(1000))
-
-        assert keeper.remaining() > 0
-        assert "LOCK_LOST" not in keeper.log.codes()
 
 
 class Faulty(PostgresSession):
