@@ -10,8 +10,8 @@ Search your log for the codes; `logrules explain CODE` tells what each one asks 
    its traceback (POLLING_START_FAILED, or the exact cause) and ends the process.
 5. Conflict: one 409 may be the echo of a deploy (CONFLICT_SUSPECTED); a second one under a proved lock is
    somebody else (CONFLICT_409) and ends the process.
-6. Reacquire: with the lock's connection the permission to poll is gone at once (LOCK_LOST). One attempt is made
-   to have it back (LOCK_REACQUIRED); if it fails (LOCK_REACQUIRE_FAILED), the process ends.
+6. Reacquire: with the lock's connection the permission to poll is gone at once (LOCK_LOST). One attempt is
+   made to have it back (LOCK_REACQUIRED); if it fails (LOCK_REACQUIRE_FAILED), the process ends.
 7. Clean exit: stop polling, finish what was fetched, flush what persists, announce, unlock (LOCK_RELEASED),
    deliver the alerts, and end with a status that means something: 0, 69, 70, 75 or 78.
 """
@@ -30,9 +30,7 @@ from logrules import bot_token, guard
 
 def build(token: str, bot_api: str) -> Application[Any, Any, Any, Any, Any, Any]:
     """The Application with every handler; it has not asked Telegram for anything yet."""
-    application = (
-        ApplicationBuilder().token(token).base_url(f"{bot_api}/bot").concurrent_updates(True).build()
-    )
+    application = ApplicationBuilder().token(token).base_url(f"{bot_api}/bot").concurrent_updates(8).build()
     handlers.register(application)
     return application
 

@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from logrules.core.lease import Timers
-    from logrules.guarded import Guard, guard
+    from logrules.guarded import Guard, bot_token, guard
 
 __version__ = "0.1.0"
-__all__ = ["Guard", "Timers", "__version__", "guard"]
+__all__ = ["Guard", "Timers", "__version__", "bot_token", "guard"]
 
-_HOMES = {"Guard": "logrules.guarded", "Timers": "logrules.core.lease", "guard": "logrules.guarded"}
+_HOMES = {
+    "Guard": "logrules.guarded",
+    "Timers": "logrules.core.lease",
+    "bot_token": "logrules.guarded",
+    "guard": "logrules.guarded",
+}
 
 
 def __getattr__(name: str) -> Any:

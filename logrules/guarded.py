@@ -19,7 +19,7 @@ import sys
 import traceback
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from logrules import logs as log_lines
 from logrules.alerts import open_alerts
@@ -81,11 +81,7 @@ def guard(
         policy = Policy(window=settings.conflict_grace, overlap=settings.overlap)
         url = database_url.parse(settings.database_url) if settings.database_url else None
     except ConfigError as error:
-        nameless = Settings(
-            service="logrules", instance=f"{socket.gethostname()}:{os.getpid()}", lang=language()
-        )
-        Reporter(nameless, console, None)("CONFIG_INVALID", str(error), fatal=True)
-        raise SystemExit(int(Exit.CONFIG)) from None
+        _refuse("CONFIG_INVALID", str(error), console)
     if logs == "json":
         log_lines.install(console, settings.service, settings.instance)
     # Under the wrapper it is the wrapper that tells people.
@@ -104,6 +100,30 @@ def guard(
         report=report,
         alerts=alerts,
     )
+
+
+def bot_token() -> str:
+    """The bot's token from BOT_TOKEN or TELEGRAM_BOT_TOKEN, for building the Application.
+
+    Raises:
+        SystemExit: 78, after one line that says what is missing or malformed.
+    """
+    console = Console(1, Redactor(secrets_in(os.environ)))
+    try:
+        token = read(os.environ).token
+    except ConfigError as error:
+        _refuse("CONFIG_INVALID", str(error), console)
+    if token is None:
+        how = "BOT_TOKEN is not set: give it the token that @BotFather has sent you (123456:ABC…)"
+        _refuse("CONFIG_MISSING", how, console)
+    return token
+
+
+def _refuse(code: str, message: str, console: Console) -> NoReturn:
+    """End before anything has begun: one line, no traceback."""
+    nameless = Settings(service="logrules", instance=f"{socket.gethostname()}:{os.getpid()}", lang=language())
+    Reporter(nameless, console, None)(code, message, fatal=True)
+    raise SystemExit(int(Exit.CONFIG))
 
 
 def _check(application: ptb.AnyApplication) -> None:

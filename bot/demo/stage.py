@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import re
 import subprocess
 import sys
 import threading
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -38,23 +39,23 @@ class Stage:
     """Says what happens in plain words, and keeps the score."""
 
     def __init__(self) -> None:
-        self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        # Somebody who reads a file scrolls sideways more readily than through folded lines.
+        self.console = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
         self.expectations: list[Expectation] = []
 
     def act(self, title: str) -> None:
         """Announce an act."""
         self.console.print()
-        self.console.rule(f"[bold]{title}", align="left")
+        self.console.print(f"[bold]━━ {title}")
 
     def say(self, text: str) -> None:
         """One thing that happens now."""
         self.console.print(f"[cyan]▸[/] {text}")
 
     def show(self, who: str, line: str) -> None:
-        """A line as a process printed it."""
-        self.console.print(
-            f"  [dim]{who} │[/] {escape(line)}", overflow="ellipsis", no_wrap=True, soft_wrap=False
-        )
+        """A line as a process printed it, up to the remediation: that is for the reader of the alert."""
+        line = re.sub(r',"remediation".*', ", …}", line)
+        self.console.print(Padding(f"[dim]{who:>6} │ {escape(line)}[/]", (0, 0, 0, 2), expand=False))
 
     def expect(self, what: str, expected: object, seen: object) -> None:
         """A row of the table: holds if both are the same."""
@@ -63,6 +64,7 @@ class Stage:
     def reckon(self) -> int:
         """Print the table; 0 if everything held, else 1."""
         table = Table("", "What", "Expected", "Seen", title="Expected and seen", title_justify="left")
+        table.columns[1].no_wrap = True
         for row in self.expectations:
             table.add_row("[green]✓[/]" if row.held else "[red]✗[/]", row.what, row.expected, row.seen)
         self.console.print()
@@ -120,10 +122,9 @@ class Bot:
         """Whether the process runs."""
         return self._process.poll() is None
 
-    def terminate(self) -> int:
-        """What a platform does on a deploy: SIGTERM, then the exit status."""
-        self._process.send_signal(signal.SIGTERM)
-        return self.wait()
+    def terminate(self) -> None:
+        """What a platform does on a deploy: SIGTERM."""
+        self._process.terminate()
 
     def wait(self) -> int:
         """Its exit status, once it has ended by itself; -9 if it must be killed for not doing so."""
