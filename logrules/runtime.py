@@ -187,23 +187,28 @@ class Watch:
     def hear(self) -> None:
         """Take in what the probes have found out."""
         while not self._answers.empty():
-            probe, true = self._answers.get()
-            self._think(lambda engine, p=probe, t=true: engine.answer(p, t, time.time()))
+            self._take_in(*self._answers.get())
 
     def close(self, status: int, *, accident: bool) -> None:
         """The child has ended: draw the conclusions and deliver what there is to deliver."""
-        if self._engine is None:
-            return
-        proved: list[Effect] = []
         if accident:
-            self._think(lambda engine: proved.extend(effects := engine.ended(status, time.time())) or effects)
+            self._think(lambda engine: self._conclusions(engine, status))
         self._say()
-        with self._harmless():
-            if status and accident and not proved and not self._engine.is_told:
-                self._report("PROCESS_EXITED", f"The command ended by itself with exit status {status}.")
-            for alert in self._alerts.flush(self._settings.flush):
-                self._report.undelivered(alert)
-            self._alerts.close()
+        if self._engine is not None:
+            with self._harmless():
+                for alert in self._alerts.flush(self._settings.flush):
+                    self._report.undelivered(alert)
+                self._alerts.close()
+
+    def _take_in(self, probe: Probe, true: bool) -> None:  # noqa: FBT001  a probe's answer
+        self._think(lambda engine: engine.answer(probe, true, time.time()))
+
+    def _conclusions(self, engine: Engine, status: int) -> list[Effect]:
+        """What the child complained of last was the cause; without a cause, the exit itself is the news."""
+        causes = engine.ended(status, time.time())
+        if status and not causes and not engine.is_told:
+            self._report("PROCESS_EXITED", f"The command ended by itself with exit status {status}.")
+        return causes
 
     def _build(self) -> None:
         from logrules.alerts import open_alerts
@@ -217,6 +222,7 @@ class Watch:
         redact = Redactor(secrets_in(os.environ))
         self._alerts: Alerts = open_alerts(settings, redact)
         self._report: Reporter = Reporter(settings, Console(2, redact), self._alerts)
+        self._alerts.listen(lambda text: self._report("ALERT_UNDELIVERED", text))
         if not self._alerts.configured:
             self._report(
                 "ALERTS_OFF", "Nobody will be told: neither SENTRY_DSN nor LOGRULES_ALERT_CHAT is set."
