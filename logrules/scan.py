@@ -140,7 +140,7 @@ def _chunks(fd: int, ready: Callable[[], bool] = lambda: True) -> Iterator[bytes
 
 def _wait(fd: int, engine: Engine) -> bool:
     """Whether a pipe has something to read, or its end, before a record must be closed."""
+    sys.stdout.flush()  # a pipe may be silent for hours
     if engine.deadline is None:
         return True
-    sys.stdout.flush()
     return bool(select.select([fd], [], [], max(0.0, engine.deadline - time.time()))[0])

@@ -90,7 +90,7 @@ class Summary:
         title.append(f"  {self._times(seen)}", style="default not bold")
         title.append(f"  {self._say('fatal')}" if seen.fatal else "", style="red not bold")
         console.print(title)
-        console.print(Text(f"  {self._when(seen)}", style="dim"))
+        console.print(Text(f"  {self._when(seen)}", style="dim"), soft_wrap=True)  # a path is copied whole
         console.print(Padding(Text(rule.summary), (0, 0, 0, 2)))
         if rule.sign in {Sign.BAD, Sign.WARN}:
             console.print(

@@ -105,7 +105,8 @@ class Head(NamedTuple):
 
 def line(raw: bytes) -> Line:
     """`raw` decoded, as the program wrote it before others put their prefixes there."""
-    text = raw.decode("utf-8", "replace").rstrip("\r\n \t").lstrip("\ufeff")
+    # The space is the one that ends a prefix: viewers cut it off where nothing follows.
+    text = raw.decode("utf-8", "replace").rstrip("\r\n \t").lstrip("\ufeff") + " "
     stamp = None
     for _ in range(3):  # docker's inside compose's inside journald's is the deepest that was seen
         found = _TRANSPORT.match(text)
@@ -113,7 +114,7 @@ def line(raw: bytes) -> Line:
             break
         stamp = stamp or found["stamp"] or found["syslog"]
         text = text[found.end() :]
-    return Line(text, stamp)
+    return Line(text.rstrip(), stamp)
 
 
 def head(text: str) -> Head | None:

@@ -34,7 +34,9 @@ CUT_OFF = f"{TRACEBACK} (cut off)"
 _TRACE = re.compile(
     r"(?:(?:Exception Group )?Traceback \(most recent call last\):|[> ]*File \"[^\"\n]+\", line \d+)"
 )
-_CHAIN = re.compile(r"The above exception was the direct|During handling of the above exception")
+_CHAIN = re.compile(
+    r"The above exception was the direct|During handling of the above exception|[+-]*-{4,}[-+ \d]*$"
+)
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: |:?$)")
 _FRAME = re.compile(r"at (?:async |new )?[\w$.<>\[\]/@:-]+")
 _CAUSE = re.compile(r"(?:Caused by: |\[?cause\]?: |Suppressed: )")
@@ -115,6 +117,7 @@ class _Draft:
         self.lines = [first]
         self.margin: int | None = None  # the indentation of the traceback that is open
         self.traced = False  # a traceback was begun
+        self.quoted = False  # …by somebody who only tells of it
         self.finished = False  # a traceback's last line was seen
         self.chained = False  # …and the words that announce another
         self.blank = False
@@ -173,8 +176,9 @@ class _Draft:
         elif self.margin is not None and line.indent <= self.margin:
             self.last_lines.append(number)
             self.margin, self.finished, self.chained = None, True, False
-        elif line.text.endswith(TRACEBACK):  # a head and the traceback in one line
+        elif line.text.endswith(TRACEBACK):  # behind a head in one line; behind anything else it is quoted
             self.margin, self.traced = 0, True
+            self.quoted = line.kind is not _Kind.HEAD
         elif _CAUSE.match(line.text.lstrip()):
             self.last_lines.append(number)
 
@@ -310,6 +314,8 @@ def _statements(draft: _Draft, number: int) -> Iterator[Statement]:
     elif first.kind in {_Kind.PLAIN, _Kind.JSON} and not first.indent and 0 not in draft.last_lines:
         stack = len(draft.lines) > 1 and _FRAME.match(draft.lines[1].text.lstrip())
         yield Statement(Form.TRACEBACK if stack else Form.LINE, _text(draft, 0, first.text), number)
+    if draft.quoted:
+        return
     for at in draft.last_lines:
         yield Statement(Form.TRACEBACK, _text(draft, at, draft.lines[at].text.lstrip()), number + at)
     if draft.traced:

@@ -7,11 +7,11 @@ of the grown record, at their start. In one record the exact cause wins.
 from __future__ import annotations
 
 import re
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.factors import factors
-from logrules.core.model import Severity, Sign
+from logrules.core.model import Form, Severity, Sign
 from logrules.core.scanner import Literal, Scanner
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _LEAD_IN = re.compile(
     re.VERBOSE,
 )
 """What may stand before the words without making them somebody's quotation."""
+_CLASS = re.compile(r"[A-Za-z_][\w.]*(?:\[\w+\])?:\s+")
 _PARTS = 9
 
 
@@ -98,13 +99,12 @@ class Rulebook:
         if not wanted:
             return
         for statement in record.statements:
+            starts = _starts(statement.text, self._lead, named=statement.form is Form.TRACEBACK)
             for number, choice in wanted:
                 pattern = self.patterns[number]
                 if self._counts(pattern, record, statement):
                     expression = pattern.compiled(choice)
-                    if any(
-                        expression.match(statement.text, at) for at in _starts(statement.text, self._lead)
-                    ):
+                    if any(expression.match(statement.text, at) for at in starts):
                         yield Found(pattern, statement)
 
     def _counts(self, pattern: Pattern, record: Parsed, statement: Statement) -> bool:
@@ -122,18 +122,22 @@ class Rulebook:
         return Severity.WARNING if bad else Severity.DEBUG
 
 
-@lru_cache(64)
-def _starts(text: str, lead: re.Pattern[str] | None) -> tuple[int, ...]:
-    """The places in `text` where its own words may begin: behind each part of its lead-in."""
+def _starts(text: str, lead: re.Pattern[str] | None, *, named: bool) -> list[int]:
+    """The places in `text` where its own words may begin: behind each part of its lead-in.
+
+    `named`: it is an exception's, which begins with the name of its class, whatever that is.
+    """
     at = len(text) - len(text.lstrip())
     found = [at]
+    name = _CLASS.match(text, at) if named else None
+    if name:
+        found.append(at := name.end())
     while len(found) < _PARTS:
         part = _LEAD_IN.match(text, at) or (lead.match(text, at) if lead else None)
         if not part or part.end() == at:
             break
-        at = part.end()
-        found.append(at)
-    return tuple(found)
+        found.append(at := part.end())
+    return found
 
 
 def words(statement: Statement) -> str:

@@ -1,0 +1,238 @@
+"""Where records begin and end, and what they state."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from logrules.core import heads
+from logrules.core.model import Form, Origin, Severity
+from logrules.core.records import CUT_OFF, REACH, TRACEBACK, Parsed, Statement, Window
+from logrules.core.scanner import Literal, Scanner
+
+ORIGIN = Origin("bot", "1", "stdout")
+MARK = Scanner([Literal(b"HIT")])
+
+
+def records(text: str | bytes) -> list[Parsed]:
+    """Every record of a text that holds the word HIT."""
+    data = text if isinstance(text, bytes) else text.encode()
+    window = Window(ORIGIN)
+    window.push(data, MARK.scan(data))
+    return list(window.take(0.0, final=True))
+
+
+def stated(text: str) -> list[Statement]:
+    """What the records of a text state."""
+    return [statement for parsed in records(text) for statement in parsed.statements]
+
+
+FRAMES = '  File "bot.py", line 1, in main\n    run()\n'
+
+CAUSE = "The above exception was the direct cause of the following exception:"
+GROUP = f"""\
+  + Exception Group Traceback (most recent call last):
+  |   File "bot.py", line 1, in main
+  |     run()
+  | ExceptionGroup: many (1 sub-exception)
+  +-+---------------- 1 ----------------
+    | {TRACEBACK}
+    |   File "bot.py", line 1, in main
+    |     run()
+    | A: HIT
+    +------------------------------------
+"""
+JSON = {
+    "level": "error",
+    "msg": "x",
+    "exc_info": f'{TRACEBACK}\n  File "b.py", line 1, in f\n    g()\nA: HIT',
+}
+
+STATEMENTS = {
+    "a log line": (
+        "2026-01-15 08:29:41,511 - bot - ERROR - HIT\n",
+        [(Form.LOG, "HIT", 1)],
+    ),
+    "a line of its own": ("x\nHIT\n", [(Form.LINE, "HIT", 2)]),
+    "an indented line states nothing": ("    HIT\n", []),
+    "a log line with its traceback": (
+        f"x\n2026-01-15 08:29:41,511 - bot - ERROR - boom\n{TRACEBACK}\n{FRAMES}ValueError: HIT\n",
+        [(Form.LOG, "boom", 2), (Form.TRACEBACK, "ValueError: HIT", 6), (Form.TRACEBACK, TRACEBACK, 2)],
+    ),
+    "an information and an uncaught exception after it": (
+        f"INFO - HIT\n{TRACEBACK}\n{FRAMES}ValueError: HIT\n",
+        [(Form.LOG, "HIT", 1), (Form.TRACEBACK, "ValueError: HIT", 5), (Form.TRACEBACK, TRACEBACK, 2)],
+    ),
+    "a chain of exceptions": (
+        f"{TRACEBACK}\n{FRAMES}A: one\n\n{CAUSE}\n\n{TRACEBACK}\n{FRAMES}B: HIT\nnext\n",
+        [(Form.TRACEBACK, "A: one", 4), (Form.TRACEBACK, "B: HIT", 11), (Form.TRACEBACK, TRACEBACK, 1)],
+    ),
+    "a traceback without its end": (
+        f"{TRACEBACK}\n{FRAMES}    HIT\n",
+        [(Form.TRACEBACK, CUT_OFF, 1)],
+    ),
+    "a traceback without its beginning": (
+        f"{FRAMES}A: HIT\n",
+        [(Form.TRACEBACK, "A: HIT", 3), (Form.TRACEBACK, TRACEBACK, 1)],
+    ),
+    "an exception group": (
+        GROUP,
+        [
+            (Form.TRACEBACK, "ExceptionGroup: many (1 sub-exception)", 4),
+            (Form.TRACEBACK, "A: HIT", 9),
+            (Form.TRACEBACK, TRACEBACK, 1),
+        ],
+    ),
+    "a Node stack": (
+        "Error: HIT\n    at main (/app/bot.js:1:1)\n    at node:internal/main:1:1\nnext\n",
+        [(Form.TRACEBACK, "Error: HIT", 1)],
+    ),
+    "a Java stack and its cause": (
+        "java.lang.RuntimeException: x\n\tat a.B.c(B.java:1)\nCaused by: d.E: HIT\n\t... 3 more\n",
+        [
+            (Form.TRACEBACK, "java.lang.RuntimeException: x", 1),
+            (Form.TRACEBACK, "Caused by: d.E: HIT\n... 3 more", 3),
+        ],
+    ),
+    "wrapped lines": ("Error HIT {\n  a: 1,\n  b: 2\n}\n", [(Form.LINE, "Error HIT {\na: 1,\nb: 2\n}", 1)]),
+    "a JSON line": ('{"level": "error", "message": "HIT", "x": 1}\n', [(Form.LOG, "HIT", 1)]),
+    "a traceback inside JSON": (
+        json.dumps(JSON) + "\n",
+        [(Form.LOG, "x", 1), (Form.TRACEBACK, "A: HIT", 1), (Form.TRACEBACK, TRACEBACK, 1)],
+    ),
+    "JSON that is none": ("{HIT}\n", [(Form.LINE, "{HIT}", 1)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), STATEMENTS.values(), ids=STATEMENTS.keys())
+def test_what_a_record_states(text: str, expected: list[tuple[Form, str, int]]) -> None:
+    """Words count behind a head, at the end of a traceback or stack and at column 0, and nowhere else."""
+    assert stated(text) == expected
+
+
+PREFIXES = {
+    "Render": "2026-01-15T08:29:41.511636313Z ",
+    "docker compose": "bot-1  | ",
+    "Heroku": "2026-01-15T08:29:41.511636+00:00 app[web.1]: ",
+    "Fly.io": "2026-01-15T08:29:41Z app[90802] fra [info] ",
+    "journald": "Jan 15 08:29:41 host bot[12]: ",
+    "RFC 5424": "<14>1 2026-01-15T08:29:41Z host bot 12 - - ",
+    "pm2": "0|bot  | ",
+    "foreman": "08:29:41 web.1  | ",
+    "CRI": "2026-01-15T08:29:41.511636313Z stderr F ",
+    "Render's dashboard": "Jan 15 08:29:41 AM  ",
+}
+
+
+@pytest.mark.parametrize("prefix", PREFIXES.values(), ids=PREFIXES.keys())
+def test_a_transport_prefix_is_seen_through(prefix: str) -> None:
+    """What a platform writes before each physical line changes nothing about the record."""
+    text = STATEMENTS["a chain of exceptions"][0]
+    prefixed = "".join(f"{prefix}{line}\n" for line in text.splitlines())
+
+    assert stated(prefixed) == stated(text)
+
+
+def test_colours_carriage_returns_and_broken_bytes_are_seen_through() -> None:
+    """CRLF and bytes that are no UTF-8 neither split a record nor hide its words."""
+    found = records(b"2026-01-15 08:29:41 ERROR \xff HIT\r\n  more\r\nnext\r\n")
+
+    assert [record.record.text for record in found] == ["2026-01-15 08:29:41 ERROR \ufffd HIT\n  more"]
+
+
+HEADS = {
+    "2026-01-15 08:29:41,511 - db.pool - WARNING - [-] - words": Severity.WARNING,
+    "2017-07-01 23:46:15,169 - ERROR - words": Severity.ERROR,
+    "INFO:aiogram.dispatcher:words": Severity.INFO,
+    "ERROR: words": Severity.ERROR,
+    "error: words": Severity.ERROR,
+    "[2026-01-15 08:29:41] [INFO    ] discord.client: words": Severity.INFO,
+    "2026-01-15 08:29:41 ERROR    discord.client words": Severity.ERROR,
+    "2026-01-15 08:29:41.123 | INFO     | __main__:main:12 - words": Severity.INFO,
+    "08:29:41.123 [main] DEBUG io.example.Elector - words": Severity.DEBUG,
+    '2026-01-15 08:29:41,511 (__init__.py:1221 MainThread) ERROR - TeleBot: "words': Severity.ERROR,
+    "W, [2026-01-15T08:29:41.123456 #34597]  WARN -- : words": Severity.WARNING,
+    "E0115 08:29:41.123456       1 election.go:330] words": Severity.ERROR,
+    "[2026-01-15 08:29:41 +0000] [12] [ERROR] words": Severity.ERROR,
+    "[2026-01-15 08:29:41,123: ERROR/MainProcess] words": Severity.ERROR,
+    "2026-01-15 08:29:41.593 UTC [32] FATAL:  words": Severity.CRITICAL,
+    "2026/01/15 08:29:41 words": None,
+}
+
+
+@pytest.mark.parametrize(("line", "level"), HEADS.items())
+def test_the_heads_of_loggers(line: str, level: Severity | None) -> None:
+    """A head is taken off whole, and its level is known."""
+    head = heads.head(line)
+
+    assert head
+    assert (head.body, head.level) == ("words", level)
+
+
+@pytest.mark.parametrize(
+    "line", ["alice: hello", "Error R14 (Memory quota exceeded)", "user 42 wrote: ERROR x", ""]
+)
+def test_what_is_no_head(line: str) -> None:
+    """A name before a colon, or a level further on, is prose."""
+    assert heads.head(line) is None
+
+
+def test_the_time_of_a_record() -> None:
+    """Its own stamp first, then the platform's, then when it was read."""
+    own, platform, neither = records(
+        "2026-01-15T00:00:00Z 2026-01-15 08:29:41,500 ERROR HIT\n2026-01-15T00:00:01Z HIT\nHIT\n"
+    )
+
+    assert own.record.time == 1768465781.5
+    assert platform.record.time == 1768435201.0
+    assert neither.record.time == 0.0
+
+
+def test_a_record_is_bounded() -> None:
+    """Endless indented lines do not grow one record without end."""
+    found = records("ERROR: HIT\n" + "  x HIT\n" * 20_000)
+
+    assert len(found) > 1
+    assert max(len(record.record.text) for record in found) <= REACH
+
+
+def test_the_far_end_of_a_monstrous_line_is_passed_over() -> None:
+    """Words beyond 64 KiB of one line are not looked at; the next line is."""
+    found = records("x" * (REACH + 10) + "HIT\nHIT\n")
+
+    assert [record.record.line for record in found] == [2]
+
+
+def test_a_window_forgets() -> None:
+    """Memory stays bounded however much is read, and line numbers stay right."""
+    window = Window(ORIGIN)
+    for _ in range(200):
+        window.push(b"x" * 99 + b"\n", [])
+        window.push(b"y\n" * 5000, [])
+        list(window.take(0.0, final=False))
+    window.push(b"HIT\n", MARK.scan(b"HIT\n"))
+    (found,) = window.take(0.0, final=True)
+
+    assert found.record.line == 200 * 5001 + 1
+    assert sum(map(len, window._parts)) < 4 * REACH
+
+
+def test_the_cut_of_the_bytes_changes_nothing() -> None:
+    """However a stream is cut at its line ends, the same records come out."""
+    pieces = [text for text, _ in STATEMENTS.values()]
+    dice = random.Random(7)
+    for _ in range(60):
+        whole = "".join(dice.choices(pieces, k=12)).encode()
+        lines = whole.splitlines(keepends=True)
+        window = Window(ORIGIN)
+        found: list[Parsed] = []
+        while lines:
+            data = b"".join(lines[: (size := dice.randint(1, 6))])
+            del lines[:size]
+            window.push(data, MARK.scan(data))
+            found += window.take(0.0, final=False)
+        found += window.take(0.0, final=True)
+
+        assert found == records(whole)

@@ -1,0 +1,233 @@
+"""Patterns: the words they need, where those must stand, which of several wins; and the faults of packs."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from logrules.core.codes import PackError
+from logrules.core.engine import classify
+from logrules.core.factors import dangers, factors
+from logrules.core.patterns import lint, load, read
+from logrules.core.rulebook import Rulebook
+from logrules.core.scanner import Hit, Literal, Scanner
+from logrules.rules import rules
+
+FACTORS = {
+    r"terminated by other (?:getUpdates request|long poll)": [
+        "terminated by other getUpdates request",
+        "terminated by other long poll",
+    ],
+    r"[Cc]hat not found": ["Chat not found", "chat not found"],
+    r"lock \w+ (lost|gone)": [" lost", " gone"],
+    r"(?:error )?Command failed": ["Command failed"],
+    r"(?i)ERROR: конфликт": ["ERROR: "],
+    r"(?:\d+ )+happened \d+": ["happened "],
+    r"\bready(?! not)$": ["ready"],
+    r"удал[её]н\b": ["удален", "удалён"],
+    r"a+b": [],
+    r"(?:ab|Conflict)": [],
+    r".*": [],
+}
+
+
+@pytest.mark.parametrize(("pattern", "words"), FACTORS.items())
+def test_the_words_that_a_pattern_needs(pattern: str, words: list[str]) -> None:
+    """They are taken from the expression itself; one too short to be found is none."""
+    assert [literal.data.decode() for literal in factors(pattern)] == words
+
+
+def test_whatever_a_pattern_matches_holds_one_of_its_words() -> None:
+    """The scanner never misses what the expression would have matched: over every shipped sample."""
+    from logrules.rules import rulebook
+
+    for pattern in rulebook().patterns:
+        for number, text in enumerate(pattern.any):
+            for sample in pattern.match:
+                for found in pattern.compiled(number).finditer(sample):
+                    held = found[0].encode()
+                    assert any(
+                        one.data.lower() in held.lower() if one.caseless else one.data in held
+                        for one in factors(text)
+                    ), (text, sample)
+
+
+def test_both_scanners_find_the_same() -> None:
+    """Vectorscan and bytes.find give the same hits: overlapping, caseless, Cyrillic, at the ends."""
+    dice = random.Random(3)
+    letters = ["a", "b", "A", "é", "ж", "\n", " "]
+    for _ in range(200):
+        words = {"".join(dice.choices(letters, k=dice.randint(3, 6))) for _ in range(8)}
+        literals = [Literal(word.encode(), caseless=word.isascii() and dice.random() < 0.3) for word in words]
+        data = "".join(dice.choices(letters, k=400)).encode()
+
+        assert Scanner(literals, warm_up=0).scan(data) == Scanner(literals, warm_up=1).scan(data)
+
+
+def test_a_scanner_goes_over_to_its_database_unnoticed() -> None:
+    """The first bytes are searched without it, so that a short log costs no compilation."""
+    scanner = Scanner([Literal(b"needle")], warm_up=40)
+
+    assert [scanner.scan(b"a needle in the hay") for _ in range(4)] == [[Hit(8, 0)]] * 4
+    assert scanner._database is not None
+
+
+def test_a_scanner_of_nothing() -> None:
+    """No patterns: no hits, no error."""
+    assert Scanner([], warm_up=1).scan(b"abc") == []
+
+
+@pytest.mark.parametrize("pattern", [r"(\w+\s*)*x", r"(?:a+)+b", r"((a|b)+c*)+", r"(?:.*,)+"])
+def test_an_endless_pattern_is_refused(pattern: str) -> None:
+    """A repeat inside a repeat could hang the program on a hostile line."""
+    assert dangers(pattern)
+
+
+@pytest.mark.parametrize("pattern", [r"a+b+c", r"(?:a|b)+", r"x{1,3}(?:y{0,9})*", r"[^)]*\)"])
+def test_an_ordinary_pattern_is_not(pattern: str) -> None:
+    """Flat repeats are linear."""
+    assert dangers(pattern) is None
+
+
+def book(text: str) -> Rulebook:
+    return Rulebook(rules.specs, load(f"format = 0\n{text}", "test.toml"))
+
+
+def said(pattern: str, text: str) -> list[tuple[str, str | None]]:
+    return [(match.code, match.reason) for match in classify(book(pattern), text)]
+
+
+BOOM = '[[pattern]]\ncode = "DB_LOCKED"\nany = ["boom happened"]\nmatch = ["boom happened"]\n'
+
+STANDS = {
+    "alone": "boom happened",
+    "after a head": "2026-01-15 08:29:41 ERROR boom happened",
+    "after an exception's name": "a.b.SomeError: boom happened",
+    "after a chain of names": "a.b.C: (x.YError) FATAL:  boom happened",
+    "after an emoji and a tag": "❌ [LOCK] boom happened",
+    "as a traceback's last line": 'Traceback (most recent call last):\n  File "x", line 1\nE: boom happened',
+    "in JSON": '{"level": "error", "msg": "boom happened"}',
+    "with unknown level": "2026/01/15 08:29:41 boom happened",
+}
+FALLS = {
+    "after other words": "so boom happened",
+    "after a name": "alice: boom happened",
+    "in quotes": '"boom happened"',
+    "in Russian quotes": "«boom happened»",
+    "below warning": "2026-01-15 08:29:41 INFO boom happened",
+    "below warning in JSON": '{"level": "info", "msg": "boom happened"}',
+    "indented": "    boom happened",
+    "in a frame": 'Traceback (most recent call last):\n  File "x", line 1, in y\n    boom happened',
+}
+
+
+@pytest.mark.parametrize("text", STANDS.values(), ids=STANDS.keys())
+def test_words_that_count(text: str) -> None:
+    """At the start of a statement, behind nothing but what loggers and exceptions put there."""
+    assert said(BOOM, text) == [("DB_LOCKED", None)]
+
+
+@pytest.mark.parametrize("text", FALLS.values(), ids=FALLS.keys())
+def test_words_that_do_not_count(text: str) -> None:
+    """Anywhere else they are somebody's prose."""
+    assert said(BOOM, text) == []
+
+
+def test_a_pattern_may_ask_for_a_lower_level_a_form_and_a_logger() -> None:
+    """`level`, `form` and `logged` narrow or widen where words count."""
+    assert said(f'{BOOM}level = "info"', "INFO boom happened") == [("DB_LOCKED", None)]
+    assert said(f'{BOOM}level = "error"', "WARNING boom happened") == []
+    assert said(f'{BOOM}form = ["line"]', "ERROR boom happened") == []
+    assert said(f"{BOOM}logged = true", "boom happened") == []
+    assert said(f"{BOOM}logged = false", "ERROR boom happened") == []
+
+
+def test_good_news_counts_at_any_level() -> None:
+    """A good sign is told at level info, and at debug."""
+    good = '[[pattern]]\ncode = "POLLING_STARTED"\nany = ["up we go"]'
+
+    assert said(good, "DEBUG:bot:up we go") == [("POLLING_STARTED", None)]
+
+
+def test_the_exact_cause_wins() -> None:
+    """One record, one code: generic ones yield, beaten ones go, a reason says more than none."""
+    exact = '[[pattern]]\ncode = "DNS_ERROR"\nany = ["no such host"]\n'
+    wrapper = '[[pattern]]\ncode = "NETWORK_ERROR"\ngeneric = true\nany = ["a.NetworkError: "]\n'
+    vague = '[[pattern]]\ncode = "CONFLICT_409"\nany = ["Conflict: "]\n'
+    known = '[[pattern]]\ncode = "CONFLICT_409"\nreason = "other_getupdates"\nany = ["Conflict: other"]\n'
+    beater = '[[pattern]]\ncode = "POLLING_START_FAILED"\nbeats = ["CONFLICT_409"]\nany = ["start failed"]\n'
+    trace = (
+        'ERROR start failed\nTraceback (most recent call last):\n  File "x", line 1, in y\nConflict: other'
+    )
+
+    assert said(wrapper + exact, "a.NetworkError: no such host") == [("DNS_ERROR", None)]
+    assert said(wrapper + exact, "a.NetworkError: x") == [("NETWORK_ERROR", None)]
+    assert said(vague + known, "Conflict: other") == [("CONFLICT_409", "other_getupdates")]
+    assert said(vague + known + beater, trace) == [("POLLING_START_FAILED", None)]
+    assert said(vague + known, trace) == [("CONFLICT_409", "other_getupdates")]
+
+
+def test_repeats_are_events_of_their_own() -> None:
+    """Each record counts."""
+    assert said(BOOM, "boom happened\nboom happened\n") == [("DB_LOCKED", None)] * 2
+
+
+def test_what_a_pack_lets_stand_before_the_words() -> None:
+    """`lead` is for what libraries say before somebody else's words; it never counts by itself."""
+    lead = f'lead = ["Telegram says: "]\n{BOOM}'
+
+    assert said(lead, "Telegram says: boom happened") == [("DB_LOCKED", None)]
+    assert said(lead, "Telegram says: nothing") == []
+    assert said(BOOM, "Telegram says: boom happened") == []
+
+
+FAULTS = {
+    'code = "DB_LOCKED"\nanny = ["boom happened"]': "(DB_LOCKED): unknown key 'anny': did you mean 'any'?",
+    'code = "DB_LOKED"\nany = ["boom"]\nmatch = ["boom"]': "unknown code 'DB_LOKED': did you mean 'DB_LOCKED'?",
+    'code = "DB_LOCKED"\nany = ["[a-z]+"]\nmatch = ["abc"]': "has no fixed words of at least 3 bytes",
+    'code = "DB_LOCKED"\nany = ["(boom"]\nmatch = ["boom"]': "is no regular expression: missing )",
+    'code = "DB_LOCKED"\nany = ["boom\\b"]\nmatch = ["boom"]': "control character",
+    'code = "DB_LOCKED"\nany = ["(boom+)+ happened"]\nmatch = ["x"]': "a repeat inside a repeat",
+    'code = "DB_LOCKED"\nany = []\nmatch = ["x"]': "`any` is empty",
+    'code = "DB_LOCKED"\nany = ["boom happened"]': "no sample",
+    'code = "DB_LOCKED"\nany = ["boom"]\nform = ["logs"]\nmatch = ["x"]': "forms are log, traceback, line",
+    'code = "DB_LOCKED"\nany = ["boom"]\nlevel = "loud"\nmatch = ["x"]': "levels are debug, info, warning",
+    'code = 7\nany = ["boom"]': "Expected `str`, got `int`",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("pattern", "fault"), FAULTS.items())
+def test_a_fault_says_where_it_is_and_what_to_write(pattern: str, fault: str) -> None:
+    """File, number and code of the pattern, the cause, and a suggestion."""
+    patterns, faults = read(f"format = 0\n[[pattern]]\n{pattern}\n", "test.toml")
+    texts = [str(each) for each in (*faults, *lint(patterns, rules))]
+
+    assert len(texts) == 1
+    assert fault in texts[0]
+    assert texts[0].startswith("test.toml: pattern 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("format = 0\n[[pattern", "not valid TOML"),
+        ("[[pattern]]\n", "the first line must be `format = 0`"),
+        ("format = 0\n[pattern]\ncode = 'X'\n", "two brackets"),
+        ("format = 0\nlead = 'x'\n", "`lead` is a list"),
+        ("format = 0\npatern = 1\n", "unknown key 'patern': did you mean 'pattern'?"),
+    ],
+)
+def test_a_malformed_pack(text: str, fault: str) -> None:
+    """The file is named, and the first thing to put right."""
+    with pytest.raises(PackError, match=re.escape(fault)):
+        load(text, "test.toml")
+
+
+def test_every_fault_is_told_at_once() -> None:
+    """Nobody has to run the check once per mistake."""
+    bad = '[[pattern]]\ncode = "DB_LOCKED"\nanny = []\n' * 3
+    _, faults = read(f"format = 0\n{bad}", "test.toml")
+
+    assert [fault.place for fault in faults] == [f"test.toml: pattern {n} (DB_LOCKED)" for n in (1, 2, 3)]

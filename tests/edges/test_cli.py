@@ -1,0 +1,362 @@
+"""The commands as a shell sees them: real processes, real pipes, a real terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from logrules.rules import rules
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+CONFLICT = "telegram.error.Conflict: Conflict: terminated by other getUpdates request"
+STARTED = "2026-01-15 08:29:41,511 - bot - INFO - ✅ Polling started successfully!"
+COMMAND = (sys.executable, "-m", "logrules")
+ENVIRON = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+
+
+def run(*arguments: str, stdin: str | bytes = b"", **environ: str) -> subprocess.CompletedProcess[str]:
+    """One call of a command; standard output is a pipe."""
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        input=data,
+        capture_output=True,
+        check=False,
+        env=ENVIRON | environ,
+        timeout=60,
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    """JSON lines, each one valid."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def at_terminal(*arguments: str, **environ: str) -> str:
+    """What a command prints to a terminal."""
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, *arguments], stdout=slave, env=ENVIRON | {"TERM": "xterm"} | environ
+    ) as child:
+        os.close(slave)
+        shown = b""
+        while data := _read(master):
+            shown += data
+        os.close(master)
+        assert child.wait(60) == 0
+    return shown.decode()
+
+
+def _read(master: int) -> bytes:
+    try:
+        return os.read(master, 65536)
+    except OSError:  # Linux says EIO where the other side is closed
+        return b""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A short log with a good and a bad sign."""
+    path = tmp_path / "bot.log"
+    path.write_text(f"noise\n{STARTED}\n{CONFLICT}\nnoise\n{CONFLICT}\n")
+    return path
+
+
+def test_scan_gives_a_json_line_per_event(log: Path) -> None:
+    """Code, line, fatal, reason and remediation, in order; exit status 0."""
+    done = run("scan", str(log))
+    found = events(done.stdout)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [(e["code"], e["line"], e["fatal"]) for e in found] == [
+        ("POLLING_STARTED", 2, False),
+        ("CONFLICT_409", 3, True),
+        ("CONFLICT_409", 5, True),
+    ]
+    assert found[1]["reason"] == "other_getupdates"
+    assert found[1]["remediation"] == rules.speak("en")["CONFLICT_409"].why("other_getupdates").remediation
+    assert found[0]["timestamp"] == "2026-01-15T08:29:41.511000Z"
+    assert found[0]["v"] == 1
+
+
+def test_scan_reads_standard_input(log: Path) -> None:
+    """`-` gives what the file gives."""
+    assert [e["code"] for e in events(run("scan", "--json", "-", stdin=log.read_bytes()).stdout)] == [
+        "POLLING_STARTED", "CONFLICT_409", "CONFLICT_409",
+    ]  # fmt: skip
+
+
+def test_scan_of_a_live_pipe_does_not_wait_for_its_end() -> None:
+    """An event is out as soon as its record is closed, while the writer goes on."""
+    with subprocess.Popen(
+        [*COMMAND, "scan", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRON
+    ) as child:
+        assert child.stdin
+        assert child.stdout
+        child.stdin.write(f"{CONFLICT}\n".encode())
+        child.stdin.flush()
+        assert json.loads(child.stdout.readline())["code"] == "CONFLICT_409"
+        child.stdin.close()
+        assert child.wait(60) == 0
+
+
+def test_scan_says_nothing_of_a_harmless_log(tmp_path: Path) -> None:
+    """Nothing found is no failure."""
+    path = tmp_path / "empty.log"
+    path.write_bytes(b"")
+
+    assert run("scan", str(path)).returncode == 0
+    assert run("scan", str(path)).stdout == ""
+
+
+def test_scan_survives_hostile_bytes() -> None:
+    """NUL, invalid UTF-8, CRLF, U+2028, a line of 3 MB and a missing last newline: every event is found."""
+    data = (
+        b"\0\xff\xfe\r\n" + f"a\u2028b\n{STARTED}\r\n".encode() + b"x" * 3_000_000 + b"\n" + CONFLICT.encode()
+    )
+    found = events(run("scan", "-", stdin=data).stdout)
+
+    assert [(e["code"], e["line"]) for e in found] == [("POLLING_STARTED", 3), ("CONFLICT_409", 5)]
+
+
+def test_no_secret_leaves_a_scan(log: Path) -> None:
+    """Tokens and passwords in the log are masked, by form and by value, as JSON and for people."""
+    secrets = f"https://api.telegram.org/bot{TOKEN}/getUpdates postgres://u:hunter2pass@db/x opensesame99"
+    line = f"ERROR - {CONFLICT} {secrets}"
+    log.write_text(f"{line}\n{STARTED}\n")
+    texts = [
+        run("scan", str(log), DB_PASSWORD="opensesame99").stdout,
+        at_terminal("scan", str(log), DB_PASSWORD="opensesame99"),
+        run("explain", line, DB_PASSWORD="opensesame99").stdout,
+        run("explain", "--json", line, DB_PASSWORD="opensesame99").stdout,
+    ]
+
+    for text in texts:
+        assert "CONFLICT_409" in text
+        assert not any(secret in text for secret in (TOKEN[7:], "hunter2pass", "opensesame99"))
+
+
+def test_a_terminal_gets_a_summary(log: Path) -> None:
+    """What happened, when, how often, what to do; the worst first; --json gives JSON there too."""
+    shown = at_terminal("scan", str(log))
+
+    assert "✖ CONFLICT_409" in shown
+    assert "2 times" in shown
+    assert "lines 3…5" in shown
+    assert "1. " in shown
+    assert shown.index("CONFLICT_409") < shown.index("POLLING_STARTED")
+    assert events(at_terminal("scan", "--json", str(log)))[0]["code"] == "POLLING_STARTED"
+
+
+def test_a_terminal_may_refuse_colours(log: Path) -> None:
+    """NO_COLOR is respected."""
+    assert "\x1b[3" in at_terminal("scan", str(log))
+    assert "\x1b[3" not in at_terminal("scan", str(log), NO_COLOR="1")
+
+
+def test_control_characters_of_a_log_never_reach_a_terminal(log: Path) -> None:
+    """A log cannot move the cursor or change the title of who reads its summary."""
+    log.write_text(f"ERROR - {CONFLICT} \x1b]0;pwned\x07 \x9b2J \x08\n")
+    shown = at_terminal("scan", str(log), NO_COLOR="1")
+
+    assert not any(bad in shown for bad in ("\x1b]0", "\x07", "\x9b", "\x08"))
+
+
+def test_the_language_is_the_operators(log: Path) -> None:
+    """--lang, else LOGRULES_LANG, else LANG."""
+    russian = rules.speak("ru")["CONFLICT_409"].why("other_getupdates").remediation
+
+    assert events(run("scan", "--lang", "ru", str(log)).stdout)[1]["remediation"] == russian
+    assert events(run("scan", str(log), LOGRULES_LANG="ru").stdout)[1]["remediation"] == russian
+    assert events(run("scan", str(log), LANG="ru_RU.UTF-8").stdout)[1]["remediation"] == russian
+
+
+def test_a_file_that_cannot_be_read_stops_no_other(log: Path, tmp_path: Path) -> None:
+    """One line names it and the cause, the others are scanned, the status is 78."""
+    packed = tmp_path / "old.log.gz"
+    packed.write_bytes(b"\x1f\x8b\x08\x00")
+    done = run("scan", str(tmp_path / "none.log"), str(tmp_path), str(packed), str(log))
+
+    assert done.returncode == 78
+    assert len(events(done.stdout)) == 3
+    missing, folder, compressed = done.stderr.splitlines()
+    assert "none.log: No such file or directory" in missing
+    assert "Is a directory" in folder
+    assert f"zcat {packed} | logrules scan -" in compressed
+
+
+def test_a_reader_that_goes_away_is_no_error(log: Path) -> None:
+    """`logrules scan … | head -1` ends quietly."""
+    log.write_text(f"{CONFLICT}\n" * 20_000)
+    with subprocess.Popen(
+        [*COMMAND, "scan", str(log)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRON
+    ) as child:
+        assert child.stdout
+        assert child.stderr
+        child.stdout.readline()
+        child.stdout.close()
+        assert child.stderr.read() == b""
+        assert child.wait(60) == 0
+
+
+PACK = """format = 0
+[[pattern]]
+code  = "DB_LOCKED"
+any   = ['the vault is busy']
+match = ['ERROR - the vault is busy']
+"""
+
+
+def test_a_pack_of_ones_own(tmp_path: Path) -> None:
+    """--pack adds patterns; `check` runs their samples."""
+    pack = tmp_path / "mine.toml"
+    pack.write_text(PACK)
+
+    assert run("check", str(pack)).returncode == 0
+    found = events(run("scan", "--pack", str(pack), "-", stdin="ERROR - the vault is busy\n").stdout)
+    assert [(e["code"], e["rule"]) for e in found] == [("DB_LOCKED", f"{pack.with_suffix('')}/DB_LOCKED")]
+    assert run("explain", "--pack", str(pack), "ERROR - the vault is busy").stdout.startswith("DB_LOCKED")
+
+
+def test_check_names_every_fault(tmp_path: Path) -> None:
+    """Form and samples alike, each with file, number and cause; status 78."""
+    pack = tmp_path / "mine.toml"
+    pack.write_text(
+        PACK + "ignore = ['ERROR - the vault is busy']\n"
+        "[[pattern]]\ncode = 'DB_LOKED'\nany = ['other words']\nmatch = ['other words']\n"
+        "[[pattern]]\ncode = 'DISK_FULL'\nany = ['never seen', 'the vault']\n"
+        "match = ['the vault is busy', 'no']\n"
+    )
+    done = run("check", str(pack))
+
+    assert done.returncode == 78
+    for fault in (
+        f"{pack}: pattern 1 (DB_LOCKED): `ignore` sample gives DB_LOCKED",
+        f"{pack}: pattern 2 (DB_LOKED): unknown code 'DB_LOKED': did you mean 'DB_LOCKED'?",
+        f"{pack}: pattern 3 (DISK_FULL): `match` sample gives no code: 'no'",
+        f"{pack}: pattern 3 (DISK_FULL): `match` sample is claimed by DB_LOCKED and DISK_FULL",
+        f"{pack}: pattern 3 (DISK_FULL): no `match` sample is recognised by 'never seen'",
+    ):
+        assert fault in done.stderr
+
+
+@pytest.mark.parametrize("command", [["check"], ["scan", "-", "--pack"], ["explain", "x", "--pack"]])
+def test_a_pack_that_cannot_be_used(command: list[str], tmp_path: Path) -> None:
+    """Missing, not text, or malformed: one clear line, 78, no traceback."""
+    bad = tmp_path / "bad.toml"
+    for data, why in (
+        (None, "No such file"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"[[pattern", "not valid TOML"),
+    ):
+        if data:
+            bad.write_bytes(data)
+        done = run(*command, str(bad))
+        assert done.returncode == 78
+        assert f"{bad}" in done.stderr
+        assert why in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_the_shipped_packs_are_checked_without_an_argument() -> None:
+    """`logrules check` alone says that what we ship is sound."""
+    assert run("check").returncode == 0
+
+
+def test_explain_a_code() -> None:
+    """What happened, every step, exit status, alert and the reasons told apart, in two languages."""
+    english, russian = (
+        run("explain", "conflict_409").stdout,
+        run("explain", "--lang", "ru", "CONFLICT_409").stdout,
+    )
+
+    for text, lang in ((english, "en"), (russian, "ru")):
+        rule = rules.speak(lang)["CONFLICT_409"]
+        assert text.startswith(f"CONFLICT_409: {rule.summary}")
+        assert all(step in text for step in rule.steps)
+        assert "75" in text
+        assert "other_getupdates" in text
+        assert "webhook_active" in text
+
+
+def test_explain_a_code_as_json() -> None:
+    """One object with everything that is said of the code."""
+    (said,) = events(run("explain", "--json", "TOKEN_INVALID").stdout)
+
+    assert (said["code"], said["exit"], said["fatal"], said["sign"]) == ("TOKEN_INVALID", 78, True, "bad")
+    assert said["steps"] == rules.speak("en")["TOKEN_INVALID"].steps
+
+
+def test_explain_a_raw_line(log: Path) -> None:
+    """It is classified first; `-` reads a whole log."""
+    assert run("explain", CONFLICT).stdout.startswith("CONFLICT_409 (other_getupdates): ")
+    (said,) = events(run("explain", "--json", CONFLICT).stdout)
+    assert (said["code"], said["reason"]) == ("CONFLICT_409", "other_getupdates")
+    assert "POLLING_STARTED" in run("explain", "-", stdin=log.read_bytes()).stdout
+
+
+def test_explain_a_line_that_says_nothing() -> None:
+    """It says so; that is no failure."""
+    done = run("explain", "order 1409 paid")
+
+    assert done.returncode == 0
+    assert "says nothing" in done.stdout
+    assert run("explain", "--json", "order 1409 paid").stdout == ""
+
+
+def test_explain_an_unknown_code() -> None:
+    """A suggestion, and status 78."""
+    done = run("explain", "CONFLICT_408")
+
+    assert done.returncode == 78
+    assert done.stderr.startswith("logrules: there is no code CONFLICT_408. Did you mean CONFLICT_409")
+
+
+def test_codes_lists_every_code() -> None:
+    """As a table grouped by sign, and as JSON."""
+    table = run("codes").stdout
+
+    assert all(f"  {code} " in table for code in rules)
+    assert table.index("Bad signs") < table.index("Warnings") < table.index("Good signs")
+    assert {said["code"] for said in events(run("codes", "--json").stdout)} == set(rules)
+    assert "Плохие признаки" in run("codes", "--lang", "ru").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["scan"], ["scann", "x"], ["scan", "--jsn", "x"], ["codes", "--lang", "de"], ["explain"]],
+)
+def test_a_wrong_call_is_one_clear_line(arguments: list[str]) -> None:
+    """What is wrong, where to read on, status 78, no traceback."""
+    done = run(*arguments)
+
+    assert done.returncode == 78
+    assert done.stderr.startswith("logrules: ")
+    assert "--help" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_scan_starts_light() -> None:
+    """A scan for programs imports nothing that it does not need."""
+    heavy = ("rich", "sentry_sdk", "asyncpg", "loguru", "telegram", "hyperscan", "asyncio")
+    code = f"""
+import sys
+from logrules.cli import main
+main(["scan", "--json", "-"])
+print([name for name in {heavy!r} if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=b"x\n", capture_output=True, check=True, env=ENVIRON
+    )
+
+    assert done.stdout.decode().strip() == "[]"

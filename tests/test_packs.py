@@ -1,0 +1,97 @@
+"""The shipped packs: well formed, every sample right, silent on whatever somebody merely says."""
+
+from __future__ import annotations
+
+import pytest
+
+from logrules.check import faults_of
+from logrules.core.engine import classify
+from logrules.core.model import Sign
+from logrules.core.patterns import Pattern
+from logrules.rules import packs, rulebook, rules
+
+OURS = {
+    *("ALERTS_OFF", "ALERT_UNDELIVERED", "CONFIG_INVALID", "CONFLICT_SUSPECTED", "CONFLICT_YIELDED"),
+    *("LOCK_LEASE_UNSUPPORTED", "LOCK_LOCAL_ONLY", "LOCK_REACQUIRED", "LOCK_RELEASED", "SHUTDOWN_CLEAN"),
+}
+"""Codes that only our own event lines carry."""
+
+SAMPLES = [
+    pytest.param(pattern, sample, id=f"{pattern.rule}-{number}")
+    for pattern in rulebook().patterns
+    for number, sample in enumerate(pattern.match)
+]
+NEWS = [
+    pytest.param(pattern, sample, id=f"{pattern.rule}-{number}")
+    for pattern in rulebook().patterns
+    for number, sample in enumerate(pattern.match)
+    if rules[pattern.code].sign in {Sign.BAD, Sign.WARN}
+]
+
+
+def codes(text: str) -> list[str]:
+    return [match.code for match in classify(rulebook(), text)]
+
+
+def test_the_shipped_packs_are_sound() -> None:
+    """No fault of form, every sample gives its code, every expression is shown to work, no sample has two."""
+    assert not list(map(str, faults_of(packs())))
+
+
+def test_every_code_has_a_pattern_or_is_our_own() -> None:
+    """What the packs know and what codes.toml explains are the same."""
+    assert {pattern.code for pattern in rulebook().patterns} | OURS == set(rules)
+
+
+@pytest.mark.parametrize(("pattern", "sample"), SAMPLES)
+def test_a_quotation_raises_nothing(pattern: Pattern, sample: str) -> None:
+    """Words in quotes, or after somebody's name, are prose, whatever they say."""
+    line = sample.partition("\n")[0]
+    for quoted in (f'42 wrote: "{line}"', f"alice: {line}", f"<alice> {line}", f"> {line}", f'"{line}"'):
+        assert not codes(quoted), (pattern.place, quoted)
+
+
+@pytest.mark.parametrize(("pattern", "sample"), NEWS)
+def test_chat_text_logged_as_information_raises_nothing(pattern: Pattern, sample: str) -> None:
+    """A bot that logs what users write does not alarm anybody."""
+    line = sample.partition("\n")[0]
+    for said in (f"text from 42: {line}", f"message: '{line}'", f"42 {line}"):
+        assert not codes(f"2026-01-15 08:29:41,511 - bot - INFO - {said}"), (pattern.place, said)
+
+
+@pytest.mark.parametrize(("pattern", "sample"), SAMPLES)
+def test_a_sample_is_recognised_through_prefixes_and_colours(pattern: Pattern, sample: str) -> None:
+    """A platform's stamps, a terminal's colours and Windows' line ends hide nothing."""
+    expected = codes(sample)
+    stamped = "\n".join(f"bot-1  | {line}" for line in sample.split("\n"))
+    coloured = "\r\n".join(f"\x1b[31m{line}\x1b[0m" for line in sample.split("\n"))
+
+    assert pattern.code in expected
+    assert codes(coloured) == expected
+    assert codes(stamped) == expected
+
+
+QUIET = [
+    "order 1409 paid",
+    "ERROR - order 1409 paid",
+    "HTTP/1.1 409 Conflict",
+    "Error response from daemon: Conflict. The container name is already in use",
+    "CONFLICT (content): Merge conflict in bot.py",
+    "error: failed to push some refs to 'origin'",
+    "ERROR: deadlock detected",
+    "npm WARN conflict A git conflict was detected in package-lock.json.",
+    "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock-frontend.",
+    "✅ Preflight check passed: no conflicts detected, ready for polling",
+    "2026-01-15 08:29:41,511 - bot - INFO - conflicts: 0, locks: 3, polling: yes",
+    "==> Running 'python main.py'",
+    "SELECT pg_advisory_lock(123);",
+    '{"level": "info", "message": "Conflict: terminated by other getUpdates request"}',
+    '{"text": "say {\\"code\\": \\"CONFLICT_409\\", \\"v\\": 1}"}',
+    '{"code": "CONFLICT_409", "message": "somebody else\'s field"}',
+]
+
+
+@pytest.mark.parametrize("line", QUIET)
+def test_silence(line: str) -> None:
+    """Other people's conflicts, locks and numbers are no business of a bot's."""
+    assert not codes(line)
