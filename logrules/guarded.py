@@ -11,14 +11,15 @@ encloses it all: an instance that waits has run none of the bot's own code.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import socket
 import sys
+import threading
 import traceback
 import warnings
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from logrules import logs as log_lines
@@ -144,6 +145,8 @@ def _session(settings: Settings, url: DatabaseUrl | None, timers: Timers) -> Ses
 
     for note in url.notes:
         logger.info("DATABASE_URL: %s", note)
+    for option in url.unknown:
+        logger.warning("DATABASE_URL: %s is unknown and is left out: is it misspelt?", option)
     name = application_name(settings.service, settings.instance, settings.release)
     return PostgresSession(url, key, name, timers)
 
@@ -179,6 +182,7 @@ class Guard:
         self._error: BaseException | None = None
         self._watch: asyncio.Task[None] | None = None
         self._latest = 0.0
+        self._own_signals = contextlib.ExitStack()
 
     def run_polling(
         self,
@@ -222,28 +226,44 @@ class Guard:
         return self
 
     async def __aenter__(self) -> Self:
+        if _dies_of_sigterm():
+            loop = asyncio.get_running_loop()
+            self._own_signals.enter_context(_signals(loop, (signal.SIGTERM,), self._signalled))
         try:
             await self._up()
         except BaseException:
-            await self._down()
+            await self._wind_up()
             raise
         if self._end.is_set():
-            await self._aend()
+            await self._wind_up()
+            sys.exit(self._exit or Exit.OK)  # there is nothing to run the body for
         self._watch = asyncio.create_task(self._cancel_at_end(asyncio.current_task()))
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: object
-    ) -> None:
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: object
+    ) -> bool:
+        """The body is cancelled when something ends the guard; that is no error of the body's."""
         assert self._watch is not None
         self._watch.cancel()
-        if isinstance(error, asyncio.CancelledError) and self._end.is_set():
-            task = asyncio.current_task()
-            if task is not None:
-                task.uncancel()  # it was us
-        if error is not None and not self._end.is_set():
+        ours = self._end.is_set() and (error is None or isinstance(error, asyncio.CancelledError))
+        if ours and (task := asyncio.current_task()) is not None and task.cancelling():
+            task.uncancel()
+        if not ours and error is not None:
             self._error = error  # it is on its way already: no SHUTDOWN_CLEAN
-        await self._aend()
+        await self._wind_up()
+        if self._exit is not None:
+            sys.exit(self._exit)
+        return ours
+
+    async def _wind_up(self) -> None:
+        """The way out, to its end, whoever cancels it: it has a bound of its own."""
+        end = asyncio.ensure_future(self._down())
+        while not end.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(end)
+        self._own_signals.close()
+        await asyncio.to_thread(self._flush)
 
     # The life
 
@@ -354,12 +374,6 @@ class Guard:
         if self._error is not None:
             raise self._error
 
-    async def _aend(self) -> None:
-        await self._down()
-        await asyncio.to_thread(self._flush)
-        if self._exit is not None:
-            sys.exit(self._exit)
-
     async def _cancel_at_end(self, task: asyncio.Task[Any] | None) -> None:
         await self._end.wait()
         if task is not None:
@@ -408,7 +422,9 @@ class Guard:
             words = "Conflict при запуске polling: another process receives this bot's updates"
             self._die("POLLING_START_FAILED", words, reason="conflict", error=error)
         else:
-            self._die(*_cause(error), error=error)
+            code, words = _cause(error)
+            network = code == "POLLING_START_FAILED" and ptb.is_network(error)
+            self._die(code, words, reason="network" if network else None, error=error)
 
 
 class _Gate:
@@ -529,6 +545,12 @@ def _cause(error: BaseException) -> tuple[str, str]:
     return "POLLING_START_FAILED", f"Polling was not started: {said}"
 
 
+def _dies_of_sigterm() -> bool:
+    """Whether nobody has decided what SIGTERM does, and we may."""
+    ours = threading.current_thread() is threading.main_thread()
+    return ours and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
 def _event_loop() -> asyncio.AbstractEventLoop:
     """The loop that the user's code has prepared, as run_polling takes it, or a new one."""
     try:
@@ -543,7 +565,7 @@ def _event_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-@contextmanager
+@contextlib.contextmanager
 def _signals(
     loop: asyncio.AbstractEventLoop, numbers: Iterable[int], stop: Callable[[int], None]
 ) -> Iterator[None]:

@@ -50,6 +50,8 @@ class DatabaseUrl:
     """Seconds, if the URL asked for some."""
     notes: tuple[str, ...] = ()
     """What was translated or left out, for people: names of options, never their values."""
+    unknown: tuple[str, ...] = ()
+    """Options that nobody knows, by name: left out, and perhaps misspelt."""
 
 
 def parse(raw: str, setting: str = "DATABASE_URL") -> DatabaseUrl | None:
@@ -72,12 +74,13 @@ def parse(raw: str, setting: str = "DATABASE_URL") -> DatabaseUrl | None:
     if "@" not in authority and "@" in query and not _plain(authority):  # a raw ? in the password
         authority, _, query = _split_raw(text[scheme.end() :])
     user, hosts, path = _authority(authority, setting)
-    options, timeout, notes = _options(query.partition("#")[0], setting)
+    options, timeout, notes, unknown = _options(query.partition("#")[0], setting)
     database = _decoded(path) or _decoded(options.get("dbname", options.get("database", ""))) or "(default)"
     dsn = f"postgresql://{user}{hosts}/{path}"
     if options:
         dsn += "?" + "&".join(f"{key}={value}" for key, value in options.items())
-    return DatabaseUrl(dsn, hosts or options.get("host", "(local)"), database, timeout, tuple(notes))
+    host = hosts or _decoded(options.get("host", "(local)"))
+    return DatabaseUrl(dsn, host, database, timeout, tuple(notes), tuple(unknown))
 
 
 def _unwrapped(raw: str) -> str:
@@ -116,9 +119,10 @@ def _authority(text: str, setting: str) -> tuple[str, str, str]:
     return f"{_encoded(name)}{colon}{_encoded(password)}{at}", hosts, _encoded(path.partition("#")[0])
 
 
-def _options(query: str, setting: str) -> tuple[dict[str, str], float | None, list[str]]:
+def _options(query: str, setting: str) -> tuple[dict[str, str], float | None, list[str], list[str]]:
     kept: dict[str, str] = {}
     notes: list[str] = []
+    unknown: list[str] = []
     timeout = None
     for pair in filter(None, query.split("&")):
         key, _, value = pair.partition("=")
@@ -133,11 +137,9 @@ def _options(query: str, setting: str) -> tuple[dict[str, str], float | None, li
         elif key in FOREIGN_OPTIONS:
             notes.append(f"{key} means nothing to the lock's connection and is left out")
         else:
-            named = (
-                key if re.fullmatch(r"[A-Za-z_]{1,40}", key) else "an option"
-            )  # never a piece of a password
-            notes.append(f"{named} is unknown and is left out: is it misspelt?")
-    return kept, timeout, notes
+            # A raw & in a password would show its rest here.
+            unknown.append(key if re.fullmatch(r"[A-Za-z_]{1,40}", key) else "an option")
+    return kept, timeout, notes, unknown
 
 
 def _seconds(word: str, setting: str) -> float:

@@ -246,8 +246,8 @@ def _opening(url: DatabaseUrl) -> Iterator[None]:
     where = f"The lock's database {url.database!r} at {url.host}"
     try:
         yield
-    except asyncpg.ClientConfigurationError as error:
-        raise MisconfiguredError("DATABASE_URL: the driver does not take it; check its options") from error
+    except ValueError as error:  # asyncpg.ClientConfigurationError, or a host name that is none
+        raise MisconfiguredError(f"DATABASE_URL: the driver does not take it: {error}") from error
     except _NO_ENTRY as error:
         raise RefusedError(f"{where} refuses us: {error}") from error
     except asyncpg.TooManyConnectionsError as error:

@@ -346,6 +346,16 @@ def test_conflict_at_start(bot_api, postgres, start):
     assert "Traceback" in failed["error"]["stack"]
 
 
+def test_telegram_is_away_at_start(bot_api, postgres, start):
+    """A start that fails for the network says so, and ends with the status of a service that stays away."""
+    bot_api.fail_next("getMe", 502, raw=b"<html>Bad Gateway</html>", times=9)
+    bot = start(database=postgres)
+    status = bot.ended()
+    failed = next(event for event in bot.events if event.get("fatal"))
+
+    assert (status, failed["code"], failed["reason"]) == (69, "POLLING_START_FAILED", "network")
+
+
 def test_own_code_fails_at_start(postgres, start):
     """An exception of post_init is told with its traceback; the lock is let go."""
     bot = start(database=postgres, BREAK="post_init")
@@ -511,6 +521,10 @@ def test_own_loop(bot_api, postgres, start):
     """`async with` for those who have a loop of their own: a clean end, and the status of a fatal one."""
     clean = start(database=postgres, FOR="0.5")
     assert clean.ended() == 0
+    told = start(database=postgres, FOR="60")
+    told.wait("POLLING_STARTED")
+    assert told.term() == 0
+    assert told.codes()[-1] == "SHUTDOWN_CLEAN"
     fatal = start(database=postgres, FOR="60", LOGRULES_CONFLICT_GRACE="0")
     fatal.wait("POLLING_STARTED")
     bot_api.set_webhook("https://example.org/hook")
