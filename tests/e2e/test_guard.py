@@ -62,6 +62,15 @@ async def main():
     async with build().polling(timeout=2):
         await asyncio.sleep(float(os.environ["FOR"]))
 
+if os.environ.get("BREAK") == "conflict":
+    import logrules.guarded
+
+    class Faulty(logrules.guarded.Conflicts):
+        def seen(self, *args, **kwargs):
+            raise ZeroDivisionError("our own fault")
+
+    logrules.guarded.Conflicts = Faulty
+
 if "FOR" in os.environ:
     asyncio.run(main())
 else:
@@ -159,6 +168,8 @@ def start(bot_api, tmp_path):
     said = "".join(instance.raw for instance in instances)
     assert bot_api.token.partition(":")[2] not in said
     assert "s3cret" not in said
+    assert "was destroyed" not in said  # a task
+    assert "never awaited" not in said
 
 
 def echoes(api):
@@ -191,6 +202,17 @@ def rival(api):
     finally:
         stop.set()
         thread.join()
+
+
+def test_public_names_come_when_asked_for():
+    """Importing logrules imports nothing else; `guard` is the function, whatever was imported before."""
+    code = (
+        "import sys, logrules; assert [m for m in sys.modules if m.startswith('logrules')] == ['logrules']\n"
+        "import logrules.guards.keeper; from logrules import guard, Guard, Timers; assert callable(guard)\n"
+        "assert set(logrules.__all__) == {'guard', 'Guard', 'Timers', '__version__'}"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_story_and_handover(bot_api, postgres, start):
@@ -288,6 +310,18 @@ def test_foreign_poller(bot_api, postgres, sentry, start):
     assert "LOCK_RELEASED" in bot.codes()
     assert [dict(event["tags"])["code"] for event in sentry.events.values()] == ["CONFLICT_409"]
     assert "No error handlers are registered" not in bot.raw  # python-telegram-bot has seen none of it
+
+
+def test_fault_while_dealing_with_a_conflict(bot_api, postgres, start):
+    """An error inside the conflict handling itself ends in order, too, and is told in full."""
+    bot = start(database=postgres, BREAK="conflict")
+    bot.wait("POLLING_STARTED")
+    with rival(bot_api):
+        status = bot.ended()
+
+    assert status == 75
+    assert "ZeroDivisionError" in bot.of("CONFLICT_409")[0]["error"]["stack"]
+    assert bot.codes()[-1] == "LOCK_RELEASED"
 
 
 def test_webhook_set_meanwhile(bot_api, postgres, start):
