@@ -113,6 +113,8 @@ class Sidecar:
             self._told_to_end |= number in ENDING
             if not told_by_terminal(number):
                 self._child.signal(number)
+        if not self._ended():
+            self._child.reap_orphans()
         self._watch.hear()
 
     def _ended(self) -> bool:

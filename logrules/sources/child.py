@@ -134,6 +134,18 @@ class Child:
         """End it without asking."""
         self._process.send_signal(signal.SIGKILL)
 
+    def reap_orphans(self) -> None:
+        """As process 1, take in what the child's own children left: else they stay zombies for ever."""
+        while os.getpid() == 1:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            # The command itself stays for status(): whoever waits for it first gets its status, nobody else.
+            if ended is None or ended.si_pid == self.pid:
+                return
+            os.waitpid(ended.si_pid, 0)
+
     def status(self) -> int | None:
         """Its exit status as a shell would give it (128 + n after signal n), or None while it runs."""
         code = self._process.poll()

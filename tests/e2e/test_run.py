@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -170,18 +172,24 @@ def test_annotation_never_stands_inside_a_line(environ):
 
 def test_one_alert_for_one_trouble(environ, sentry):
     """A sign that repeats reaches Sentry once, with the remediation and without the token."""
-    line = LOGGED + f" https://api.telegram.org/bot{TOKEN}/getUpdates"
-    done = _run(
-        {**environ, "SENTRY_DSN": sentry.dsn, "BOT_TOKEN": TOKEN, "LOGRULES_BOT_API": "http://127.0.0.1:9"},
-        *_python(f"for _ in range(5): print({line!r})"),
-    )
+    line = f"{LOGGED} https://api.telegram.org/bot{TOKEN}/getUpdates"
+    code = f"import sys\nfor _ in range(5): print({line!r}, flush=True)\nsys.stdin.readline()"
+    with subprocess.Popen(
+        _sidecar(*_python(code)),
+        env={**environ, "SENTRY_DSN": sentry.dsn},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as sidecar:
+        assert sentry.wait_for(1, timeout=30)
+        sidecar.send_signal(signal.SIGTERM)
+        _, errors = sidecar.communicate(timeout=60)
 
-    alerts = [event for event in sentry.events if event["tags"]["code"] == "CONFLICT_409"]
-    assert len(alerts) == 1
-    assert alerts[0]["level"] == "warning"
-    assert "Render Dashboard" in alerts[0]["contexts"]["remediation"]["en"]
+    (alert,) = sentry.events.values()
+    assert (alert["tags"]["code"], alert["level"]) == ("CONFLICT_409", "warning")
+    assert "Render Dashboard" in alert["contexts"]["remediation"]["en"]
     assert not sentry.holds(TOKEN)
-    assert TOKEN.encode() not in done.stderr
+    assert TOKEN.encode() not in errors
 
 
 def test_says_once_that_nobody_is_told(environ):
@@ -236,7 +244,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("message", HOSTILE.values(), ids=HOSTILE.keys())
 def test_what_users_write_stops_nothing(environ, bot_api, message):
-    """A bot that prints its users' messages raw is neither stopped nor reported as fatal, whatever they write."""
+    """A bot that prints its users' messages raw is neither stopped nor reported as fatal."""
     bot_api.add_bot(TOKEN)
     code = (
         f"import sys\nfor _ in range(4): print({message!r}, flush=True)\nsys.stdin.readline()\nprint('alive')"
@@ -301,6 +309,51 @@ def test_a_reader_that_leaves_ends_the_command(environ):
         assert sidecar.stdout.readline() == b"y\n"
         sidecar.stdout.close()
         assert sidecar.wait(60) == 128 + signal.SIGPIPE
+
+
+def _may_unshare():
+    return subprocess.run(["unshare", "-fp", "true"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not _may_unshare(), reason="needs a PID namespace of its own")
+def test_as_process_1_orphans_are_reaped(environ):
+    """In a container the sidecar is process 1: what the command leaves behind is no zombie, TERM still works."""
+    code = (
+        "import os, signal, subprocess, sys\n"
+        "signal.signal(15, lambda n, f: sys.exit(5))\n"
+        "subprocess.run(['sh', '-c', 'sleep 0.1 & echo $!'])\n"
+        "print('left', flush=True)\n"
+        "signal.pause()"
+    )
+    with subprocess.Popen(
+        ["unshare", "-fp", "--mount-proc", *_sidecar(*_python(code))],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as outer:
+        orphan = int(outer.stdout.readline())
+        assert outer.stdout.readline() == b"left\n"
+        (one,) = _children(outer.pid)
+        for _ in range(600):
+            if orphan not in {_inner_pid(pid) for pid in _children(one)}:
+                break
+            time.sleep(0.05)  # the kernel tells nobody but its parent when a process is reaped
+        else:
+            pytest.fail("the orphan is still there")
+        os.kill(one, signal.SIGTERM)
+        outer.communicate(timeout=60)
+
+    assert outer.returncode == 5
+
+
+def _children(pid):
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _inner_pid(pid):
+    """The process id as the processes of its own namespace know it."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("NSpid")).split()[-1])
 
 
 @pytest.mark.parametrize(
