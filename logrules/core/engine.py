@@ -72,7 +72,7 @@ class Engine:
 
     @property
     def is_told(self) -> bool:
-        """Whether a guarded child has spoken on its event descriptor: it owns its end, and says why it ends."""
+        """Whether a guarded child has spoken on its event descriptor: it owns its end and says why."""
         return bool(self._heard)
 
     def feed(self, chunk: Chunk) -> list[Effect]:

@@ -53,8 +53,16 @@ class Log:
 
 def event_line(code: str, *, fatal: bool = False) -> str:
     """What the guard prints."""
-    said = {"code": code, "message": "m", "service": "bot", "instance": "1", "fatal": fatal}
-    return encode(Event(timestamp=timestamp(1.0), level=Severity.ERROR, **said), str).decode().rstrip("\n")
+    event = Event(
+        timestamp=timestamp(1.0),
+        level=Severity.ERROR,
+        code=code,
+        message="m",
+        service="bot",
+        instance="1",
+        fatal=fatal,
+    )
+    return encode(event, str).decode().rstrip("\n")
 
 
 def test_a_scan_only_annotates() -> None:
@@ -253,7 +261,7 @@ def test_the_event_descriptor_carries_authority() -> None:
 
 
 def test_copies_of_spoken_events_are_not_counted() -> None:
-    """Once the guard has spoken on its descriptor, its event lines on stdout are copies; text still counts."""
+    """Once the guard has spoken on its descriptor, its lines on stdout are copies; text still counts."""
     log = Log()
     before = log.feed(event_line("LOCK_WAITING"), 1.0)
     log.feed(event_line("LOCK_WAITING"), 2.0, SPOKEN)

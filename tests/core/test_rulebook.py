@@ -185,7 +185,7 @@ def test_what_a_pack_lets_stand_before_the_words() -> None:
 
 FAULTS = {
     'code = "DB_LOCKED"\nanny = ["boom happened"]': "(DB_LOCKED): unknown key 'anny': did you mean 'any'?",
-    'code = "DB_LOKED"\nany = ["boom"]\nmatch = ["boom"]': "unknown code 'DB_LOKED': did you mean 'DB_LOCKED'?",
+    'code = "DB_LOKED"\nany = ["boom"]\nmatch = ["boom"]': "'DB_LOKED': did you mean 'DB_LOCKED'?",
     'code = "DB_LOCKED"\nany = ["[a-z]+"]\nmatch = ["abc"]': "has no fixed words of at least 3 bytes",
     'code = "DB_LOCKED"\nany = ["(boom"]\nmatch = ["boom"]': "is no regular expression: missing )",
     'code = "DB_LOCKED"\nany = ["boom\\b"]\nmatch = ["boom"]': "control character",
