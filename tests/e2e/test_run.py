@@ -317,7 +317,7 @@ def _may_unshare():
 
 @pytest.mark.skipif(sys.platform != "linux" or not _may_unshare(), reason="needs a PID namespace of its own")
 def test_as_process_1_orphans_are_reaped(environ):
-    """In a container the sidecar is process 1: what the command leaves behind is no zombie, TERM still works."""
+    """In a container the sidecar is process 1: what the command leaves behind is no zombie, TERM works."""
     code = (
         "import os, signal, subprocess, sys\n"
         "signal.signal(15, lambda n, f: sys.exit(5))\n"
@@ -326,22 +326,25 @@ def test_as_process_1_orphans_are_reaped(environ):
         "signal.pause()"
     )
     with subprocess.Popen(
-        ["unshare", "-fp", "--mount-proc", *_sidecar(*_python(code))],
+        ["unshare", "-fp", "--mount-proc", "--kill-child", *_sidecar(*_python(code))],
         env=environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as outer:
-        orphan = int(outer.stdout.readline())
-        assert outer.stdout.readline() == b"left\n"
-        (one,) = _children(outer.pid)
-        for _ in range(600):
-            if orphan not in {_inner_pid(pid) for pid in _children(one)}:
-                break
-            time.sleep(0.05)  # the kernel tells nobody but its parent when a process is reaped
-        else:
-            pytest.fail("the orphan is still there")
-        os.kill(one, signal.SIGTERM)
-        outer.communicate(timeout=60)
+        try:
+            orphan = int(outer.stdout.readline())
+            assert outer.stdout.readline() == b"left\n"
+            (one,) = _children(outer.pid)
+            for _ in range(600):
+                if orphan not in {_inner_pid(pid) for pid in _children(one)}:
+                    break
+                time.sleep(0.05)  # the kernel tells nobody but its parent when a process is reaped
+            else:
+                pytest.fail("the orphan is still there")
+            os.kill(one, signal.SIGTERM)
+            outer.communicate(timeout=60)
+        finally:
+            outer.kill()
 
     assert outer.returncode == 5
 
