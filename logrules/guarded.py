@@ -211,13 +211,13 @@ class Guard:
             drop_pending_updates=drop_pending_updates,
         )
         loop = _event_loop()
-        with _signals(loop, stop_signals or (), self._signalled):
-            try:
+        try:
+            with _signals(loop, stop_signals or (), self._signalled):
                 self._spin(loop, loop.create_task(self._live(), name="logrules-guard"))
-            finally:
-                if close_loop:
-                    _close(loop)
-        self._flush()
+        finally:
+            if close_loop:
+                _close(loop)
+            self._flush()
         self._leave()
 
     def polling(self, **arguments: Any) -> Self:
@@ -280,11 +280,17 @@ class Guard:
         while not life.done():
             try:
                 loop.run_forever()
-            except (KeyboardInterrupt, SystemExit) as error:
-                if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code:
-                    self._exit = self._exit or error.code  # of a handler; PTB would swallow it
+            except SystemExit as error:  # of a handler, say
+                self._asked_to_exit(error)
+            except KeyboardInterrupt:
+                pass
             self._end.set()
         life.result()
+
+    def _asked_to_exit(self, error: SystemExit) -> None:
+        """Keep the bot's own exit status, which PTB would swallow."""
+        if isinstance(error.code, int) and error.code:
+            self._exit = self._exit or error.code
 
     async def _up(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -354,11 +360,14 @@ class Guard:
     async def _step(self, what: str, work: Coroutine[Any, Any, Any], seconds: float = LAST_ANSWER) -> None:
         seconds = max(LEAST, min(seconds, self._latest - steady()))
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as limit:
                 await work
-        except TimeoutError:
-            logger.warning("%s took longer than %.3g s and was left behind", what, seconds)
+        except SystemExit as error:
+            self._asked_to_exit(error)
         except Exception as error:
+            if isinstance(error, TimeoutError) and limit.expired():
+                logger.warning("%s took longer than %.3g s and was left behind", what, seconds)
+                return
             logger.exception("%s failed on the way out", what)
             self._error = self._error or error
 

@@ -63,6 +63,8 @@ _NOT_HERE = (  # what a server says of a setting that it does not have
     asyncpg.FeatureNotSupportedError,
     asyncpg.InsufficientPrivilegeError,
 )
+_ENDS_OF_A_WAIT = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
+"""The server's `lock_timeout`, or an operator who cancels a query that seems to hang."""
 _CANCELS = 3
 """A proof that an operator cancels is asked again so often: pg_cancel_backend takes no lock away."""
 
@@ -179,9 +181,9 @@ class PostgresSession:
             if seconds != self._lock_timeout:
                 await self._value("select set_config('lock_timeout', $1, false)", _ms(seconds))
                 self._lock_timeout = seconds
-            with _while_open():
+            with _while_open(*_ENDS_OF_A_WAIT):
                 await self._open_connection.execute("select pg_advisory_lock($1)", self.key)
-        except asyncpg.LockNotAvailableError:
+        except _ENDS_OF_A_WAIT:
             return False
         return True
 
@@ -206,7 +208,10 @@ class PostgresSession:
         """Whether this backend is ours, no replica, and holds the lock: one statement, 0.1 ms on loopback."""
         for _ in range(_CANCELS):
             try:
-                return bool(await self._value(_PROOF, self.key, self._pid, self._nonce))
+                with _while_open(asyncpg.QueryCanceledError):
+                    return bool(
+                        await self._open_connection.fetchval(_PROOF, self.key, self._pid, self._nonce)
+                    )
             except asyncpg.QueryCanceledError:
                 continue
         return False
@@ -259,11 +264,12 @@ def _opening(url: DatabaseUrl) -> Iterator[None]:
 
 
 @contextmanager
-def _while_open() -> Iterator[None]:
+def _while_open(*harmless: type[Exception]) -> Iterator[None]:
+    """An error means that the connection is of no use any more, but for the harmless ones."""
     try:
         yield
-    except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
-        raise  # the connection is as good as before
+    except harmless:
+        raise
     except _LOST as error:
         raise BrokenError(_text(error)) from error
 

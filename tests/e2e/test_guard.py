@@ -51,6 +51,10 @@ async def post_init(application):
 
 async def post_stop(application):
     logging.getLogger("bot").warning("post_stop runs")
+    if os.environ.get("BREAK") == "late exit":
+        raise SystemExit(4)
+    if os.environ.get("BREAK") == "late error":
+        raise TimeoutError("of the bot's own")
 
 def build():
     builder = Application.builder().token(os.environ["BOT_TOKEN"]).base_url(os.environ["API"] + "/bot")
@@ -406,6 +410,17 @@ def test_own_exit_at_start(postgres, start):
 
     assert bot.ended() == 3
     assert "LOCK_RELEASED" in bot.codes()
+
+
+@pytest.mark.parametrize(("how", "status"), [("late exit", 4), ("late error", 1)])
+def test_own_code_fails_on_the_way_out(postgres, start, how, status):
+    """What the bot's own code raises at the end skips no step; its exit status, or its error, is kept."""
+    bot = start(database=postgres, BREAK=how)
+    bot.wait("POLLING_STARTED")
+
+    assert bot.term() == status
+    assert bot.codes()[-1] == "LOCK_RELEASED"
+    assert ("of the bot's own" in bot.raw) == (how == "late error")
 
 
 @pytest.fixture(scope="module")

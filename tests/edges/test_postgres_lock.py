@@ -295,6 +295,27 @@ async def test_cancelled_statement_is_no_loss(postgres):
         session.terminate()
 
 
+async def test_cancelled_wait_is_only_its_end(postgres):
+    """An operator who cancels the query that seems to hang ends one chunk of the wait, nothing more."""
+    holder, waiter = session_for(postgres, "h"), session_for(postgres, "w")
+    try:
+        await holder.connect(print)
+        await waiter.connect(print)
+        assert await holder.try_lock()
+        waiting = asyncio.ensure_future(waiter.wait_lock(20))
+        await until(postgres, "select 1 from pg_locks where locktype = 'advisory' and not granted")
+        postgres.query(
+            "select pg_cancel_backend(pid) from pg_locks where locktype = 'advisory' and not granted"
+        )
+
+        assert await waiting is False
+        await holder.unlock()
+        assert await waiter.wait_lock(20)
+    finally:
+        holder.terminate()
+        waiter.terminate()
+
+
 class OldServer(PostgresSession):
     """A session of a server that does not know the setting, as PostgreSQL 13 does not."""
 
