@@ -37,7 +37,11 @@ _LEAD_IN = re.compile(
     re.VERBOSE,
 )
 """What may stand before the words without making them somebody's quotation."""
-_CLASS = re.compile(r"[A-Za-z_][\w.]*(?:\[\w+\])?:\s+")
+_FIRST = {
+    Form.TRACEBACK: re.compile(r"[A-Za-z_][\w.]*(?:\[\w+\])?:\s+"),  # an exception's class, whatever its name
+    Form.LOG: re.compile(r"[a-z_]\w*:\s+"),  # a logger of one word, which no head can tell from a message
+}
+"""What may stand first in statements of these forms, and only there."""
 _PARTS = 9
 
 
@@ -99,7 +103,7 @@ class Rulebook:
         if not wanted:
             return
         for statement in record.statements:
-            starts = _starts(statement.text, self._lead, named=statement.form is Form.TRACEBACK)
+            starts = _starts(statement, self._lead)
             for number, choice in wanted:
                 pattern = self.patterns[number]
                 if self._counts(pattern, record, statement):
@@ -122,15 +126,13 @@ class Rulebook:
         return Severity.WARNING if bad else Severity.DEBUG
 
 
-def _starts(text: str, lead: re.Pattern[str] | None, *, named: bool) -> list[int]:
-    """The places in `text` where its own words may begin: behind each part of its lead-in.
-
-    `named`: it is an exception's, which begins with the name of its class, whatever that is.
-    """
+def _starts(statement: Statement, lead: re.Pattern[str] | None) -> list[int]:
+    """The places in a statement where its own words may begin: behind each part of its lead-in."""
+    text = statement.text
     at = len(text) - len(text.lstrip())
     found = [at]
-    name = _CLASS.match(text, at) if named else None
-    if name:
+    first = _FIRST.get(statement.form)
+    if first and (name := first.match(text, at)):
         found.append(at := name.end())
     while len(found) < _PARTS:
         part = _LEAD_IN.match(text, at) or (lead.match(text, at) if lead else None)
