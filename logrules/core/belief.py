@@ -104,8 +104,7 @@ class Belief:
 
     def _is_enough(self, match: Match) -> bool:
         """Whether its words end the child because the operator said so; conflicts must go on even then."""
-        told = match.code in self._policy.stop_on and match.fatal and match.form is not Form.LINE
-        return told and match.reason != "other_getupdates"
+        return match.code in self._policy.stop_on and match.fatal and match.reason != "other_getupdates"
 
     def _goes_on(self, match: Match, now: float) -> bool:
         """Whether conflicts have gone on for so long that only a second poller explains them."""

@@ -244,10 +244,10 @@ def test_the_childs_own_end_proves_its_last_words() -> None:
 
 
 def test_an_operator_may_believe_text() -> None:
-    """With `stop_on` the code ends the child with its own status; a raw line does not."""
-    assert not Log("LOCK_LOST").feed("Advisory lock connection lost", 1.0)[2:]
-    *_, stop = Log("LOCK_LOST").feed(LOST, 1.0)
-    assert isinstance(stop, Stop)
+    """With `stop_on` the code ends the child with its own status, logged or printed raw."""
+    for line in (LOST, "Advisory lock connection lost"):
+        *_, stop = Log("LOCK_LOST").feed(line, 1.0)
+        assert isinstance(stop, Stop)
 
 
 def test_the_event_descriptor_carries_authority() -> None:
