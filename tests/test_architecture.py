@@ -17,6 +17,7 @@ FLOORS = (
     ("logrules.botapi", "logrules.settings", "logrules.tracebacks"),
     ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guards", "logrules.logs"),
     ("logrules.report", "logrules.alerts"),
+    ("logrules.gate",),
     ("logrules.summary",),
     ("logrules.scan", "logrules.explain", "logrules.check"),
     ("logrules.runtime", "logrules.guarded"),

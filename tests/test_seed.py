@@ -76,7 +76,7 @@ def test_bad_sign_in_every_dress(head, words):
     assert _only(head + words).fatal
 
 
-DIAGNOSES = {
+DIAGNOSES: dict[tuple[str, str | None], dict[str, tuple[str, ...]]] = {
     ("CONFLICT_409", None): {
         "en": (
             "Render Dashboard",
@@ -123,7 +123,7 @@ DIAGNOSES = {
 @pytest.mark.parametrize("lang", ["en", "ru"])
 @pytest.mark.parametrize(("code", "reason"), DIAGNOSES)
 def test_diagnosis(code, reason, lang):
-    """Each diagnosis of the checklist is in the remediation with every one of its steps, in both languages."""
+    """Each diagnosis of the checklist is told with every one of its steps, in both languages."""
     told = _steps(code, reason, lang)
 
     assert [step for step in DIAGNOSES[code, reason][lang] if step.lower() not in told.lower()] == []

@@ -887,7 +887,7 @@ def test_telebot_polls_and_conflicts(fast: BotApiServer, monkeypatch: pytest.Mon
     with closing(Client(fast)) as rival:
         rival.send("getUpdates", timeout=50)
         thread.join()
-    telebot.apihelper._get_req_session(reset=True).close()  # type: ignore[no-untyped-call]  # theirs
+    telebot.apihelper._get_req_session(reset=True).close()
 
     assert update.message is not None
     assert update.message.text == "hello"

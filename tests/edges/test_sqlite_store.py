@@ -27,7 +27,7 @@ TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 PASSWORD = "s3cr3t-of-the-db"
 DSN_KEY = "0123456789abcdef0123456789abcdef"
 START = 1_800_000_000.0
-REPEAT = rules["CONFLICT_409"].alert.repeat  # type: ignore[union-attr]  # it has one
+REPEAT = rules["CONFLICT_409"].alert.repeat
 
 
 def make_match(code="CONFLICT_409", **changes):
