@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Out = Callable[[Match], None]
 
 CHUNK = 256 * 1024
+LARGE = 64 * 1024 * 1024
+"""Bytes from which a scan takes long enough to be watched."""
 LONGEST = 64 * 1024
 """A line that is longer is handed over in pieces."""
 _COMPRESSED = {b"\x1f\x8b": "zcat", b"\x28\xb5": "zstdcat", b"BZ": "bzcat", b"\xfd7": "xzcat"}
@@ -33,10 +35,9 @@ def scan(files: Sequence[str], packs: Mapping[str, str], *, lang: str, as_json: 
     """Classify `files` (`-` is standard input). Returns 0, found or not, and 78 if one could not be read."""
     engine = Engine(rulebook(packs), Policy(acts=False))
     redact = Redactor(secrets_in(os.environ))
-    with (
-        _events(engine, redact, lang) if as_json or not sys.stdout.isatty() else _people(redact, lang) as out
-    ):
-        readable = [_scanned(path, engine, out) for path in files]
+    people = sys.stdout.isatty() and not as_json
+    with _people(redact, lang) if people else _events(engine, redact, lang) as out:
+        readable = [_scanned(path, engine, out, watched=people) for path in files]
     return Exit.OK if all(readable) else Exit.CONFIG
 
 
@@ -62,11 +63,11 @@ def _people(redact: Redactor, lang: str) -> Iterator[Out]:
     summary.show()
 
 
-def _scanned(path: str, engine: Engine, out: Out) -> bool:
+def _scanned(path: str, engine: Engine, out: Out, *, watched: bool) -> bool:
     """Classify one file; whether it could be read. One that could not does not stop the others."""
     try:
-        with _opened(path) as fd:
-            for effects in _decided(fd, path, engine):
+        with _opened(path) as fd, _progress(fd, path, watched=watched) as advance:
+            for effects in _decided(fd, path, engine, advance):
                 for effect in effects:
                     if isinstance(effect, Annotate):
                         out(effect.match)
@@ -86,23 +87,43 @@ def _opened(path: str) -> Iterator[int]:
     if path == "-":
         yield 0
         return
-    fd = os.open(path, os.O_RDONLY)
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
-        reader = _COMPRESSED.get(os.pread(fd, 2, 0)) if stat.S_ISREG(os.fstat(fd).st_mode) else None
-        if reader:
-            raise LogrulesError(f"it is compressed. Run: {reader} {path} | logrules scan -")
+        if _is_file(fd):
+            reader = _COMPRESSED.get(os.read(fd, 2))
+            if reader:
+                raise LogrulesError(f"it is compressed. Run: {reader} {path} | logrules scan -")
+            os.lseek(fd, 0, os.SEEK_SET)
         yield fd
     finally:
         os.close(fd)
 
 
-def _decided(fd: int, path: str, engine: Engine) -> Iterator[list[Effect]]:
+def _is_file(fd: int) -> bool:
+    return stat.S_ISREG(os.fstat(fd).st_mode)
+
+
+@contextmanager
+def _progress(fd: int, path: str, *, watched: bool) -> Iterator[Callable[[int], None]]:
+    """A bar for somebody who waits for a large file."""
+    size = os.fstat(fd).st_size if watched and _is_file(fd) and sys.stderr.isatty() else 0
+    if size < LARGE:
+        yield lambda _: None
+        return
+    from logrules.summary import bar
+
+    with bar(path, size) as advance:
+        yield advance
+
+
+def _decided(fd: int, path: str, engine: Engine, advance: Callable[[int], None]) -> Iterator[list[Effect]]:
     """What follows from a file, chunk by chunk."""
     origin = _origin(path)
-    if stat.S_ISREG(os.fstat(fd).st_mode):
+    if _is_file(fd):
         now = time.time()  # one moment for the whole file: a record in it never grows old
         for data in _chunks(fd):
             yield engine.feed(Chunk(origin, data, now))
+            advance(len(data))
         yield engine.end(origin, now)
         return
     for data in _chunks(fd, lambda: _wait(fd, engine)):
@@ -141,6 +162,6 @@ def _chunks(fd: int, ready: Callable[[], bool] = lambda: True) -> Iterator[bytes
 def _wait(fd: int, engine: Engine) -> bool:
     """Whether a pipe has something to read, or its end, before a record must be closed."""
     sys.stdout.flush()  # a pipe may be silent for hours
-    if engine.deadline is None:
+    if engine.deadline is None or sys.platform == "win32":  # where only sockets can be waited for
         return True
     return bool(select.select([fd], [], [], max(0.0, engine.deadline - time.time()))[0])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 from rich.padding import Padding
+from rich.progress import Progress
 from rich.text import Text
 
 from logrules.core.model import Sign
@@ -14,7 +16,7 @@ from logrules.core.text import printable
 from logrules.rules import rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from logrules.core.model import Match
     from logrules.rules import Rule
@@ -117,6 +119,14 @@ class Summary:
 
     def _say(self, key: str) -> str:
         return _SAYS[key][self._lang]
+
+
+@contextmanager
+def bar(path: str, size: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error, gone when it is full."""
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(printable(path), total=size)
+        yield lambda count: progress.advance(task, count)
 
 
 def _moment(seconds: float) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WARM_UP = 1 << 18
+WARM_UP = 1 << 16
 """Bytes that are searched with `bytes.find` before a database is worth its compilation."""
 
 
