@@ -53,6 +53,7 @@ class Event(StrEnum):
     FULL_TOO_LONG = "full too long"
     REFUSED = "refused"
     MISCONFIGURED = "misconfigured"
+    POOLED = "pooled"
     GRANTED = "granted"
     BUSY = "busy"
     PROVED = "proved"
@@ -100,6 +101,7 @@ TABLE: dict[tuple[State, Event], Step] = {
     (State.CONNECTING, Event.FULL_TOO_LONG): Step(State.FAILED, "DB_TOO_MANY_CONNECTIONS", Action.END),
     (State.CONNECTING, Event.REFUSED): Step(State.FAILED, "DB_AUTH_FAILED", Action.END),
     (State.CONNECTING, Event.MISCONFIGURED): Step(State.FAILED, "CONFIG_INVALID", Action.END),
+    (State.CONNECTING, Event.POOLED): Step(State.FAILED, "LOCK_POOLER", Action.END),
     (State.CONNECTING, Event.STOP): Step(State.RELEASED, None, Action.END),
     (State.TRYING, Event.GRANTED): Step(State.PROVING, None, Action.PROVE),
     (State.TRYING, Event.BUSY): Step(State.WAITING, "LOCK_WAITING", Action.WAIT),
@@ -281,6 +283,12 @@ class MisconfiguredError(RefusedError):
     """Our own setting makes no sense to it."""
 
     event = Event.MISCONFIGURED
+
+
+class PooledError(RefusedError):
+    """Between us and the server something deals sessions out by the transaction: a lock would be nobody's."""
+
+    event = Event.POOLED
 
 
 class BrokenError(LogrulesError):

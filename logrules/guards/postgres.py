@@ -20,16 +20,21 @@ from logrules.core.lease import (
     Grant,
     Holder,
     MisconfiguredError,
+    PooledError,
     RefusedError,
     UnavailableError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from logrules.core.database_url import DatabaseUrl
     from logrules.core.lease import Timers
 
+STEALS = 3
+"""Rounds of the search for a pooler; each of them was enough with every one that was tried."""
+STEAL = 1.0
+"""Seconds for an answer that comes at once, or, from a pool of one that is taken, not at all."""
 NAME_BYTES = 63
 """PostgreSQL cuts application_name there."""
 
@@ -50,6 +55,10 @@ _HOLDER = f"""select l.pid, a.application_name, l.granted,
 
 _GRANT = """select txid_current(),
    extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float8"""
+
+_POOLERS_SAY = ("unsupported startup parameter", "transaction blocks not allowed")
+"""PgBouncer, of a setting in the greeting, and of a BEGIN in statement mode."""
+_MARK = "select current_setting('logrules.nonce', true)"
 
 _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _NO_ENTRY = (
@@ -130,6 +139,7 @@ class PostgresSession:
         )
         self._connection = connection
         connection.add_termination_listener(lambda _: self._ended(connection, lost))
+        await self._refuse_pooler(connection)
         if await connection.fetchval("select pg_is_in_recovery()"):
             raise UnavailableError("The lock's database is a read-only replica")
         lacking = await self._lease(connection)
@@ -140,6 +150,30 @@ class PostgresSession:
         self.announced = False
         await connection.add_listener(self._channel, self._heard)
         return lacking
+
+    async def _refuse_pooler(self, connection: Any) -> None:
+        """Tell a pooler that deals sessions out by the transaction, before anything rests on this one.
+
+        Behind a pooler the process id of the greeting is not the backend's. That alone is no fault: in
+        session mode the backend stays ours. So a second connection opens a transaction, which makes a pooler
+        of the other kind give it the backend that we had, and we look for what we left there.
+        """
+        if await connection.fetchval("select pg_backend_pid()") == connection.get_server_pid():
+            return
+        thief = await asyncpg.connect(self.url.dsn, timeout=self.timers.connect, statement_cache_size=0)
+        try:
+            for _ in range(STEALS):
+                mark = secrets.token_hex(8)
+                await connection.fetchval("select set_config('logrules.nonce', $1, false)", mark)
+                await thief.execute("begin; select 1")
+                if await _within(STEAL, connection.fetchval(_MARK)) != mark:
+                    raise PooledError(
+                        f"Behind {self.url.host} a pooler gives every transaction another session: "
+                        "the lock would be nobody's. Set DATABASE_URL to the direct address"
+                    )
+                await thief.execute("rollback")
+        finally:
+            thief.terminate()
 
     async def _lease(self, connection: Any) -> tuple[str, ...]:
         """Tell the server its duties; the name of the one that it does not take, if any."""
@@ -245,6 +279,14 @@ class PostgresSession:
             return await self._open_connection.fetchval(query, *args)
 
 
+async def _within(seconds: float, query: Awaitable[Any]) -> Any:
+    """What the query gives, or None if it takes longer; its connection is of no more use then."""
+    task = asyncio.ensure_future(query)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await asyncio.wait({task}, timeout=seconds)
+    return task.result() if task.done() else None
+
+
 @contextmanager
 def _opening(url: DatabaseUrl) -> Iterator[None]:
     """What goes wrong on connecting, as what it means. The server's texts name no password."""
@@ -260,7 +302,12 @@ def _opening(url: DatabaseUrl) -> Iterator[None]:
     except TimeoutError as error:
         raise UnavailableError(f"{where} did not answer in time") from error
     except _LOST as error:
-        raise UnavailableError(f"{where} cannot be reached: {_text(error)}") from error
+        text = _text(error)
+        if any(said in text for said in _POOLERS_SAY):
+            raise PooledError(
+                f"{where} is a pooler: {text}. Set DATABASE_URL to the direct address"
+            ) from error
+        raise UnavailableError(f"{where} cannot be reached: {text}") from error
 
 
 @contextmanager
