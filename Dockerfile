@@ -6,11 +6,13 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 RUN python -m venv /venv
 WORKDIR /build
 # Dependencies in a layer of their own: it is rebuilt only when they change.
-COPY requirements/run.txt requirements/run.txt
-RUN /venv/bin/pip install --require-hashes -r requirements/run.txt
+COPY requirements requirements
+RUN /venv/bin/pip install --require-hashes -r requirements/run.txt \
+ && pip install --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY logrules logrules
-RUN /venv/bin/pip install --no-deps .
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+ && /venv/bin/pip install --no-deps dist/*.whl
 
 FROM python:3.13-slim
 # A number, so that a platform can see without /etc/passwd that it is not root. The home folder holds the state file.
