@@ -112,7 +112,13 @@ class Reporter:
 
     def undelivered(self, alert: Alert) -> None:
         """Say what could not be delivered in time, so that at least the log holds it."""
-        attrs = {"alert": alert.code, "event_id": alert.event_id, "title": alert.title, "count": alert.count}
+        attrs = {
+            "alert": alert.code,
+            "event_id": alert.event_id,
+            "title": alert.title,
+            "count": alert.count,
+            "remediation": alert.remediation.get(self._settings.lang, ""),
+        }
         self("ALERT_UNDELIVERED", f"Alert not delivered: {alert.code}: {alert.message}", attrs=attrs)
 
     def _tell(self, match: Match, line: bytes) -> None:

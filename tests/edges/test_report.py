@@ -323,7 +323,7 @@ def test_annotations_and_the_undelivered(stage):
             level="fatal",
             title="Lock lost",
             message="gone",
-            remediation={},
+            remediation={"en": "Stop the other one."},
             service="s",
             instance="i",
             time=0.0,
@@ -336,4 +336,5 @@ def test_annotations_and_the_undelivered(stage):
     assert (seen["line"], seen["fatal"], seen["raw"]) == (12, False, "Conflict 123456:***")
     assert (undelivered["code"], undelivered["attrs"]["event_id"]) == ("ALERT_UNDELIVERED", "e" * 32)
     assert "LOCK_LOST: gone" in undelivered["message"]
+    assert undelivered["attrs"]["remediation"] == "Stop the other one."
     assert [match.code for match in box.matches] == ["ALERT_UNDELIVERED"]
