@@ -9,14 +9,17 @@ import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+import msgspec
+
+from logrules.core import mojibake
 from logrules.core.model import Severity
 
 _LEVELS = {
-    Severity.DEBUG: "TRACE DEBUG VERBOSE SILLY",
+    Severity.DEBUG: "TRACE DEBUG VERBOSE SILLY TRC DBG DEBU",
     Severity.INFO: "INFO INFORMATION NOTICE SUCCESS LOG INF",
     Severity.WARNING: "WARN WARNING WRN",
-    Severity.ERROR: "ERROR ERR SEVERE EXCEPTION",
-    Severity.CRITICAL: "CRITICAL CRIT FATAL PANIC ALERT EMERG EMERGENCY",
+    Severity.ERROR: "ERROR ERR ERRO SEVERE EXCEPTION",
+    Severity.CRITICAL: "CRITICAL CRIT FATAL PANIC ALERT EMERG EMERGENCY FATA FTL PNC",
 }
 _SEVERITY = {word: severity for severity, words in _LEVELS.items() for word in words.split()}
 _KLOG = {"I": "INFO", "W": "WARNING", "E": "ERROR", "F": "FATAL"}
@@ -32,33 +35,57 @@ _PINO = {
 ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\n]{0,200}\x07|[()][AB012]|[=>78])")
 """Colours, cursor moves, titles and character sets: nothing that a message means."""
 
+_RESIDUE = re.compile(
+    r"(?:#033|\\x1b|\\033|\\u001b|\^\[|[\u241b\ufffd])?\[\d{1,3}(?:;\d{1,3}){0,5}m|(?<===>)\(B"
+)
+"""What is left of colours where a viewer dropped or spelled out the escape."""
+
 _STAMP = r"""
     \d{4}[-/.]\d\d[-/.]\d\d[T\ _]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:\ ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?
   | \d\d?[-/.]\d\d?[-/.]\d{2,4},?\ \d\d?:\d\d:\d\d(?:[.,]\d+)?(?:\ [AP]M)?
   | [A-Z][a-z]{2}\ {1,2}\d{1,2}\ \d\d:\d\d:\d\d
   | \d\d:\d\d:\d\d(?:[.,]\d+)?
 """
-_RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
+_RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)"
 _LEVEL = "(?:" + "|".join(sorted(_SEVERITY, key=len, reverse=True)) + r")(?![A-Za-z0-9_])"
 
+_FLY = r"[a-z][\w-]*\ ?\[[\w.-]+\]\ [a-z]{3}\ \[\w+\]:?\ ?"
 _TRANSPORT = re.compile(
     rf"""
     (?P<stamp>{_RFC3339})(?:\ |$)                                     # Render, docker -t
       (?: (?:stdout|stderr)\ [FP]\                                    # CRI
         | [a-z][\w-]*\[[\w.-]+\]:(?:\ |$)                             # Heroku
-        | [a-z][\w-]*\[[\w.-]+\]\ [a-z]{{3}}\ \[\w+\]:?(?:\ |$)       # Fly.io
+        | {_FLY}                                                       # Fly.io
+        | \ ?\[(?:inf|err|wrn|dbg)\](?:\ {{1,2}}|$)                     # Railway, where [err] is only stderr
+        | [0-9a-f]{{8}}-[0-9a-f-]{{27}}\                                # AWS Lambda
+        | [\w.-]+\ (?:[\w./@-]+\[\d+\]|kernel):\                       # journald, short-iso; rsyslog
       )?
+  | (?P<local>\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)\ {_FLY}       # Fly.io's command line
   | [A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:\d\d:\d\d\ [AP]M\ {{1,2}} # Render's dashboard, pasted
-  | (?:<\d+>)?[A-Z][a-z]{{2}}\ [\d ]\d\ \d\d:\d\d:\d\d\ [\w.-]+\ [\w./-]+(?:\[\d+\])?:\  # syslog, journald
+  | (?:<\d+>)?[A-Z][a-z]{{2}}\ [\d ]\d\ \d\d:\d\d:\d\d\ [\w.-]+\ [\w./@-]+(?:\[\d+\])?:\  # syslog, journald
+  | [A-Z][a-z]{{2}}\ \d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d\ [A-Z]+\ [\w.-]+\ [\w./@-]+(?:\[\d+\])?:\  # …, short-full
+  | \ ?(?:systemd|dockerd|kernel)(?:\[\d+\])?:\                     # …, what people leave of it
   | <\d+>1\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
-  | remote:\ +                                                       # git push, what the other side says
-  | \ ?!\ {{1,5}}(?=\S)                                                # Heroku's build, where it is unhappy
-  | \d+\|[\w.-]+\ *\|\                                                # pm2
-  | (?:\d\d:\d\d:\d\d\ )?[a-z][\w-]*\.\d+\ *\|\                       # foreman, honcho
-  | (?!{_LEVEL})[a-z][\w.-]*\ *\|(?:\ |$)                             # docker compose
+  | remote:(?:\ |$)                                                 # git push, what the other side says
+  | \ ?!\ {{1,8}}(?=\S)                                             # Heroku's build, where it is unhappy
+  | \ {{5,}}(?=ERROR:\ |error:\ [a-z]+-)                            # …, and what runs in it
+  | \#\d+\ (?:\d+\.\d+(?:\ |$)|(?=ERROR:\ ))                       # docker build
+  | \d+\.\d{{3}}\ (?=ERROR:\ |error:\ )                            # …, its summary
+  | \#\#\[(?:error|warning|notice|debug|section|command)\]         # GitHub Actions, Azure Pipelines
+  | \[pod/[\w.-]+/[\w.-]+\]\                                       # kubectl logs --prefix
+  | \ *(?:Warning|Normal)\ +[A-Z]\w+\ +\d\w*(?:\ \(x\d+\ over\ \w+\))?\ +[a-z][\w.-]*(?:,\ [\w.-]+)?\ +  # …describe
+  | \d\w*(?:\ \(x\d+\ over\ \w+\))?\ +(?:Warning|Normal)\ +[A-Z]\w+\ +[a-z]+/[\w.-]+\ +                 # …get events
+  | \ +(?=(?:State|Last\ State|Reason|Exit\ Code):\ +\S|"(?:OOMKilled|ExitCode)":\ )  # …describe, docker inspect
+  | \d+\|[\w.-]+\ *\|\                                              # pm2
+  | (?:\d\d:\d\d:\d\d\ )?[a-z][\w-]*\.\d+\ *\|\                     # foreman, honcho
+  | (?!{_LEVEL})[a-z][\w.@-]*\ *\|(?:\ |$)                           # docker compose, docker service
     """,
     re.VERBOSE,
 )
+_DOCKER = '{"log":"'
+_TABS = re.compile(r"(?<=\S)\t+")
+_DEEPEST = 4
+"""Prefixes within prefixes: GitHub's, around docker's, inside compose's, inside journald's."""
 
 _MID = r"""(?:
       \[[^\]\n]{1,80}\] | \([^()\n]{1,80}\) | [\w.$/@:<>-]{1,80}(?=\ +[-|]\ )
@@ -76,6 +103,9 @@ _HEADS = tuple(
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
         rf"""\ {{0,2}}\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:{_MID}){{0,4}}?
         [\[(<]?(?P<level>{_LEVEL})(?:/[\w-]+)?\ *[\])>]?\ *[-|:]*\ *{_AFTER}""",
+        rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
+        rf"\d\d?:\d\d[AP]M\ (?P<level>{_LEVEL})\ (?:[\w./-]+:\d+\ >\ )?",  # zerolog
+        rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",  # logrus
         r"(?P<klog>[IWEF])\d{4}\ (?P<stamp>\d\d:\d\d:\d\d)\.\d+\ +\d+\ [\w./-]+:\d+\]\ ",
         rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]+)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
         # A level without a stamp must look like one: bracketed, followed by a separator, or in capitals.
@@ -83,6 +113,10 @@ _HEADS = tuple(
         [\[(]?(?P<level>{_LEVEL})\ *(?:[\])]\ *[-|:]*|[-|:]+|(?=\ ))\ *{_AFTER}""",
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical):\ +" + _AFTER,
         r"\[(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical)\]:?\ *" + _AFTER,
+        # logrus and logfmt.
+        rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",
+        r"""(?:(?:time|ts|t)="?(?P<stamp>[\w:.+-]{10,40})"?\ )?(?:\w+=[\w./:-]{1,80}\ ){0,3}?level=(?P<level>[a-z]+)
+        (?:\ \w+=(?:"[^"\n]{0,200}"|[^"\s]{0,200})){0,4}?\ msg="?""",
         rf"\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *",
     )
 )
@@ -106,15 +140,38 @@ class Head(NamedTuple):
 def line(raw: bytes) -> Line:
     """`raw` decoded, as the program wrote it before others put their prefixes there."""
     # The space is the one that ends a prefix: viewers cut it off where nothing follows.
-    text = raw.decode("utf-8", "replace").rstrip("\r\n \t").lstrip("\ufeff") + " "
+    text = _readable(raw.decode("utf-8", "replace").rstrip("\r\n \t").lstrip("\ufeff")) + " "
     stamp = None
-    for _ in range(3):  # docker's inside compose's inside journald's is the deepest that was seen
+    if text.startswith(_DOCKER):
+        text, stamp = _from_docker(text)
+    for _ in range(_DEEPEST):
         found = _TRANSPORT.match(text)
         if not found or found.end() == 0:
             break
-        stamp = stamp or found["stamp"] or found["syslog"]
+        stamp = stamp or found["stamp"] or found["local"] or found["syslog"]
         text = text[found.end() :]
     return Line(text.rstrip(), stamp)
+
+
+def _readable(text: str) -> str:
+    """`text` without what viewers and code pages did to it."""
+    if "[" in text or "(B" in text:
+        text = _RESIDUE.sub("", text)
+    if "\t" in text:
+        text = _TABS.sub(" ", text)
+    return mojibake.repaired(text)
+
+
+def _from_docker(text: str) -> tuple[str, str | None]:
+    """What a line of docker's json-file driver says, and when."""
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text, None
+    said, stamp = found.get("log"), found.get("time")
+    if not isinstance(said, str) or not isinstance(stamp, str) or "stream" not in found:
+        return text, None
+    return _readable(ANSI.sub(b"", said.encode("utf-8", "replace")).decode().rstrip("\r\n \t")) + " ", stamp
 
 
 def head(text: str) -> Head | None:

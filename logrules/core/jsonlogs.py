@@ -1,7 +1,8 @@
-"""What a JSON log line says: message, level, time and stack, wherever its library put them."""
+"""What a line of keys and values says, as JSON or logfmt: message, level, time and stack."""
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,10 +10,13 @@ import msgspec
 from logrules.core import heads
 from logrules.core.model import Severity
 
-_MESSAGE = ("message", "msg", "event", "text", "log", "body")
+_MESSAGE = ("message", "msg", "event", "text", "log", "body", "MESSAGE", "textPayload")
 _LEVEL = ("level", "severity", "levelname", "log.level", "loglevel", "lvl")
 _STAMP = ("timestamp", "time", "ts", "@timestamp", "asctime", "datetime")
 _STACK = ("exception", "exc_info", "traceback", "stack", "stack_trace", "exc_text", "error", "err")
+
+_LOGFMT = re.compile(r"(?:time|ts|t|timestamp|level|lvl|severity)=\S")
+_PAIR = re.compile(r'([\w.@-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)')
 
 
 class Said(NamedTuple):
@@ -24,13 +28,30 @@ class Said(NamedTuple):
     stack: str
 
 
+def begins(text: str) -> bool:
+    """Whether a line looks like a JSON object or like logfmt, which begins with its time or its level."""
+    return (text.startswith("{") and text.endswith("}")) or bool(_LOGFMT.match(text))
+
+
 def fields(text: str) -> dict[str, Any] | None:
-    """The keys of a JSON object; None if `text` is none."""
+    """The keys of a JSON object or of a logfmt line; None if `text` is neither."""
+    if not text.startswith("{"):
+        return _logfmt(text)
     try:
         found = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _logfmt(text: str) -> dict[str, Any] | None:
+    found = {key: _unescaped(quoted) if quoted else bare for key, quoted, bare in _PAIR.findall(text)}
+    return found if any(name in found for name in _MESSAGE) else None
+
+
+def _unescaped(text: str) -> str:
+    """A Go string literal's content, as far as logs use it."""
+    return text.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\")
 
 
 def read(line: dict[str, Any]) -> Said:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _ALL = frozenset(Form)
+_END = r"[^\w\n]*(?:\n|$)"
 
 
 class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,6 +31,8 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     reason: str | None = None
     any: list[str]
     """Regular expressions, anchored at the start of a statement; one of them must match."""
+    whole: bool = False
+    """The line must end with the words, punctuation and emoji aside: for words too common to stand alone."""
     form: frozenset[Form] = _ALL
     """Where the words must stand; elsewhere they match nothing."""
     level: Severity | None = None
@@ -67,7 +70,8 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def compiled(self, choice: int) -> re.Pattern[str]:
         """One of its expressions, compiled when it is needed first."""
-        return _compiled(self.any[choice])
+        text = self.any[choice]
+        return _compiled(f"(?:{text}){_END}" if self.whole else text)
 
 
 _KEYS = tuple(each for each in Pattern.__struct_fields__ if each not in {"pack", "number", "lead"})

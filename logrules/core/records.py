@@ -15,7 +15,7 @@ from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from logrules.core import heads, jsonlogs
+from logrules.core import heads, jsonlogs, tracebacks
 from logrules.core.model import Form, Origin, Record, Severity
 from logrules.core.scanner import Hit
 
@@ -27,17 +27,10 @@ REACH = 64 * 1024
 STATEMENT = 4096
 """Characters of a statement that are looked at: patterns are anchored at its start."""
 
-TRACEBACK = "Traceback (most recent call last):"
+TRACEBACK = tracebacks.HEAD
 """Stated by every record with a traceback, after the exceptions: for what is known of none of them."""
 CUT_OFF = f"{TRACEBACK} (cut off)"
 """…and whose last line is missing."""
-_TRACE = re.compile(
-    r"(?:(?:Exception Group )?Traceback \(most recent call last\):|[> ]*File \"[^\"\n]+\", line \d+)"
-)
-_CHAIN = re.compile(
-    r"The above exception was the direct|During handling of the above exception|[+-]*-{4,}[-+ \d]*$"
-)
-_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: |:?$)")
 _FRAME = re.compile(r"at (?:async |new )?[\w$.<>\[\]/@:-]+")
 _CAUSE = re.compile(r"(?:Caused by: |\[?cause\]?: |Suppressed: )")
 _GOES_ON = re.compile(
@@ -61,7 +54,9 @@ class Parsed(NamedTuple):
     record: Record
     statements: tuple[Statement, ...]
     logged: bool
-    """Whether it came through a logger."""
+    """Whether it came through a logger, or its traceback was printed by one who caught the exception."""
+    uncaught: bool
+    """Whether it is the whole traceback of an exception that nobody caught: what ends a process."""
     literals: frozenset[int]
     fields: dict[str, Any] | None
     """A JSON line's own keys."""
@@ -88,15 +83,15 @@ class _Line:
             text = text.replace("|", " ", 1).replace("+", " ", 1)  # an exception group's margin
         self.text = text
         words = text.lstrip(" \t")
-        self.indent = len(text) - len(words)
+        self.indent = len(text) - len(words) + tracebacks.is_boxed(words)
         self.head = None
         if not words:
             self.kind = _Kind.BLANK
-        elif words.startswith("{") and words.endswith("}") and not self.indent:
+        elif not self.indent and jsonlogs.begins(words):
             self.kind = _Kind.JSON
-        elif _TRACE.match(words):
+        elif tracebacks.begins(words):
             self.kind = _Kind.TRACE
-        elif _CHAIN.match(words):
+        elif tracebacks.chains(words):
             self.kind = _Kind.CHAIN
         else:
             self.head = heads.head(text)
@@ -121,6 +116,9 @@ class _Draft:
         self.finished = False  # a traceback's last line was seen
         self.chained = False  # …and the words that announce another
         self.blank = False
+        self.flat = False  # the line before is a frame without its indentation: what follows is its code
+        self.headed = False  # its first line is there
+        self.outermost: bool | None = None  # …and its first frame is a module's own
         self.last_lines: list[int] = []
         self._follow(first)
 
@@ -129,6 +127,19 @@ class _Draft:
         """Whether its head says that nothing is wrong."""
         head = self.lines[0].head
         return bool(head and head.level and head.level.rank < Severity.WARNING.rank)
+
+    @property
+    def logged(self) -> bool:
+        """Whether a logger wrote its head, or the words before its traceback say that somebody caught it."""
+        first = self.lines[0]
+        if first.head is not None or (self.traced and tracebacks.is_caught(first.text)):
+            return True
+        return self.headed and self.outermost is False
+
+    @property
+    def uncaught(self) -> bool:
+        """Whether it is the traceback of an exception that nobody caught."""
+        return bool(self.outermost and self.finished and not self.quoted and not self.logged)
 
     def takes(self, line: _Line) -> bool:
         """Whether `line` belongs to it; takes it if so."""
@@ -154,25 +165,28 @@ class _Draft:
         if line.kind is _Kind.CHAIN:
             return self.finished
         if self.margin is not None:
-            return (
-                not self.blank
-                or line.indent > self.margin
-                or bool(_EXCEPTION.match(line.text[self.margin :]))
-            )
+            return not self.blank or line.indent > self.margin or tracebacks.may_end(line.text[self.margin :])
         if line.kind is _Kind.TRACE:
             return self.chained or (not self.blank and not self.finished and self._announces(line))
         return not self.blank and (line.indent > 0 or bool(_GOES_ON.match(line.text)))
 
     def _announces(self, trace: _Line) -> bool:
         """A traceback belongs to a head that may speak of it; an information is not followed by its own."""
-        return trace.indent > 0 or (self.lines[0].kind is _Kind.HEAD and not self.quiet)
+        first = self.lines[0]
+        if first.kind is _Kind.HEAD:
+            return trace.indent > 0 or not self.quiet
+        return trace.indent > 0 or tracebacks.is_caught(first.text)
 
     def _follow(self, line: _Line) -> None:
         number = len(self.lines) if line is not self.lines[0] else 0
+        if self.outermost is None:
+            self.outermost = tracebacks.outermost(line.text)
         if line.kind is _Kind.TRACE:
             self._open(line)
         elif line.kind is _Kind.CHAIN:
             self.chained = True
+        elif self.flat and not tracebacks.names_class(line.text):
+            self.flat = False
         elif self.margin is not None and line.indent <= self.margin:
             self.last_lines.append(number)
             self.margin, self.finished, self.chained = None, True, False
@@ -184,10 +198,13 @@ class _Draft:
 
     def _open(self, line: _Line) -> None:
         self.traced = True
-        if line.text.lstrip().startswith(("File", ">")):
+        words = line.text.lstrip()
+        if tracebacks.is_frame(words):
             self.margin = max(0, line.indent - 2) if self.margin is None else self.margin
+            self.flat = line.indent <= self.margin
         else:
-            self.margin, self.finished = line.indent, False
+            self.margin, self.finished, self.flat = line.indent, False, False
+            self.headed = True
 
 
 class Window:
@@ -303,8 +320,9 @@ def _parsed(origin: Origin, draft: _Draft, number: int, literals: frozenset[int]
     times = (heads.seconds(stamp), heads.seconds(first.stamp), seen)
     time = next(time for time in times if time is not None)
     text = "\n".join(line.text for line in draft.lines).rstrip()
-    logged = first.head is not None or fields is not None
-    return Parsed(Record(origin, number, text, time, level), statements, logged, literals, fields)
+    logged = draft.logged or fields is not None
+    record = Record(origin, number, text, time, level)
+    return Parsed(record, statements, logged, draft.uncaught, literals, fields)
 
 
 def _statements(draft: _Draft, number: int) -> Iterator[Statement]:
@@ -314,12 +332,29 @@ def _statements(draft: _Draft, number: int) -> Iterator[Statement]:
     elif first.kind in {_Kind.PLAIN, _Kind.JSON} and not first.indent and 0 not in draft.last_lines:
         stack = len(draft.lines) > 1 and _FRAME.match(draft.lines[1].text.lstrip())
         yield Statement(Form.TRACEBACK if stack else Form.LINE, _text(draft, 0, first.text), number)
+        yield from _embedded(first.text, number)
     if draft.quoted:
         return
+    yield from _pasted(draft, number)
     for at in draft.last_lines:
         yield Statement(Form.TRACEBACK, _text(draft, at, draft.lines[at].text.lstrip()), number + at)
     if draft.traced:
         yield Statement(Form.TRACEBACK, TRACEBACK if draft.margin is None else CUT_OFF, number)
+
+
+def _pasted(draft: _Draft, number: int) -> Iterator[Statement]:
+    """What the lines state into which somebody pasted a traceback, or its `raise`, with the exception."""
+    for at, line in enumerate(draft.lines):
+        words = tracebacks.pasted(line.text.lstrip())
+        if words:
+            yield Statement(Form.TRACEBACK, _text(draft, at, words), number + at)
+
+
+def _embedded(text: str, number: int) -> Iterator[Statement]:
+    """What a traceback states that stands in one physical line, its line ends written out."""
+    for draft in _drafts((tracebacks.unescaped(text) or "").encode("utf-8", "replace")):
+        for each in _statements(draft, number):
+            yield Statement(Form.TRACEBACK, each.text, number)
 
 
 def _text(draft: _Draft, at: int, text: str) -> str:
@@ -336,10 +371,11 @@ def _text(draft: _Draft, at: int, text: str) -> str:
 
 
 def _said(said: jsonlogs.Said, number: int) -> Iterator[Statement]:
-    """What a JSON line states: its message, and the traceback or stack that came in a field."""
-    if said.message:
-        yield Statement(Form.LOG, said.message[:STATEMENT], number)
-    for draft in _drafts(said.stack.encode("utf-8", "replace")):
+    """What a JSON line states: its message, and the traceback or stack in it or in another field."""
+    message, head, trace = said.message.partition(f"\n{TRACEBACK}")
+    if message:
+        yield Statement(Form.LOG, message[:STATEMENT], number)
+    for draft in _drafts(f"{head[1:]}{trace}\n{said.stack}".encode("utf-8", "replace")):
         for each in _statements(draft, number):
             if each.form is not Form.LOG:  # loguru repeats the whole line there
                 yield Statement(Form.TRACEBACK, each.text, number)

@@ -102,6 +102,11 @@ STATEMENTS = {
         json.dumps(JSON) + "\n",
         [(Form.LOG, "x", 1), (Form.TRACEBACK, "A: HIT", 1), (Form.TRACEBACK, TRACEBACK, 1)],
     ),
+    "logfmt": (
+        'time="2026-01-15T08:29:41Z" level=error msg="say \\"HIT\\"" err="d: HIT" n=1\n',
+        [(Form.LOG, 'say "HIT"', 1), (Form.TRACEBACK, "d: HIT", 1)],
+    ),
+    "logfmt without a message": ("level=error HIT\n", [(Form.LINE, "level=error HIT", 1)]),
     "JSON that is none": ("{HIT}\n", [(Form.LINE, "{HIT}", 1)]),
 }  # fmt: skip
 
@@ -159,6 +164,10 @@ HEADS = {
     "[2026-01-15 08:29:41,123: ERROR/MainProcess] words": Severity.ERROR,
     "2026-01-15 08:29:41.593 UTC [32] FATAL:  words": Severity.CRITICAL,
     "2026/01/15 08:29:41 words": None,
+    "2026-01-15T08:29:41.593Z\terror\tbot/main.go:12\twords": Severity.ERROR,
+    "2026-01-15T08:29:41.593+0300\tWARN\twords": Severity.WARNING,
+    "8:29AM ERR main.go:12 > words": Severity.ERROR,
+    "ERRO[0003] words": Severity.ERROR,
 }
 
 
