@@ -50,6 +50,8 @@ _RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)"
 _LEVEL = "(?:" + "|".join(sorted(_SEVERITY, key=len, reverse=True)) + r")(?![A-Za-z0-9_])"
 
 _FLY = r"[a-z][\w-]*\ ?\[[\w.-]+\]\ [a-z]{3}\ \[\w+\]:?\ ?"
+_EVENT = r"(?:Warning|Normal)\ +[A-Z]\w+"
+_AGE = r"\d\w*(?:\ \(x\d+\ over\ \w+\))?"
 _TRANSPORT = re.compile(
     rf"""
     (?P<stamp>{_RFC3339})(?:\ |$)                                     # Render, docker -t
@@ -62,8 +64,9 @@ _TRANSPORT = re.compile(
       )?
   | (?P<local>\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)\ {_FLY}       # Fly.io's command line
   | [A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:\d\d:\d\d\ [AP]M\ {{1,2}} # Render's dashboard, pasted
-  | (?:<\d+>)?[A-Z][a-z]{{2}}\ [\d ]\d\ \d\d:\d\d:\d\d\ [\w.-]+\ [\w./@-]+(?:\[\d+\])?:\  # syslog, journald
-  | [A-Z][a-z]{{2}}\ \d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d\ [A-Z]+\ [\w.-]+\ [\w./@-]+(?:\[\d+\])?:\  # …, short-full
+  | (?: (?:<\d+>)?[A-Z][a-z]{{2}}\ [\d ]\d\ \d\d:\d\d:\d\d             # syslog, journald
+      | [A-Z][a-z]{{2}}\ \d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d\ [A-Z]+      # …, short-full
+    )\ [\w.-]+\ [\w./@-]+(?:\[\d+\])?:[ ]
   | \ ?(?:systemd|dockerd|kernel)(?:\[\d+\])?:\                     # …, what people leave of it
   | <\d+>1\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
   | remote:(?:\ |$)                                                 # git push, what the other side says
@@ -73,9 +76,10 @@ _TRANSPORT = re.compile(
   | \d+\.\d{{3}}\ (?=ERROR:\ |error:\ )                            # …, its summary
   | \#\#\[(?:error|warning|notice|debug|section|command)\]         # GitHub Actions, Azure Pipelines
   | \[pod/[\w.-]+/[\w.-]+\]\                                       # kubectl logs --prefix
-  | \ *(?:Warning|Normal)\ +[A-Z]\w+\ +\d\w*(?:\ \(x\d+\ over\ \w+\))?\ +[a-z][\w.-]*(?:,\ [\w.-]+)?\ +  # …describe
-  | \d\w*(?:\ \(x\d+\ over\ \w+\))?\ +(?:Warning|Normal)\ +[A-Z]\w+\ +[a-z]+/[\w.-]+\ +                 # …get events
-  | \ +(?=(?:State|Last\ State|Reason|Exit\ Code):\ +\S|"(?:OOMKilled|ExitCode)":\ )  # …describe, docker inspect
+  | \ *{_EVENT}\ +{_AGE}\ +[a-z][\w.-]*(?:,\ [\w.-]+)?\ +            # kubectl describe, its events
+  | {_AGE}\ +{_EVENT}\ +[a-z]+/[\w.-]+\ +                           # kubectl get events
+  | \ +(?=(?:State|Last\ State|Reason|Exit\ Code):\ +\S)            # kubectl describe, its states
+  | \ +(?="(?:OOMKilled|ExitCode)":\ )                             # docker inspect
   | \d+\|[\w.-]+\ *\|\                                              # pm2
   | (?:\d\d:\d\d:\d\d\ )?[a-z][\w-]*\.\d+\ *\|\                     # foreman, honcho
   | (?!{_LEVEL})[a-z][\w.@-]*\ *\|(?:\ |$)                           # docker compose, docker service
@@ -83,7 +87,6 @@ _TRANSPORT = re.compile(
     re.VERBOSE,
 )
 _DOCKER = '{"log":"'
-_TABS = re.compile(r"(?<=\S)\t+")
 _DEEPEST = 4
 """Prefixes within prefixes: GitHub's, around docker's, inside compose's, inside journald's."""
 
@@ -113,10 +116,6 @@ _HEADS = tuple(
         [\[(]?(?P<level>{_LEVEL})\ *(?:[\])]\ *[-|:]*|[-|:]+|(?=\ ))\ *{_AFTER}""",
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical):\ +" + _AFTER,
         r"\[(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical)\]:?\ *" + _AFTER,
-        # logrus and logfmt.
-        rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",
-        r"""(?:(?:time|ts|t)="?(?P<stamp>[\w:.+-]{10,40})"?\ )?(?:\w+=[\w./:-]{1,80}\ ){0,3}?level=(?P<level>[a-z]+)
-        (?:\ \w+=(?:"[^"\n]{0,200}"|[^"\s]{0,200})){0,4}?\ msg="?""",
         rf"\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *",
     )
 )
@@ -157,8 +156,6 @@ def _readable(text: str) -> str:
     """`text` without what viewers and code pages did to it."""
     if "[" in text or "(B" in text:
         text = _RESIDUE.sub("", text)
-    if "\t" in text:
-        text = _TABS.sub(" ", text)
     return mojibake.repaired(text)
 
 

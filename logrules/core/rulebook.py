@@ -10,6 +10,7 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from logrules.core import mojibake
 from logrules.core.factors import factors
 from logrules.core.model import Form, Severity, Sign
 from logrules.core.scanner import Literal, Scanner
@@ -71,7 +72,7 @@ class Rulebook:
         }
         for number, pattern in enumerate(self.patterns):
             for choice, text in enumerate(pattern.any):
-                for literal in factors(text):
+                for literal in _seen_as(factors(text)):
                     known.setdefault(literal, []).append((number, choice))
         self._wanted = list(known.values())
         return Scanner(list(known))
@@ -124,6 +125,14 @@ class Rulebook:
             return pattern.level
         bad = self.codes[pattern.code].sign in {Sign.BAD, Sign.WARN}
         return Severity.WARNING if bad else Severity.DEBUG
+
+
+def _seen_as(literals: Iterable[Literal]) -> Iterator[Literal]:
+    """The literals, and how each looks where its UTF-8 was read in an old code page."""
+    for literal in literals:
+        yield literal
+        for data in mojibake.spoilt(literal.data):
+            yield Literal(data, literal.caseless)
 
 
 def _starts(statement: Statement, lead: re.Pattern[str] | None) -> list[int]:

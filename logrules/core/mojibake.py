@@ -1,0 +1,78 @@
+"""UTF-8 that was read in an old code page somewhere on its way: `вњ…`, `âœ…` and `‚úÖ` are all a check mark.
+
+Only what a bot's log is full of is repaired, Cyrillic and emoji, and only where nothing else explains the
+letters; all other text stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+_PAGES = ("cp1251", "cp1252", "mac_roman")
+"""Windows in Russian, Windows in the West, and old Macs."""
+_SURE = 3
+"""So many Cyrillic letters in a row are no accident."""
+_HARD_BLANK = 0xA0
+
+
+def _letter(byte: int, page: str) -> str:
+    """What a byte became; a byte that a page does not define is kept, as browsers do."""
+    try:
+        return bytes([byte]).decode(page)
+    except UnicodeDecodeError:
+        return chr(byte)
+
+
+_LETTERS = {page: [_letter(byte, page) for byte in range(256)] for page in _PAGES}
+_BYTES = {page: {letter: byte for byte, letter in enumerate(letters)} for page, letters in _LETTERS.items()}
+
+
+def _any(page: str, *spans: tuple[int, int]) -> str:
+    """A class of the letters that bytes of these spans became."""
+    letters = (_LETTERS[page][byte] for first, last in spans for byte in range(first, last + 1))
+    return "[" + "".join(map(re.escape, letters)) + "]"
+
+
+def _shape(page: str) -> re.Pattern[str]:
+    tail = _any(page, (0x80, 0xBF))
+    cyrillic = _any(page, (0xD0, 0xD1)) + tail
+    # Punctuation, arrows, clocks, boxes, dingbats; not all of the plane, which quotation marks can imitate.
+    sign = (
+        _any(page, (0xE2, 0xE2))
+        + _any(page, (0x80, 0x80), (0x84, 0x84), (0x86, 0x86), (0x8C, 0x8F), (0x94, 0x9E), (0xA4, 0xAD))
+        + f"(?:{tail}|(?<={_any(page, (0x9A, 0x9A))})\\ )"  # viewers make a plain blank of a hard one
+    )
+    selector = "".join(re.escape(_LETTERS[page][byte]) for byte in b"\xef\xb8\x8f")
+    emoji = "".join(re.escape(_LETTERS[page][byte]) for byte in b"\xf0\x9f") + tail + tail
+    return re.compile(f"(?P<sure>(?:{emoji}|{sign}|(?:{cyrillic}){{{_SURE}}}))|{selector}|{cyrillic}")
+
+
+_SHAPES = {page: _shape(page) for page in _PAGES}
+_SUSPECTS = re.compile(
+    "[" + "".join({_LETTERS[page][byte] for page in _PAGES for byte in b"\xd0\xd1\xe2\xf0"}) + "]"
+)
+
+
+def repaired(text: str) -> str:
+    """`text` as it was written."""
+    if text.isascii() or not _SUSPECTS.search(text):
+        return text
+    for page, shape in _SHAPES.items():
+        if any(found["sure"] for found in shape.finditer(text)):
+            return shape.sub(lambda found, page=page: _read(found[0], page), text)  # type: ignore[misc]
+    return text
+
+
+def _read(letters: str, page: str) -> str:
+    return bytes(_BYTES[page][letter] if letter != " " else _HARD_BLANK for letter in letters).decode(
+        "utf-8", "replace"
+    )
+
+
+@cache
+def spoilt(words: bytes) -> tuple[bytes, ...]:
+    """What UTF-8 `words` look like in a log that went through each of the code pages."""
+    if words.isascii():
+        return ()
+    return tuple("".join(_LETTERS[page][byte] for byte in words).encode() for page in _PAGES)
