@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from logrules.core import belief
 from logrules.core.belief import Policy
 from logrules.core.heads import ANSI
-from logrules.core.model import EVENTS, Annotate, Chunk, Match, Origin, Probe
+from logrules.core.model import EVENTS, Annotate, Chunk, Match, Origin, Probe, Sign
 from logrules.core.records import Parsed, Window
 from logrules.core.rulebook import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from logrules.core.codes import Code
     from logrules.core.model import Effect
     from logrules.core.rulebook import Found, Rulebook
 
@@ -139,7 +140,7 @@ def _made(found: Found, parsed: Parsed, rulebook: Rulebook) -> Match:
     return Match(
         code=pattern.code,
         reason=pattern.reason,
-        fatal=code.fatal if pattern.fatal is None else pattern.fatal,
+        fatal=_is_fatal(found, parsed, code),
         level=code.severity,
         message=words(found.statement),
         service=record.origin.service,
@@ -150,6 +151,13 @@ def _made(found: Found, parsed: Parsed, rulebook: Rulebook) -> Match:
         form=found.statement.form,
         evidence=record.text[:EVIDENCE],
     )
+
+
+def _is_fatal(found: Found, parsed: Parsed, code: Code) -> bool:
+    """What nobody caught ends the process, whatever it is; else the pattern or the code knows."""
+    if parsed.uncaught and code.sign in {Sign.BAD, Sign.WARN}:
+        return True
+    return code.fatal if found.pattern.fatal is None else found.pattern.fatal
 
 
 def _own_event(parsed: Parsed, rulebook: Rulebook) -> Match | None:

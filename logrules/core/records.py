@@ -283,7 +283,9 @@ class Window:
                 break
             previous = _line(data, before)
             if not (line.may_go_on or previous.indent or previous.kind is _Kind.TRACE):
-                break
+                above = _line(data, data.rfind(b"\n", 0, max(0, before - 1)) + 1)
+                if above.kind is not _Kind.TRACE or previous.kind is not _Kind.PLAIN:
+                    break  # else `previous` is code, pasted without its indentation
             start, line = before, previous
         return start
 
@@ -332,9 +334,9 @@ def _statements(draft: _Draft, number: int) -> Iterator[Statement]:
     elif first.kind in {_Kind.PLAIN, _Kind.JSON} and not first.indent and 0 not in draft.last_lines:
         stack = len(draft.lines) > 1 and _FRAME.match(draft.lines[1].text.lstrip())
         yield Statement(Form.TRACEBACK if stack else Form.LINE, _text(draft, 0, first.text), number)
-        yield from _embedded(first.text, number)
     if draft.quoted:
         return
+    yield from _embedded(first.text, number)
     yield from _pasted(draft, number)
     for at in draft.last_lines:
         yield Statement(Form.TRACEBACK, _text(draft, at, draft.lines[at].text.lstrip()), number + at)

@@ -338,3 +338,13 @@ def test_one_text_is_classified_at_once() -> None:
     ]
     assert classify(rulebook(), "") == []
     assert classify(rulebook(), "lone surrogate \udcff") == []
+
+
+def test_an_exception_that_nobody_caught_is_fatal() -> None:
+    """What a retrying loop survives ends a script: a network error is fatal only where it is uncaught."""
+    frames = 'Traceback (most recent call last):\n  File "bot.py", line 1, in <module>\n    main()\n'
+    (uncaught,) = classify(rulebook(), f"{frames}httpx.ConnectTimeout\n")
+    (caught,) = classify(rulebook(), f"ERROR - update failed\n{frames}httpx.ConnectTimeout\n")
+
+    assert (uncaught.code, uncaught.fatal) == ("NETWORK_ERROR", True)
+    assert (caught.code, caught.fatal) == ("NETWORK_ERROR", False)

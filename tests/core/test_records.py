@@ -77,6 +77,38 @@ STATEMENTS = {
         f"{FRAMES}A: HIT\n",
         [(Form.TRACEBACK, "A: HIT", 3), (Form.TRACEBACK, TRACEBACK, 1)],
     ),
+    "a traceback without its indentation": (
+        f'{TRACEBACK}\nFile "bot.py", line 1, in main\nrun(\nFile "b.py", line 2, in run\nx\nA: HIT\n',
+        [(Form.TRACEBACK, "A: HIT", 6), (Form.TRACEBACK, TRACEBACK, 1)],
+    ),
+    "a traceback in Rich's box": (
+        "╭─── Traceback (most recent call last) ───╮\n│ /b.py:1 in main │\n╰────╯\nA: HIT\n",
+        [(Form.TRACEBACK, "A: HIT", 4), (Form.TRACEBACK, TRACEBACK, 1)],
+    ),
+    "a traceback and its exception pasted into one line": (
+        f'{TRACEBACK} File "bot.py", line 1, in main run() a.BError: HIT\n',
+        [(Form.TRACEBACK, "a.BError: HIT", 1), (Form.TRACEBACK, CUT_OFF, 1)],
+    ),
+    "a raise and its exception pasted into one line": (
+        "raise B(x) a.B: HIT\n",
+        [(Form.LINE, "raise B(x) a.B: HIT", 1), (Form.TRACEBACK, "a.B: HIT", 1)],
+    ),
+    "a traceback whose line ends are written out": (
+        f'ERROR - boom {TRACEBACK}\\n  File "bot.py", line 1, in main\\n    run()\\nA: HIT\n',
+        [
+            (Form.LOG, f'boom {TRACEBACK}\\n  File "bot.py", line 1, in main\\n    run()\\nA: HIT', 1),
+            (Form.TRACEBACK, "A: HIT", 1),
+            (Form.TRACEBACK, TRACEBACK, 1),
+        ],
+    ),
+    "a future's exception": (
+        f"ERROR - lost\nfuture: <Task exception=A('HIT')>\n{TRACEBACK}\n",
+        [
+            (Form.LOG, "lost\nfuture: <Task exception=A('HIT')>", 1),
+            (Form.TRACEBACK, "A: HIT", 2),
+            (Form.TRACEBACK, CUT_OFF, 1),
+        ],
+    ),
     "an exception group": (
         GROUP,
         [
@@ -115,6 +147,33 @@ STATEMENTS = {
 def test_what_a_record_states(text: str, expected: list[tuple[Form, str, int]]) -> None:
     """Words count behind a head, at the end of a traceback or stack and at column 0, and nowhere else."""
     assert stated(text) == expected
+
+
+MODULE = '  File "bot.py", line 9, in <module>\n    main()\n'
+ENDS = {
+    "the whole traceback of a script": (f"{TRACEBACK}\n{MODULE}{FRAMES}A: HIT\n", True),
+    "its last part": (f"{FRAMES}A: HIT\n", False),
+    "its first part": (f"{TRACEBACK}\n{MODULE}    HIT\n", False),
+    "one that begins in a function": (f"{TRACEBACK}\n{FRAMES}A: HIT\n", False),
+    "one under a head": (f"ERROR - boom\n{TRACEBACK}\n{MODULE}A: HIT\n", False),
+    "one that asyncio announces": (
+        f"Task exception was never retrieved\n{TRACEBACK}\n{MODULE}A: HIT\n",
+        False,
+    ),
+    "one in Rich's box": (
+        "╭── Traceback (most recent call last) ──╮\n│ /b.py:1 in <module> │\n╰──╯\nA: HIT\n",
+        True,
+    ),
+    "a log line": ("ERROR - HIT\n", False),
+}
+
+
+@pytest.mark.parametrize(("text", "uncaught"), ENDS.values(), ids=ENDS.keys())
+def test_whether_anybody_caught_the_exception(text: str, uncaught: bool) -> None:
+    """A traceback that begins with a module's own frame and stands under nobody's words ends the process."""
+    (parsed,) = records(text)
+
+    assert parsed.uncaught is uncaught
 
 
 PREFIXES = {

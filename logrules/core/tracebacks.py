@@ -1,0 +1,99 @@
+r"""How a Python traceback looks: its frames, its last line, and who says that it comes.
+
+Also as people paste it: without its indentation, in one line, in a box of Rich's, with `\n` for line ends.
+"""
+
+from __future__ import annotations
+
+import re
+
+HEAD = "Traceback (most recent call last):"
+_FRAME = r"[> ]*File \"[^\"\n]+\", line \d+"
+_BEGINS = re.compile(
+    rf"(?:Exception Group )?Traceback \(most recent call last\):|{_FRAME}"
+    r"|╭─+ Traceback \(most recent call last\) ─+"
+)
+_CHAIN = re.compile(
+    r"The above exception was the direct|During handling of the above exception|[+-]*-{4,}[-+ \d]*$"
+)
+_LAST = re.compile(r"[A-Za-z_][\w.]*(?:: |:?$)")
+_CLASS = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:: |:?$)")
+_PLACE = re.compile(
+    rf"(?:\s*Traceback \(most recent call last\):\s+)?\s*{_FRAME}(?P<file>,? in ?[<>\w]*)?"
+    r"|│ \S[^\n]{0,300}:\d+ in (?P<box>\S+)"
+)
+_MODULES = ("", "<module>", "_run_module_as_main")
+_CAUGHT = re.compile(
+    r"(?:Task|Future) exception was never retrieved|Exception in (?:callback|thread) |Exception ignored in: "
+    r"|Ignoring exception in |Unhandled exception (?:in|on|while) |No error handlers are registered"
+    r"|(?:Cause exception|An? \w* ?(?:exception|error) was raised|Exception) while "
+    r"|Exception in ASGI application|Error while getting Updates"
+)
+_PASTED = re.compile(rf"raise [\w.]+[( ]|{_FRAME},? in|Traceback \(most recent call last\):\s+\S")
+_RAISED = re.compile(
+    r"\s(?=(?:(?:[A-Za-z_]\w*\.)+[A-Z]\w*|[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Conflict)): \S)"
+)
+_FUTURE = re.compile(r"(?:future|task): <.{1,1000} exception=(\w+)\([\"'](.*)[\"'],?\)>")
+_ESCAPED = re.compile(r"Traceback \(most recent call last\):\\r?\\?n +File ")
+_BOX = "│╰"
+LONGEST = 4096
+"""Characters of a line that are searched for an exception's name."""
+
+
+def begins(words: str) -> bool:
+    """Whether a line opens a traceback or is one of its frames."""
+    return bool(_BEGINS.match(words))
+
+
+def chains(words: str) -> bool:
+    """Whether a line says that another traceback follows."""
+    return bool(_CHAIN.match(words))
+
+
+def is_frame(words: str) -> bool:
+    """Whether a line names a file rather than opening a traceback."""
+    return words.startswith(("File", ">"))
+
+
+def may_end(words: str) -> bool:
+    """Whether a line behind a gap can be a traceback's last."""
+    return bool(_LAST.match(words))
+
+
+def names_class(words: str) -> bool:
+    """Whether a line begins with an exception's class, as code does not."""
+    return bool(_CLASS.match(words))
+
+
+def is_boxed(words: str) -> bool:
+    """Whether a line is inside the box that Rich draws."""
+    return words[:1] in _BOX
+
+
+def outermost(text: str) -> bool | None:
+    """Whether a frame is a module's own, whose exception nobody has caught; None if it is no frame."""
+    found = _PLACE.match(text)
+    if not found:
+        return None
+    return (found["box"] or (found["file"] or "").lstrip(",").removeprefix(" in").strip()) in _MODULES
+
+
+def is_caught(text: str) -> bool:
+    """Whether a line is how a library announces a traceback that it has caught, without a logger's head."""
+    return bool(_CAUGHT.match(text))
+
+
+def pasted(text: str) -> str | None:
+    """The exception that one line holds: of a traceback, or its `raise`, pasted together, or of a future."""
+    if future := _FUTURE.match(text[:LONGEST]):
+        return f"{future[1]}: {future[2]}"
+    if not _PASTED.match(text):
+        return None
+    found = list(_RAISED.finditer(text[:LONGEST]))
+    return text[found[-1].end() :] if found else None
+
+
+def unescaped(text: str) -> str | None:
+    r"""A traceback whose line ends are written as `\n`, as lines; None if `text` holds none."""
+    found = _ESCAPED.search(text[:LONGEST])
+    return text[found.start() :].replace("\\n", "\n").replace('\\"', '"') if found else None
