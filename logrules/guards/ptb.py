@@ -142,10 +142,7 @@ def attach(application: AnyApplication, gate: Gate, stop: Callable[[], None]) ->
     assert application.updater is not None  # the guard has checked it
     polling = PollingBot(application.updater.bot, gate)
     application.updater.bot = cast("Bot", polling)
-    try:
-        vars(application)["stop_running"] = stop
-    except TypeError:
-        pass  # no attributes but its slots: then its own way it is
+    application.__class__ = _stopping(type(application), stop)
     return polling
 
 
@@ -153,8 +150,12 @@ def detach(application: AnyApplication) -> None:
     """Give the application back as it was."""
     assert application.updater is not None
     application.updater.bot = application.bot
-    with contextlib.suppress(TypeError):
-        vars(application).pop("stop_running", None)
+    application.__class__ = type(application).__bases__[0]
+
+
+def _stopping(kind: type[AnyApplication], stop: Callable[[], None]) -> type[AnyApplication]:
+    """`kind` with another `stop_running`. A class of its own, for an application may have slots only."""
+    return type(kind.__name__, (kind,), {"__slots__": (), "stop_running": lambda _self: stop()})
 
 
 async def initialize(application: AnyApplication, retries: int) -> None:
