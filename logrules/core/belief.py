@@ -2,8 +2,9 @@
 
 Text is evidence, never an order. Reading a log (`acts` is false) says what each record means and no more.
 Watching a child (`acts` is true), a bad sign from text is a warning until it is proved: by the Bot API (a
-revoked token, a webhook), by the child's own end, or by conflicts that go on. Without `stop_on` no text alone
-ever stops anything.
+revoked token, a webhook) or by the child's own end. Conflicts that go on are told as errors, yet never as
+fatal: whoever can make a bot print one line can make it print three in a minute.
+Without `stop_on` no text alone ever stops anything.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ CONFLICTS = 3
 CONFLICTS_OVER = 30.0
 CONFLICTS_APART = 120.0
 """So many conflicts, over so many seconds and never so far apart, are no handover: somebody else polls."""
-_PROOF_FORMS = (Form.LOG, Form.TRACEBACK)
+_LASTING_FORMS = (Form.LOG, Form.TRACEBACK)
 
 
 class Policy(NamedTuple):
@@ -65,10 +66,11 @@ class Belief:
         if not self._policy.acts:
             yield Annotate(match)
             return
-        if self._goes_on(match, now):
-            yield from self._proved(match, stop=match.code in self._policy.stop_on)
+        lasting = self._goes_on(match, now)
+        if lasting and match.code in self._policy.stop_on:
+            yield from self._proved(match, stop=True)
             return
-        mild = self._doubted(match)
+        mild = self._lasting(match, now) if lasting else self._doubted(match)
         yield Annotate(mild)
         yield Send(mild)
         yield from self._question(match, mild, now)
@@ -85,13 +87,16 @@ class Belief:
         )
         yield from self._proved(match, stop=True)
 
-    def ended(self, _status: int, now: float) -> Iterator[Effect]:
-        """The child ended by itself: what it complained of last was true."""
+    def ended(self, status: int, now: float) -> Iterator[Effect]:
+        """The child ended by itself: what it complained of last was true, and fatal if it failed of it."""
         seen = set()
         for when, match in self._recent:
             if now - when <= LAST_WORDS and (match.code, match.reason) not in seen:
                 seen.add((match.code, match.reason))
-                yield Send(self._sure(match))
+                sure = self._sure(match)
+                yield Send(
+                    sure if status else msgspec.structs.replace(sure, fatal=False, level=Severity.ERROR)
+                )
         self._recent.clear()
 
     def _question(self, match: Match, mild: Match, now: float) -> Iterator[Effect]:
@@ -111,7 +116,7 @@ class Belief:
         if (match.code, match.reason) != (
             "CONFLICT_409",
             "other_getupdates",
-        ) or match.form not in _PROOF_FORMS:
+        ) or match.form not in _LASTING_FORMS:
             return False
         if now <= self._policy.started + self._policy.overlap:
             return False
@@ -131,6 +136,11 @@ class Belief:
         if not self._stopped:
             self._stopped = True
             yield Stop(match, self._codes[match.code].why(match.reason).exit or Exit.SOFTWARE)
+
+    def _lasting(self, match: Match, now: float) -> Match:
+        """The match as repetition supports it: worth an error, and still only text."""
+        told = {"times": len(self._conflicts), "seconds": int(now - self._conflicts[0])}
+        return msgspec.structs.replace(self._doubted(match), level=Severity.ERROR, attrs=told)
 
     def _doubted(self, match: Match) -> Match:
         """The match as text alone supports it."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from logrules.core.model import Alert
+from logrules.core.model import Alert, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -247,10 +247,13 @@ def _untold(row: Incident, outcome: Outcome) -> Decision:
 
 
 def _level(match: Match, alert: AlertSpec) -> str:
-    """The code's own level as far as the match bears it: text alone is a warning, what heals is not fatal."""
+    """The code's own level as far as the match bears it.
+
+    Text alone is a warning, text that goes on an error; what heals is not fatal.
+    """
     loudest = LEVELS.index(alert.level)
     if not match.proved:
-        loudest = min(loudest, _UNPROVED)
+        loudest = min(loudest, _UNPROVED + (match.level is Severity.ERROR))
     if not match.fatal:
         loudest = min(loudest, LEVELS.index("error"))
     return LEVELS[loudest]

@@ -202,13 +202,17 @@ def conflicts(*times: float, overlap: float = 0.0, stop: bool = False, line: str
     return log
 
 
-def test_conflicts_that_go_on_are_proved_but_stop_nothing() -> None:
-    """Three over thirty seconds: somebody else polls. Ending the child for it is the operator's choice."""
-    proved = [match for match in conflicts(10, 25, 40).of(Send) if match.proved]
+def test_conflicts_that_go_on_are_errors_but_never_fatal() -> None:
+    """Three over thirty seconds are told louder; only an operator who believes text ends the child for it."""
+    first, second, third = conflicts(10, 25, 40).of(Send)
+    believed = conflicts(10, 25, 40, stop=True)
 
-    assert [(match.fatal, match.time > 0) for match in proved] == [(True, True)]
+    assert {match.level for match in (first, second)} == {Severity.WARNING}
+    assert (third.level, third.fatal, third.proved) == (Severity.ERROR, False, False)
+    assert third.attrs == {"times": 3, "seconds": 30}
     assert not conflicts(10, 25, 40).of(Stop)
-    assert [match.code for match in conflicts(10, 25, 40, stop=True).of(Stop)] == ["CONFLICT_409"]
+    assert believed.of(Send)[-1].fatal
+    assert [match.code for match in believed.of(Stop)] == ["CONFLICT_409"]
 
 
 @pytest.mark.parametrize(
@@ -226,8 +230,24 @@ def test_conflicts_that_prove_nothing(times: tuple[float, ...], overlap: float, 
     """A handover, a rare accident or somebody's raw text."""
     log = conflicts(*times, overlap=overlap, stop=True, line=line)
 
-    assert not [match for match in log.of(Send) if match.proved or match.fatal]
+    assert {match.level for match in log.of(Send)} == {Severity.WARNING}
     assert not log.of(Stop)
+
+
+def test_the_end_proves_conflicts_that_went_on() -> None:
+    """What was only text while the child lived is fatal when the child fails of it."""
+    (send,) = conflicts(10, 25, 40).engine.ended(1, 42)
+
+    assert isinstance(send, Send)
+    assert (send.match.proved, send.match.fatal, send.match.level) == (True, True, Severity.CRITICAL)
+
+
+def test_an_end_without_failure_condemns_nothing() -> None:
+    """A child that ends with status 0 after a bad sign has not failed: it is told, and not as fatal."""
+    (send,) = conflicts(10).engine.ended(0, 12)
+
+    assert isinstance(send, Send)
+    assert (send.match.fatal, send.match.level) == (False, Severity.ERROR)
 
 
 def test_the_childs_own_end_proves_its_last_words() -> None:
@@ -282,15 +302,29 @@ def test_an_event_line_in_text_is_evidence() -> None:
     assert not log.of(Stop)
 
 
-HOSTILE = [CONFLICT, WEBHOOK, TOKEN, LOST, event_line("CONFLICT_409", fatal=True), "==> Exited with status 1",
-           f'Traceback (most recent call last):\n  File "x", line 1, in y\n{WEBHOOK}']  # fmt: skip
+RAW = f'Traceback (most recent call last):\n  File "x", line 1, in y\n{CONFLICT}'
+"""A traceback at column 0, as a message of several lines puts it there."""
+HOSTILE = [
+    CONFLICT,
+    WEBHOOK,
+    TOKEN,
+    LOST,
+    RAW,
+    f"2026-01-15 08:29:41,511 - bot - INFO - 42 wrote: hello\n{RAW}",
+    f"2026-01-15 08:29:41,511 - telegram.ext.Updater - {CONFLICT}",
+    f"hello\n{CONFLICT}",
+    '{"level": "error", "msg": "409 CONFLICT DETECTED"}',
+    event_line("CONFLICT_409", fatal=True),
+    "==> Exited with status 1",
+    f'Traceback (most recent call last):\n  File "x", line 1, in y\n{WEBHOOK}',
+]
 
 
 @pytest.mark.parametrize("message", HOSTILE)
 def test_no_message_stops_or_condemns_a_bot(message: str) -> None:
-    """Whatever users make a bot print raw, nothing of it is fatal and nothing stops it."""
+    """Whatever users make a bot print raw, however long: nothing of it is fatal and nothing stops it."""
     log = Log()
-    for now in range(1, 20):
+    for now in range(1, 600, 13):
         log.feed(message, float(now))
 
     assert not log.of(Stop)

@@ -171,6 +171,17 @@ def test_text_alone_is_a_warning_and_proof_escalates_once():
     assert told.alerts[0].event_id != told.alerts[1].event_id
 
 
+def test_text_that_goes_on_is_an_error_and_not_fatal():
+    """Unproved evidence that was told louder escalates once, and is never fatal."""
+    told = Told()
+    doubted = {"proved": False, "fatal": False}
+    louder = [Severity.WARNING, Severity.ERROR, Severity.ERROR]
+    outcomes = [told.bad(START + at, level=level, **doubted) for at, level in enumerate(louder)]
+
+    assert outcomes == ["opened", "escalated", "counted"]
+    assert [(alert.level, alert.fatal) for alert in told.alerts] == [("warning", False), ("error", False)]
+
+
 def test_proof_of_a_line_is_no_second_sighting():
     """A line that is proved later counts once; the same line of another start counts again."""
     told = Told()
