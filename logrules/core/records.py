@@ -315,7 +315,8 @@ def _parsed(origin: Origin, draft: _Draft, number: int, literals: frozenset[int]
     if fields is not None:
         said = jsonlogs.read(fields)
         stamp, level = said.stamp, said.level
-        statements = tuple(_said(said, number))
+        # An object without a message is no log line: an API's answer, which stands for itself.
+        statements = tuple(_said(said, number)) or tuple(_statements(draft, number))
     else:
         stamp, level, _ = first.head or (None, None, "")
         statements = tuple(_statements(draft, number))
