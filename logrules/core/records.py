@@ -129,6 +129,11 @@ class _Draft:
         return bool(head and head.level and head.level.rank < Severity.WARNING.rank)
 
     @property
+    def last(self) -> int:
+        """The number of its last line that says anything."""
+        return next(at for at in reversed(range(len(self.lines))) if not at or self.lines[at].text.strip())
+
+    @property
     def logged(self) -> bool:
         """Whether a logger wrote its head, or the words before its traceback say that somebody caught it."""
         first = self.lines[0]
@@ -341,6 +346,8 @@ def _statements(draft: _Draft, number: int) -> Iterator[Statement]:
     yield from _pasted(draft, number)
     for at in draft.last_lines:
         yield Statement(Form.TRACEBACK, _text(draft, at, draft.lines[at].text.lstrip()), number + at)
+    if draft.margin is not None and (words := tracebacks.raised(draft.lines[draft.last].text.lstrip())):
+        yield Statement(Form.TRACEBACK, words, number + draft.last)
     if draft.traced:
         yield Statement(Form.TRACEBACK, TRACEBACK if draft.margin is None else CUT_OFF, number)
 

@@ -35,6 +35,7 @@ _RAISED = re.compile(
 )
 _FUTURE = re.compile(r"(?:future|task): <.{1,1000} exception=(\w+)\([\"'](.*)[\"'],?\)>")
 _ESCAPED = re.compile(r"Traceback \(most recent call last\):\\r?\\?n +File ")
+_RAISE = re.compile(r"raise ([A-Za-z_][\w.]*)(?:\(\s*(?:([\"'])([^\"'{}\n]{3,400})\2\s*)?\))?(?: from \w+)?$")
 _BOX = "│╰"
 LONGEST = 4096
 """Characters of a line that are searched for an exception's name."""
@@ -91,6 +92,14 @@ def pasted(text: str) -> str | None:
         return None
     found = list(_RAISED.finditer(text[:LONGEST]))
     return text[found[-1].end() :] if found else None
+
+
+def raised(text: str) -> str | None:
+    """The exception that a `raise` names, as a traceback's last line would say it; None if there is none."""
+    found = _RAISE.match(text)
+    if not found:
+        return None
+    return f"{found[1]}: {found[3]}" if found[3] else found[1]
 
 
 def unescaped(text: str) -> str | None:

@@ -57,6 +57,15 @@ STATEMENTS = {
     ),
     "a line of its own": ("x\nHIT\n", [(Form.LINE, "HIT", 2)]),
     "an indented line states nothing": ("    HIT\n", []),
+    "an object without a message": ('{"ok":false,"HIT":1}\n', [(Form.LINE, '{"ok":false,"HIT":1}', 1)]),
+    "a traceback that is cut off behind a raise": (
+        f"{TRACEBACK}\n  File \"bot.py\", line 1, in main\n    raise A('HIT')\n",
+        [(Form.TRACEBACK, "A: HIT", 3), (Form.TRACEBACK, CUT_OFF, 1)],
+    ),
+    "…and behind one that only names the class": (
+        f'{TRACEBACK}\n  File "bot.py", line 1, in main\n    raise HIT from error\n\n',
+        [(Form.TRACEBACK, "HIT", 3), (Form.TRACEBACK, CUT_OFF, 1)],
+    ),
     "a log line with its traceback": (
         f"x\n2026-01-15 08:29:41,511 - bot - ERROR - boom\n{TRACEBACK}\n{FRAMES}ValueError: HIT\n",
         [(Form.LOG, "boom", 2), (Form.TRACEBACK, "ValueError: HIT", 6), (Form.TRACEBACK, TRACEBACK, 2)],
