@@ -43,6 +43,8 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """It says that something failed, not what: anything else in the record wins."""
     logged: bool | None = None
     """Only in a record that came through a logger (true), or only in one that did not (false)."""
+    frames: str | None = None
+    """Only under a traceback or stack in which this regular expression is found: the library that failed."""
     beats: frozenset[str] = frozenset()
     """Codes that add nothing where this one stands."""
     match: list[str] = []
@@ -67,6 +69,10 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def only(self, text: str) -> Pattern:
         """The same pattern with one of its expressions."""
         return msgspec.structs.replace(self, any=[text], generic=False)
+
+    def stands_in(self, text: str) -> bool:
+        """Whether the frames that it asks for, if any, are in a record's text."""
+        return not self.frames or bool(_compiled(self.frames).search(text))
 
     def compiled(self, choice: int) -> re.Pattern[str]:
         """One of its expressions, compiled when it is needed first."""
@@ -173,6 +179,8 @@ def _faults(pattern: Pattern, codes: set[str]) -> Iterator[str]:
         yield "no sample: give `match` a record that each expression recognises"
     for text in pattern.any:
         yield from _expression_faults(text)
+    if pattern.frames:
+        yield from _expression_faults(pattern.frames, needs_words=False)
 
 
 def _expression_faults(text: str, *, needs_words: bool = True) -> Iterator[str]:

@@ -38,6 +38,15 @@ _LEAD_IN = re.compile(
     re.VERBOSE,
 )
 """What may stand before the words without making them somebody's quotation."""
+_WHY = re.compile(
+    r"""
+    (?![^:\n]{0,90}\b(?:understand|pars(?:e|ing)|recogni[sz]e|interpret|translate)\b)  # then it quotes
+    (?:[\w()/.-]+\ ){0,6}(?:Error|error|ERROR|[Ff]ailed|FAILED|[Ff]ailure|[Ee]xception|[Uu]nable|[Cc]ould\ not
+    |Couldn't|[Cc]annot|Can't|[Cc]rashed|[Оо]шибка|[Нн]е\ удалось|[Сс]бой)(?:\ [^:"'«“`\n]{1,60})?:\s+
+    """,
+    re.VERBOSE,
+)
+"""What failed, said before the words that say why; looked at where nothing more exact stands there."""
 _FIRST = {
     Form.TRACEBACK: re.compile(r"[A-Za-z_][\w.]*(?:\[\w+\])?:\s+"),  # an exception's class, whatever its name
     Form.LOG: re.compile(r"[a-z_]\w*:\s+"),  # a logger of one word, which no head can tell from a message
@@ -103,8 +112,12 @@ class Rulebook:
         wanted = sorted({pair for literal in record.literals for pair in self._wanted[literal]})
         if not wanted:
             return
+        level = record.record.level
+        leads = [_LEAD_IN, *([self._lead] if self._lead else [])]
+        if level is None or level.rank >= Severity.WARNING.rank:
+            leads.append(_WHY)  # who says that nothing is wrong speaks of no failure, but may quote one
         for statement in record.statements:
-            starts = _starts(statement, self._lead)
+            starts = _starts(statement, leads)
             for number, choice in wanted:
                 pattern = self.patterns[number]
                 if self._counts(pattern, record, statement):
@@ -115,6 +128,8 @@ class Rulebook:
     def _counts(self, pattern: Pattern, record: Parsed, statement: Statement) -> bool:
         """Whether the pattern may speak of words that stand like these."""
         if statement.form not in pattern.form or pattern.logged not in (None, record.logged):
+            return False
+        if not pattern.stands_in(record.record.text):
             return False
         level = record.record.level
         return level is None or level.rank >= self._floor(pattern).rank
@@ -135,7 +150,7 @@ def _seen_as(literals: Iterable[Literal]) -> Iterator[Literal]:
             yield Literal(data, literal.caseless)
 
 
-def _starts(statement: Statement, lead: re.Pattern[str] | None) -> list[int]:
+def _starts(statement: Statement, leads: list[re.Pattern[str]]) -> list[int]:
     """The places in a statement where its own words may begin: behind each part of its lead-in."""
     text = statement.text
     at = len(text) - len(text.lstrip())
@@ -144,8 +159,8 @@ def _starts(statement: Statement, lead: re.Pattern[str] | None) -> list[int]:
     if first and (name := first.match(text, at)):
         found.append(at := name.end())
     while len(found) < _PARTS:
-        part = _LEAD_IN.match(text, at) or (lead.match(text, at) if lead else None)
-        if not part or part.end() == at:
+        part = next((part for lead in leads if (part := lead.match(text, at)) and part.end() > at), None)
+        if not part:
             break
         found.append(at := part.end())
     return found

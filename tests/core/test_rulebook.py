@@ -109,10 +109,15 @@ STANDS = {
     "after an emoji and a tag": "❌ [LOCK] boom happened",
     "as a traceback's last line": 'Traceback (most recent call last):\n  File "x", line 1\nE: boom happened',
     "in JSON": '{"level": "error", "msg": "boom happened"}',
+    "after what failed": "ERROR - Failed to save user 7: boom happened",
+    "after what failed, without a head": "Database error in save: boom happened",
+    "after what failed, in Russian": "❌ Ошибка при запуске бота: boom happened",
     "with unknown level": "2026/01/15 08:29:41 boom happened",
 }
 FALLS = {
     "after other words": "so boom happened",
+    "after what was not understood": "ERROR - Failed to parse the text: boom happened",
+    "after a failure that somebody tells of": "INFO 42 Error in chat: boom happened",
     "after a name": "alice: boom happened",
     "in quotes": '"boom happened"',
     "in Russian quotes": "«boom happened»",
@@ -142,6 +147,15 @@ def test_a_pattern_may_ask_for_a_lower_level_a_form_and_a_logger() -> None:
     assert said(f'{BOOM}form = ["line"]', "ERROR boom happened") == []
     assert said(f"{BOOM}logged = true", "boom happened") == []
     assert said(f"{BOOM}logged = false", "ERROR boom happened") == []
+
+
+def test_a_pattern_may_ask_for_frames() -> None:
+    """`frames` names the library in whose code a common exception has a meaning of its own."""
+    trace = 'Traceback (most recent call last):\n  File "/a/{}/b.py", line 1, in c\n    d()\nE: boom happened'
+    ours = f"{BOOM}frames = 'asyncpg/'"
+
+    assert said(ours, trace.format("asyncpg")) == [("DB_LOCKED", None)]
+    assert said(ours, trace.format("aiohttp")) == []
 
 
 def test_good_news_counts_at_any_level() -> None:
