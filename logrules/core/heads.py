@@ -43,6 +43,8 @@ _RESIDUE = re.compile(
 _STAMP = r"""
     \d{4}[-/.]\d\d[-/.]\d\d[T\ _]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:\ ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?
   | \d\d?[-/.]\d\d?[-/.]\d{2,4},?\ \d\d?:\d\d:\d\d(?:[.,]\d+)?(?:\ [AP]M)?
+  | \d\d?[-\ /][A-Z][a-z]{2}[-\ /]\d{2,4},?\ \d\d:\d\d:\d\d(?:[.,]\d+)?
+  | \d\d-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | [A-Z][a-z]{2}\ {1,2}\d{1,2}\ \d\d:\d\d:\d\d
   | \d\d:\d\d:\d\d(?:[.,]\d+)?
 """
@@ -68,12 +70,14 @@ _TRANSPORT = re.compile(
       | [A-Z][a-z]{{2}}\ \d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d\ [A-Z]+      # …, short-full
     )\ [\w.-]+\ [\w./@-]+(?:\[\d+\])?:[ ]
   | \ ?(?:systemd|dockerd|kernel)(?:\[\d+\])?:\                     # …, what people leave of it
+  | \[\ *\d+\.\d{{6}}\]\ ?                                          # dmesg
   | <\d+>1\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
   | remote:(?:\ |$)                                                 # git push, what the other side says
   | \ ?!\ {{1,8}}(?=\S)                                             # Heroku's build, where it is unhappy
-  | \ {{5,}}(?=ERROR:\ |error:\ [a-z]+-)                            # …, and what runs in it
+  | \ {{5,}}(?=ERROR:\ |error:\ [a-z]+-|https://\S+\ deployed\ to)   # …, and what runs in it
   | \#\d+\ (?:\d+\.\d+(?:\ |$)|(?=ERROR:\ ))                       # docker build
-  | \d+\.\d{{3}}\ (?=ERROR:\ |error:\ )                            # …, its summary
+  | \d+\.\d{{3}}\ (?=ERROR:\ |error:\ )|\ (?==>\ ERROR\ )           # …, its summary
+  | \ (?=ERR_PNPM_)
   | \#\#\[(?:error|warning|notice|debug|section|command)\]         # GitHub Actions, Azure Pipelines
   | \[pod/[\w.-]+/[\w.-]+\]\                                       # kubectl logs --prefix
   | \ *{_EVENT}\ +{_AGE}\ +[a-z][\w.-]*(?:,\ [\w.-]+)?\ +            # kubectl describe, its events
@@ -91,10 +95,11 @@ _DEEPEST = 4
 """Prefixes within prefixes: GitHub's, around docker's, inside compose's, inside journald's."""
 
 _MID = r"""(?:
-      \[[^\]\n]{1,80}\] | \([^()\n]{1,80}\) | [\w.$/@:<>-]{1,80}(?=\ +[-|]\ )
-      | (?:\w+\.)+\w+ | \w+@\w+ | -[\w.]+-? | \d+
+      \[[^\]\n]{1,80}\] | \([^()\n]{1,80}\) | \{[^{}\n]{1,160}\} | [\w.$/@:<>-]{1,80}(?=\ +[-|]\ )
+      | (?:\w+\.)+\w+ | \w+@\w+ | -[\w.]+-? | p?\d+
     )\ *[-|:]*\ *"""
 _AFTER = r"""
+    (?:\([\w-]{1,40}\)\ +(?=\[))?
     (?:\[[^\]\n]{0,80}\]\ *[-:|]*\ *){0,2}
     (?: [\w.<>]+:[\w.<>]+:\d+\ +[-|]\ + | (?<=:)[\w.]+:(?=\S) | TeleBot:\ " | [\w.$/-]+\ -\ +
       | (?:[A-Za-z_]\w*\.)+\w+:?\ + )?
@@ -104,7 +109,7 @@ _HEADS = tuple(
     re.compile(head, re.VERBOSE)
     for head in (
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
-        rf"""\ {{0,2}}\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:{_MID}){{0,4}}?
+        rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +)?\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:{_MID}){{0,4}}?
         [\[(<]?(?P<level>{_LEVEL})(?:/[\w-]+)?\ *[\])>]?\ *[-|:]*\ *{_AFTER}""",
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
         rf"\d\d?:\d\d[AP]M\ (?P<level>{_LEVEL})\ (?:[\w./-]+:\d+\ >\ )?",  # zerolog

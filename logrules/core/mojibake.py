@@ -58,10 +58,16 @@ def repaired(text: str) -> str:
     """`text` as it was written."""
     if text.isascii() or not _SUSPECTS.search(text):
         return text
-    for page, shape in _SHAPES.items():
-        if any(found["sure"] for found in shape.finditer(text)):
-            return shape.sub(lambda found, page=page: _read(found[0], page), text)  # type: ignore[misc]
-    return text
+    # The letters of one page may look like a sign of another: the page that explains most is the one.
+    page = max(_PAGES, key=lambda page: _explained(text, page))
+    if not _explained(text, page):
+        return text
+    return _SHAPES[page].sub(lambda found: _read(found[0], page), text)
+
+
+def _explained(text: str, page: str) -> int:
+    """How many letters nothing but `page` explains."""
+    return sum(len(found["sure"]) for found in _SHAPES[page].finditer(text) if found["sure"])
 
 
 def _read(letters: str, page: str) -> str:
