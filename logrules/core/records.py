@@ -37,7 +37,7 @@ _GOES_ON = re.compile(
     r"future: <|task: <|\.\.\. \d+ more|Original description:|\([Bb]ackground on this error"
     r"|DETAIL:|HINT:|\[b'|[}\])][;,]?$|Caused by: "
 )
-_GROUP = re.compile(r"^ *[|+]")
+_GROUP = re.compile(r" +[|+]|\+-")
 
 
 class Statement(NamedTuple):
@@ -170,7 +170,8 @@ class _Draft:
         if line.kind is _Kind.CHAIN:
             return self.finished
         if self.margin is not None:
-            return not self.blank or line.indent > self.margin or tracebacks.may_end(line.text[self.margin :])
+            flat = not self.blank and (self.flat or line.kind is _Kind.TRACE)
+            return flat or line.indent > self.margin or tracebacks.may_end(line.text[self.margin :])
         if line.kind is _Kind.TRACE:
             return self.chained or (not self.blank and not self.finished and self._announces(line))
         return not self.blank and (line.indent > 0 or bool(_GOES_ON.match(line.text)))

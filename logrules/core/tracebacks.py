@@ -16,7 +16,7 @@ _BEGINS = re.compile(
 _CHAIN = re.compile(
     r"The above exception was the direct|During handling of the above exception|[+-]*-{4,}[-+ \d]*$"
 )
-_LAST = re.compile(r"[A-Za-z_][\w.]*(?:: |:?$)")
+_LAST = re.compile(r"[A-Za-z_][\w.<>]*(?:\[\w+\])? ?(?:: |:?$)")
 _CLASS = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:: |:?$)")
 _PLACE = re.compile(
     rf"(?:\s*Traceback \(most recent call last\):\s+)?\s*{_FRAME}(?P<file>,? in ?[<>\w]*)?"
@@ -57,7 +57,7 @@ def is_frame(words: str) -> bool:
 
 
 def may_end(words: str) -> bool:
-    """Whether a line behind a gap can be a traceback's last."""
+    """Whether a line can be a traceback's last: a name, and a colon or nothing behind it."""
     return bool(_LAST.match(words))
 
 

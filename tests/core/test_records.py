@@ -58,6 +58,10 @@ STATEMENTS = {
     "a line of its own": ("x\nHIT\n", [(Form.LINE, "HIT", 2)]),
     "an indented line states nothing": ("    HIT\n", []),
     "an object without a message": ('{"ok":false,"HIT":1}\n', [(Form.LINE, '{"ok":false,"HIT":1}', 1)]),
+    "a line that cannot be a traceback's last": (
+        f'{TRACEBACK}\n  File "bot.py", line 1, in main\n    HIT\n>>> HIT\n',
+        [(Form.TRACEBACK, CUT_OFF, 1), (Form.LINE, ">>> HIT", 4)],
+    ),
     "a traceback that is cut off behind a raise": (
         f"{TRACEBACK}\n  File \"bot.py\", line 1, in main\n    raise A('HIT')\n",
         [(Form.TRACEBACK, "A: HIT", 3), (Form.TRACEBACK, CUT_OFF, 1)],
