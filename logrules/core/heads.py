@@ -56,7 +56,7 @@ _EVENT = r"(?:Warning|Normal)\ +[A-Z]\w+"
 _AGE = r"\d\w*(?:\ \(x\d+\ over\ \w+\))?"
 _TRANSPORT = re.compile(
     rf"""
-    (?P<stamp>{_RFC3339})(?:\ |$)                                     # Render, docker -t
+    (?P<stamp>{_RFC3339})(?:\ (?:\ +(?={_LEVEL}\ ))?|$)                                     # Render, docker -t
       (?: (?:stdout|stderr)\ [FP]\                                    # CRI
         | [a-z][\w-]*\[[\w.-]+\]:(?:\ |$)                             # Heroku
         | {_FLY}                                                       # Fly.io
@@ -72,12 +72,13 @@ _TRANSPORT = re.compile(
   | \ ?(?:systemd|dockerd|kernel)(?:\[\d+\])?:\                     # …, what people leave of it
   | \[\ *\d+\.\d{{6}}\]\ ?                                          # dmesg
   | <\d+>1\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
+  | (?:app|heroku)?\[[a-z]+\.\d+\]:(?:\ |$)                           # Heroku, its stamp cut off
   | remote:(?:\ |$)                                                 # git push, what the other side says
   | \ ?!\ {{1,8}}(?=\S)                                             # Heroku's build, where it is unhappy
   | \ {{5,}}(?=ERROR:\ |error:\ [a-z]+-|https://\S+\ deployed\ to)   # …, and what runs in it
   | \#\d+\ (?:\d+\.\d+(?:\ |$)|(?=ERROR:\ ))                       # docker build
   | \d+\.\d{{3}}\ (?=ERROR:\ |error:\ )|\ (?==>\ ERROR\ )           # …, its summary
-  | \ (?=ERR_PNPM_)
+  | \ (?=ERR_PNPM_|ELIFECYCLE)|\ +(?=Active:\ (?:failed|activating)\ )    # pnpm; systemctl status
   | \#\#\[(?:error|warning|notice|debug|section|command)\]         # GitHub Actions, Azure Pipelines
   | \[pod/[\w.-]+/[\w.-]+\]\                                       # kubectl logs --prefix
   | \ *{_EVENT}\ +{_AGE}\ +[a-z][\w.-]*(?:,\ [\w.-]+)?\ +            # kubectl describe, its events
