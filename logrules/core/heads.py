@@ -73,6 +73,8 @@ _TRANSPORT = re.compile(
   | \[\ *\d+\.\d{{6}}\]\ ?                                          # dmesg
   | <\d+>1\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
   | (?:app|heroku)?\[[a-z]+\.\d+\]:(?:\ |$)                           # Heroku, its stamp cut off
+  | (?:\^C)+(?=\S)                                                  # what a terminal echoes
+  | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
   | remote:(?:\ |$)                                                 # git push, what the other side says
   | \ ?!\ {{1,8}}(?=\S)                                             # Heroku's build, where it is unhappy
   | \ {{5,}}(?=ERROR:\ |error:\ [a-z]+-|https://\S+\ deployed\ to)   # …, and what runs in it
@@ -101,7 +103,7 @@ _MID = r"""(?:
     )\ *[-|:]*\ *"""
 _AFTER = r"""
     (?:\([\w-]{1,40}\)\ +(?=\[))?
-    (?:\[[^\]\n]{0,80}\]\ *[-:|]*\ *){0,2}
+    (?:\[[^\]\n]{0,80}\]\ *[-:|]*\ *(?=\S)){0,2}
     (?: [\w.<>]+:[\w.<>]+:\d+\ +[-|]\ + | (?<=:)[\w.]+:(?=\S) | TeleBot:\ " | [\w.$/-]+\ -\ +
       | (?:[A-Za-z_]\w*\.)+\w+:?\ + )?
     (?:\[[^\]\n]{0,80}\]\ *[-:|]*\ *|-\ [|-]\ +){0,2}"""
@@ -115,6 +117,11 @@ _HEADS = tuple(
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
         rf"\d\d?:\d\d[AP]M\ (?P<level>{_LEVEL})\ (?:[\w./-]+:\d+\ >\ )?",  # zerolog
         rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",  # logrus
+        rf"\[[^\]\n]{{1,60}}\]\ (?P<level>{_LEVEL})\ +[\w.$-]+\ -\ ",  # slf4j-simple
+        rf"""(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +\d+\ ---\ (?:\[[^\]\n]{{0,80}}\]\ ?){{1,3}}
+        [\w.$\[\]/-]+\ *:\ """,  # Spring
+        rf"""\ {{0,2}}\[?(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +
+        (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+\ >)\ """,  # Rust
         r"(?P<klog>[IWEF])\d{4}\ (?P<stamp>\d\d:\d\d:\d\d)\.\d+\ +\d+\ [\w./-]+:\d+\]\ ",
         rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]+)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
         # A level without a stamp must look like one: bracketed, followed by a separator, or in capitals.

@@ -11,7 +11,7 @@ from logrules.core import heads
 from logrules.core.model import Severity
 
 _MESSAGE = ("message", "msg", "event", "text", "log", "body", "MESSAGE", "textPayload")
-_LEVEL = ("level", "severity", "levelname", "log.level", "loglevel", "lvl")
+_LEVEL = ("level", "severity", "levelname", "log.level", "loglevel", "lvl", "L")
 _STAMP = ("timestamp", "time", "ts", "@timestamp", "asctime", "datetime")
 _STACK = ("exception", "exc_info", "traceback", "stack", "stack_trace", "exc_text", "error", "err")
 

@@ -15,7 +15,7 @@ from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from logrules.core import heads, jsonlogs, tracebacks
+from logrules.core import heads, jsonlogs, stacks, tracebacks
 from logrules.core.model import Form, Origin, Record, Severity
 from logrules.core.scanner import Hit
 
@@ -31,8 +31,6 @@ TRACEBACK = tracebacks.HEAD
 """Stated by every record with a traceback, after the exceptions: for what is known of none of them."""
 CUT_OFF = f"{TRACEBACK} (cut off)"
 """…and whose last line is missing."""
-_FRAME = re.compile(r"at (?:async |new )?[\w$.<>\[\]/@:-]+")
-_CAUSE = re.compile(r"(?:Caused by: |\[?cause\]?: |Suppressed: )")
 _GOES_ON = re.compile(
     r"future: <|task: <|\.\.\. \d+ more|Original description:|\([Bb]ackground on this error"
     r"|DETAIL:|HINT:|\[b'|[}\])][;,]?$|Caused by: "
@@ -98,10 +96,15 @@ class _Line:
             self.kind = _Kind.HEAD if self.head else _Kind.PLAIN
 
     @property
+    def goes_on(self) -> bool:
+        """Whether it is no beginning, though nothing stands before its words."""
+        return bool(_GOES_ON.match(self.text)) or stacks.goes_on(self.text)
+
+    @property
     def may_go_on(self) -> bool:
         """Whether it could belong to the line before it."""
         if self.kind is _Kind.PLAIN:
-            return self.indent > 0 or bool(_GOES_ON.match(self.text))
+            return self.indent > 0 or self.goes_on
         return self.kind not in {_Kind.HEAD, _Kind.JSON}
 
 
@@ -119,6 +122,10 @@ class _Draft:
         self.flat = False  # the line before is a frame without its indentation: what follows is its code
         self.headed = False  # its first line is there
         self.outermost: bool | None = None  # …and its first frame is a module's own
+        self.shown = first.kind is _Kind.PLAIN and stacks.is_place(first.text)  # code follows, and a caret
+        self.pointed = False  # the caret was seen: what follows is the error
+        self.crashed = first.kind is _Kind.PLAIN and stacks.is_last_word(first.text)
+        self.stacked = False  # a frame of a stack was seen
         self.last_lines: list[int] = []
         self._follow(first)
 
@@ -144,6 +151,8 @@ class _Draft:
     @property
     def uncaught(self) -> bool:
         """Whether it is the traceback of an exception that nobody caught."""
+        if self.crashed:
+            return True
         return bool(self.outermost and self.finished and not self.quoted and not self.logged)
 
     def takes(self, line: _Line) -> bool:
@@ -167,14 +176,27 @@ class _Draft:
             return False
         if line.kind is _Kind.BLANK:
             return True
+        if self.shown or stacks.is_version(line.text):
+            return self._is_told(line)
         if line.kind is _Kind.CHAIN:
             return self.finished
+        return self._goes_on(line)
+
+    def _goes_on(self, line: _Line) -> bool:
         if self.margin is not None:
             flat = not self.blank and (self.flat or line.kind is _Kind.TRACE)
             return flat or line.indent > self.margin or tracebacks.may_end(line.text[self.margin :])
         if line.kind is _Kind.TRACE:
             return self.chained or (not self.blank and not self.finished and self._announces(line))
-        return not self.blank and (line.indent > 0 or bool(_GOES_ON.match(line.text)))
+        return not self.blank and (line.indent > 0 or line.goes_on)
+
+    def _is_told(self, line: _Line) -> bool:
+        """Whether Node tells it of an error that nobody caught: the code, a caret, the error, its version."""
+        if stacks.is_version(line.text):
+            return self.stacked or bool(self.last_lines)
+        if self.pointed or line.indent > 0 or stacks.is_caret(line.text):
+            return True
+        return not self.blank and len(self.lines) == 1 and not tracebacks.names_class(line.text)
 
     def _announces(self, trace: _Line) -> bool:
         """A traceback belongs to a head that may speak of it; an information is not followed by its own."""
@@ -185,6 +207,8 @@ class _Draft:
 
     def _follow(self, line: _Line) -> None:
         number = len(self.lines) if line is not self.lines[0] else 0
+        if self._shows(line, number):
+            return
         if self.outermost is None:
             self.outermost = tracebacks.outermost(line.text)
         if line.kind is _Kind.TRACE:
@@ -199,8 +223,24 @@ class _Draft:
         elif line.text.endswith(TRACEBACK):  # behind a head in one line; behind anything else it is quoted
             self.margin, self.traced = 0, True
             self.quoted = line.kind is not _Kind.HEAD
-        elif _CAUSE.match(line.text.lstrip()):
+        elif stacks.is_cause(line.text.lstrip()):
             self.last_lines.append(number)
+        elif stacks.is_frame(line.text.lstrip()):
+            self.stacked = True
+
+    def _shows(self, line: _Line, number: int) -> bool:
+        """Whether `line` is part of what Node prints around an error that nobody caught."""
+        if stacks.is_version(line.text):
+            self.crashed = True
+        elif self.pointed:
+            self.last_lines.append(number)
+            self.shown = self.pointed = False
+            self.crashed = True
+        elif self.shown:
+            self.pointed = stacks.is_caret(line.text)
+        else:
+            return False
+        return True
 
     def _open(self, line: _Line) -> None:
         self.traced = True
@@ -290,8 +330,8 @@ class Window:
             previous = _line(data, before)
             if not (line.may_go_on or previous.indent or previous.kind is _Kind.TRACE):
                 above = _line(data, data.rfind(b"\n", 0, max(0, before - 1)) + 1)
-                if above.kind is not _Kind.TRACE or previous.kind is not _Kind.PLAIN:
-                    break  # else `previous` is code, pasted without its indentation
+                if not _is_bridge(line, previous, above):
+                    break
             start, line = before, previous
         return start
 
@@ -313,6 +353,15 @@ class Window:
 def _line(data: bytes, start: int) -> _Line:
     end = data.find(b"\n", start) + 1
     return _Line(data, start, end or len(data))
+
+
+def _is_bridge(line: _Line, previous: _Line, above: _Line) -> bool:
+    """Whether `previous`, which begins like a record, stands between two lines of one."""
+    if previous.kind is _Kind.BLANK:
+        return stacks.is_caret(above.text) or stacks.is_version(line.text)
+    if stacks.is_caret(previous.text) or stacks.is_caret(line.text) or stacks.is_place(previous.text):
+        return True
+    return above.kind is _Kind.TRACE and previous.kind is _Kind.PLAIN  # code, pasted without its indentation
 
 
 def _parsed(origin: Origin, draft: _Draft, number: int, literals: frozenset[int], seen: float) -> Parsed:
@@ -339,7 +388,7 @@ def _statements(draft: _Draft, number: int) -> Iterator[Statement]:
     if first.head:
         yield Statement(Form.LOG, _text(draft, 0, first.head.body), number)
     elif first.kind in {_Kind.PLAIN, _Kind.JSON} and not first.indent and 0 not in draft.last_lines:
-        stack = len(draft.lines) > 1 and _FRAME.match(draft.lines[1].text.lstrip())
+        stack = len(draft.lines) > 1 and stacks.is_frame(draft.lines[1].text.lstrip())
         yield Statement(Form.TRACEBACK if stack else Form.LINE, _text(draft, 0, first.text), number)
     if draft.quoted:
         return
@@ -374,7 +423,7 @@ def _text(draft: _Draft, at: int, text: str) -> str:
     wrapped = [text]
     for line in draft.lines[at + 1 :]:
         words = line.text.lstrip()
-        if line.kind in {_Kind.TRACE, _Kind.CHAIN, _Kind.BLANK} or _FRAME.match(words) or size > STATEMENT:
+        if line.kind in {_Kind.TRACE, _Kind.CHAIN, _Kind.BLANK} or stacks.is_frame(words) or size > STATEMENT:
             break
         wrapped.append(words)
         size += len(words)

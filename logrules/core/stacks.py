@@ -1,0 +1,59 @@
+"""How the stacks of Node, Java, Go, Rust and .NET look, and which words say that the process ends with them.
+
+Node shows the place, the line and a caret before an error that nobody caught, and its version behind it.
+"""
+
+from __future__ import annotations
+
+import re
+
+_FRAME = re.compile(r"at (?:async |new )?[\w$.<>\[\]/@:#-]+")
+_CAUSE = re.compile(r"(?:Caused by: |\[?cause\]?: |Suppressed: |---> |error: (?=[A-Z]\w*Error: ))")
+_PLACE = re.compile(r"(?:[A-Z]:\\|file://|node:|[\w./@~-])[^\n:]{0,300}:\d{1,6}$")
+_CARET = re.compile(r"\s*\^+$")
+_VERSION = re.compile(r"(?:Node\.js v\d+\.\d+\.\d+|Bun v\d+\.\d+\.\d+ \([^)\n]{1,60}\))$")
+_GOES_ON = re.compile(
+    r"at [^\n]{1,300}(?::\d+:\d+\)?|\(<anonymous>\)|\([A-Z]\w+\.java:\d+\))$|Emitted 'error' event on "
+    r"|--- (?:await|End of )|\(Use `node --trace-|Require stack:$|- [\w./~-]{1,300}\.[cm]?[jt]sx?$"
+    r"|Instead (?:change|rename) |require\(\) of |called `(?:Result|Option)::|note: run with `RUST_BACKTRACE"
+    r"|goroutine \d+ \[|CloseCode\(\d+"
+)
+_LAST_WORDS = re.compile(
+    r"panic: |thread 'main' (?:\(\d+\) )?panicked at |Unhandled [Ee]xception[.:] "
+    r"|Exception in thread \"main\" "
+)
+
+
+def is_frame(words: str) -> bool:
+    """Whether a line names a call of a stack."""
+    return bool(_FRAME.match(words))
+
+
+def is_cause(words: str) -> bool:
+    """Whether a line within a stack names the error behind the error."""
+    return bool(_CAUSE.match(words))
+
+
+def is_place(text: str) -> bool:
+    """Whether a line is nothing but a file and the number of a line in it."""
+    return bool(_PLACE.match(text))
+
+
+def is_caret(text: str) -> bool:
+    """Whether a line points at the code above it."""
+    return bool(_CARET.match(text))
+
+
+def is_version(text: str) -> bool:
+    """Whether a line is what Node and Bun print last of all."""
+    return bool(_VERSION.match(text))
+
+
+def goes_on(text: str) -> bool:
+    """Whether a line without indentation belongs to the stack before it."""
+    return bool(_GOES_ON.match(text))
+
+
+def is_last_word(text: str) -> bool:
+    """Whether a line says that the process ends with what follows."""
+    return bool(_LAST_WORDS.match(text))
