@@ -18,6 +18,11 @@ _STACK = ("exception", "exc_info", "traceback", "stack", "stack_trace", "exc_tex
 _LOGFMT = re.compile(r"(?:time|ts|t|timestamp|level|lvl|severity)=\S")
 _PAIR = re.compile(r'([\w.@-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)')
 
+_CHAT = frozenset(
+    {"chat", "chat_id", "message_id", "update_id", "user_id", "from", "from_id", "author", "channel_id"}
+)
+"""Keys of a message that somebody wrote, unless a logger's level stands beside them."""
+
 
 class Said(NamedTuple):
     """The fields that count."""
@@ -64,6 +69,8 @@ def read(line: dict[str, Any]) -> Said:
             _stamp(record.get("time")),
             str(line.get("text", "")) if record.get("exception") else "",
         )
+    if not _CHAT.isdisjoint(line) and _first(line, _LEVEL) is None:
+        return Said("", None, None, "")
     return Said(_message(line), _level(line), _stamp(_first(line, _STAMP)), _stack(line))
 
 

@@ -41,7 +41,10 @@ _LEAD_IN = re.compile(
 _WHY = re.compile(
     r"""
     (?![^:\n]{0,90}\b(?:understand|pars(?:e|ing)|recogni[sz]e|interpret|translate)\b)  # then it quotes
-    (?:[\w()/.-]+\ ){0,6}(?:Error|error|ERROR|[Ff]ailed|FAILED|[Ff]ailure|[Ee]xception|[Uu]nable|[Cc]ould\ not
+    (?!(?i:what|how|why|when|where|if|is|does|did|see|fix(?:e[sd])?|closes|revert|i|my|we|you|your|she|he|this
+      |that|it|the\ error)\b)                                                          # then it is spoken of
+    (?:[^\W\d][\w()/.-]*\ (?:[\w()/.-]+\ ){0,5})?
+    (?:Error|error|ERROR|[Ff]ailed|FAILED|[Ff]ailure|[Ee]xception|[Uu]nable|[Cc]ould\ not
     |Couldn't|[Cc]annot|Can't|[Cc]rashed|[Оо]шибка|[Нн]е\ удалось|[Сс]бой)(?:\ [^:"'«“`\n]{1,60})?:\s+
     """,
     re.VERBOSE,
@@ -49,9 +52,15 @@ _WHY = re.compile(
 """What failed, said before the words that say why; looked at where nothing more exact stands there."""
 _FIRST = {
     Form.TRACEBACK: re.compile(r"[A-Za-z_][\w.]*(?:\[\w+\])?:\s+"),  # an exception's class, whatever its name
-    Form.LOG: re.compile(r"[a-z_]\w*:\s+"),  # a logger of one word, which no head can tell from a message
+    # A logger of one word, which no head can tell from a message; but some words announce somebody's own.
+    Form.LOG: re.compile(
+        r"(?!(?:received|got|sent|said|says|wrote|message|msg|text|caption|content|body|data|input|query|prompt"
+        r"|question|answer|reply|response|user|from|chat|command|update|quote)\w{0,2}:)[a-z_]\w*:\s+"
+    ),
 }
 """What may stand first in statements of these forms, and only there."""
+_SPOKEN_OF = re.compile(r"-(?!-|\w*sh: )|\+(?!-)|#|//|[*•·] |\d{1,3}[.)] |<!--|[0-9a-f]{7,40} (?! )")
+"""How lines begin in which words are only listed, changed or commented: bullets, diffs, source code."""
 _PARTS = 9
 
 
@@ -153,6 +162,8 @@ def _seen_as(literals: Iterable[Literal]) -> Iterator[Literal]:
 def _starts(statement: Statement, leads: list[re.Pattern[str]]) -> list[int]:
     """The places in a statement where its own words may begin: behind each part of its lead-in."""
     text = statement.text
+    if statement.form is Form.LINE and _SPOKEN_OF.match(text):
+        return []
     at = len(text) - len(text.lstrip())
     found = [at]
     first = _FIRST.get(statement.form)
