@@ -56,7 +56,7 @@ _EVENT = r"(?:Warning|Normal)\ +[A-Z]\w+"
 _AGE = r"\d\w*(?:\ \(x\d+\ over\ \w+\))?"
 _TRANSPORT = re.compile(
     rf"""
-    (?P<stamp>{_RFC3339})(?:\ (?:\ +(?={_LEVEL}\ ))?|$)                                     # Render, docker -t
+    (?P<stamp>{_RFC3339})(?:\ (?:\ +(?={_LEVEL}\ ))?|$)               # Render, docker -t
       (?: (?:stdout|stderr)\ [FP]\                                    # CRI
         | [a-z][\w-]*\[[\w.-]+\]:(?:\ |$)                             # Heroku
         | {_FLY}                                                       # Fly.io
@@ -75,6 +75,7 @@ _TRANSPORT = re.compile(
   | (?:app|heroku)?\[[a-z]+\.\d+\]:(?:\ |$)                           # Heroku, its stamp cut off
   | (?:\^C)+(?=\S)                                                  # what a terminal echoes
   | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
+  | \d{{4}}/\d\d/\d\d\ \d\d:\d\d:\d\d\ \|\ (?:stdout|stderr)\ \|(?:\ |$)        # Synology
   | remote:(?:\ |$)                                                 # git push, what the other side says
   | \ ?!\ {{1,8}}(?=\S)                                             # Heroku's build, where it is unhappy
   | \ {{5,}}(?=ERROR:\ |error:\ [a-z]+-|https://\S+\ deployed\ to)   # …, and what runs in it

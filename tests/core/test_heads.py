@@ -1,0 +1,86 @@
+"""What platforms, supervisors and viewers put before a program's words is taken off; the words stay."""
+
+from __future__ import annotations
+
+import pytest
+
+from logrules.core.heads import line
+
+SAID = "ERROR - Conflict: terminated"
+PREFIXES = [
+    "2026-01-15T08:29:41.511636313Z ",
+    "Mar 8 12:21:32 PM  ",
+    "2026-01-15T08:29:41.511636+00:00 app[worker.1]: ",
+    "2026-01-15T08:29:41Z app[80e47d2b4d] dfw [info] ",
+    "2026-01-15T08:29:41Z app[80e47d2b4d] dfw [info]",
+    "2026-01-15T08:29:41.511 app[80e47d2b4d] dfw [info] ",
+    "2026-01-15T08:29:41.511636313Z [err]  ",
+    "2026-01-15T08:29:41.511Z 8f2a1b3c-0000-4000-8000-aaaabbbbcccc ",
+    "2026-01-15T08:29:41.511636313Z stderr F ",
+    "2026-01-15T08:29:41+0000 host bot[17]: ",
+    "Thu 2026-01-15 08:29:41 UTC host bot[17]: ",
+    "Jan 15 08:29:41 host tg@1.service[17]: ",
+    "<14>1 2026-01-15T08:29:41Z host bot 17 - - ",
+    "bot-1  | ",
+    "bot_1  | ",
+    "stack_bot.1.abc123@node-1    | ",
+    "[pod/bot-7f8d/bot] 2026-01-15T08:29:41.123Z ",
+    "0|bot    | ",
+    "08:29:41 worker.1 | ",
+    "2026-01-15T08:29:41.5116360Z ##[error]",
+    "#9 7.312 ",
+    "remote: ",
+    "Jan 15 08:29:41 host docker[17]: bot-1  | 2026-01-15T08:29:41Z ",
+    "\ufeff",
+    "\x1b[31m".replace("\x1b", "#033"),
+    "[31m[0m",
+]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_prefix_is_taken_off(prefix: str) -> None:
+    """Each transport's prefix goes, alone and inside another's; nothing of the words does."""
+    assert line(f"{prefix}{SAID}\r\n".encode()).text == SAID
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_indentation_behind_a_prefix_is_kept(prefix: str) -> None:
+    """A stack's frames are told from its last line by their indentation."""
+    text = line(f"{prefix}  at main".encode()).text
+
+    assert text.strip() == "at main"
+    assert text.startswith(" ") or prefix.endswith("]")
+
+
+DOCKER = r'{"log":"  File \"bot.py\", line 1\n","stream":"stderr","time":"2026-01-15T08:29:41.000000001Z"}'
+
+
+def test_dockers_own_files_are_read() -> None:
+    """A line of the json-file driver is the line that the program wrote, with docker's time."""
+    read = line(DOCKER.encode())
+
+    assert read.text == '  File "bot.py", line 1'
+    assert read.stamp == "2026-01-15T08:29:41.000000001Z"
+
+
+@pytest.mark.parametrize(
+    "text", ['{"log":"x"}', '{"log":"x","stream":1}', '{"log":"', '{"log":"x","time":"y"}']
+)
+def test_other_json_is_left_alone(text: str) -> None:
+    """Somebody's own key `log` is no docker file."""
+    assert line(text.encode()).text == text
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ("      Reason:       OOMKilled", "Reason:       OOMKilled"),
+        ("  Warning  BackOff  3m12s (x46 over 13m)  kubelet  Back-off restarting", "Back-off restarting"),
+        ("2m14s  Warning  BackOff  pod/bot-0  Back-off restarting", "Back-off restarting"),
+        ("==>(B Running 'npm start'", "==> Running 'npm start'"),
+        ("[  298.079808] Out of memory: Killed process 1 (bot)", "Out of memory: Killed process 1 (bot)"),
+    ],
+)
+def test_tables_and_residues(seen: str, said: str) -> None:
+    """The columns of kubectl, dmesg's clock and what is left of colours are no words."""
+    assert line(seen.encode()).text == said
