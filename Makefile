@@ -9,7 +9,7 @@ demo: $(VENV)/.ready
 	@$(BIN)/python -m bot.demo
 
 test: $(VENV)/.ready lint
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 lint: $(VENV)/.ready
 	@$(BIN)/ruff check .
