@@ -31,6 +31,8 @@ TRACEBACK = tracebacks.HEAD
 """Stated by every record with a traceback, after the exceptions: for what is known of none of them."""
 CUT_OFF = f"{TRACEBACK} (cut off)"
 """…and whose last line is missing."""
+INSIDE = "(cut off) in "
+"""…stated with the library's file and function that its last frame names."""
 _GOES_ON = re.compile(
     r"future: <|task: <|\.\.\. \d+ more|Original description:|\([Bb]ackground on this error"
     r"|DETAIL:|HINT:|\[b'|[}\])][;,]?$|Caused by: "
@@ -139,6 +141,12 @@ class _Draft:
     def last(self) -> int:
         """The number of its last line that says anything."""
         return next(at for at in reversed(range(len(self.lines))) if not at or self.lines[at].text.strip())
+
+    @property
+    def place(self) -> str | None:
+        """Where its last frame stands, if in a library."""
+        frames = (line.text.lstrip() for line in reversed(self.lines) if line.kind is _Kind.TRACE)
+        return tracebacks.library(next(frames, ""))
 
     @property
     def logged(self) -> bool:
@@ -398,6 +406,8 @@ def _statements(draft: _Draft, number: int) -> Iterator[Statement]:
         yield Statement(Form.TRACEBACK, _text(draft, at, draft.lines[at].text.lstrip()), number + at)
     if draft.margin is not None and (words := tracebacks.raised(draft.lines[draft.last].text.lstrip())):
         yield Statement(Form.TRACEBACK, words, number + draft.last)
+    if draft.margin is not None and (place := draft.place):
+        yield Statement(Form.TRACEBACK, f"{INSIDE}{place}", number)
     if draft.traced:
         yield Statement(Form.TRACEBACK, TRACEBACK if draft.margin is None else CUT_OFF, number)
 

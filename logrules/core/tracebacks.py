@@ -36,6 +36,7 @@ _RAISED = re.compile(
 _FUTURE = re.compile(r"(?:future|task): <.{1,1000} exception=(\w+)\([\"'](.*)[\"'],?\)>")
 _ESCAPED = re.compile(r"Traceback \(most recent call last\):\\r?\\?n +File ")
 _RAISE = re.compile(r"raise ([A-Za-z_][\w.]*)(?:\(\s*(?:([\"'])([^\"'{}\n]{3,400})\2\s*)?\))?(?: from \w+)?$")
+_LIBRARY = re.compile(r"File \"[^\"\n]*-packages[/\\]([^\"\n]+)\", line \d+, in (\S+)")
 _BOX = "│╰"
 LONGEST = 4096
 """Characters of a line that are searched for an exception's name."""
@@ -100,6 +101,12 @@ def raised(text: str) -> str | None:
     if not found:
         return None
     return f"{found[1]}: {found[3]}" if found[3] else found[1]
+
+
+def library(text: str) -> str | None:
+    """The file and function of a library that a frame stands in, as in `httpx/_client.py send`."""
+    found = _LIBRARY.match(text)
+    return f"{found[1]} {found[2]}".replace("\\", "/") if found else None
 
 
 def unescaped(text: str) -> str | None:

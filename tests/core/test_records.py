@@ -9,7 +9,7 @@ import pytest
 
 from logrules.core import heads
 from logrules.core.model import Form, Origin, Severity
-from logrules.core.records import CUT_OFF, REACH, TRACEBACK, Parsed, Statement, Window
+from logrules.core.records import CUT_OFF, INSIDE, REACH, TRACEBACK, Parsed, Statement, Window
 from logrules.core.scanner import Literal, Scanner
 
 ORIGIN = Origin("bot", "1", "stdout")
@@ -58,6 +58,10 @@ STATEMENTS = {
     "a line of its own": ("x\nHIT\n", [(Form.LINE, "HIT", 2)]),
     "an indented line states nothing": ("    HIT\n", []),
     "an object without a message": ('{"ok":false,"HIT":1}\n', [(Form.LINE, '{"ok":false,"HIT":1}', 1)]),
+    "a traceback that is cut off inside a library": (
+        f'{TRACEBACK}\n  File "/x/site-packages/httpx/_client.py", line 1, in send\n    HIT\n',
+        [(Form.TRACEBACK, f"{INSIDE}httpx/_client.py send", 1), (Form.TRACEBACK, CUT_OFF, 1)],
+    ),
     "a line that cannot be a traceback's last": (
         f'{TRACEBACK}\n  File "bot.py", line 1, in main\n    HIT\n>>> HIT\n',
         [(Form.TRACEBACK, CUT_OFF, 1), (Form.LINE, ">>> HIT", 4)],
