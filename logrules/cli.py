@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_explain(commands)
     _add_codes(commands)
     _add_check(commands)
+    _add_new_rule(commands)
+    _add_schema(commands)
     _add_run(commands)
     return parser
 
@@ -57,6 +59,11 @@ def _add_scan(commands: argparse._SubParsersAction[_Parser]) -> None:
     scan = commands.add_parser("scan", help=text.lower()[:-1], description=text)
     scan.add_argument("files", nargs="+", metavar="FILE", help="a log file; - reads standard input")
     scan.add_argument("--json", action="store_true", help="one JSON line per event, at a terminal too")
+    scan.add_argument(
+        "--rules-report",
+        action="store_true",
+        help="how often each rule was met in these files, and which never, instead of events",
+    )
     _add_common(scan, packs=True)
     scan.set_defaults(command=_scan)
 
@@ -89,6 +96,21 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     check.set_defaults(command=_check)
 
 
+def _add_new_rule(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "Draft a pattern that recognises a raw line."
+    new = commands.add_parser("new-rule", help=text.lower()[:-1], description=text)
+    new.add_argument("words", nargs="+", metavar='"LINE"', help="a raw line; - reads standard input")
+    new.add_argument("--code", help="what the line means; without it the draft leaves that to you")
+    _add_packs(new)
+    new.set_defaults(command=_new_rule)
+
+
+def _add_schema(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "Print the JSON Schema of packs, for your editor."
+    schema = commands.add_parser("schema", help=text[0].lower() + text[1:-1], description=text)
+    schema.set_defaults(command=_schema)
+
+
 def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     text = "Run a bot and watch what it prints: explain it beside its log, and alert."
     run = commands.add_parser(
@@ -115,15 +137,29 @@ def _add_common(command: argparse.ArgumentParser, *, packs: bool) -> None:
         "--lang", choices=("en", "ru"), help="the language of the texts (LOGRULES_LANG, else LANG)"
     )
     if packs:
-        command.add_argument(
-            "--pack", action="append", default=[], metavar="FILE", help="add a pack of your own patterns"
-        )
+        _add_packs(command)
+
+
+def _add_packs(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--pack",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="add a pack of your own, or a folder of them",
+    )
 
 
 def _scan(options: argparse.Namespace) -> int:
     from logrules import scan
 
-    return scan.scan(options.files, _packs(options.pack), lang=_lang(options), as_json=options.json)
+    return scan.scan(
+        options.files,
+        _packs(options.pack),
+        lang=_lang(options),
+        as_json=options.json,
+        coverage=options.rules_report,
+    )
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -143,6 +179,19 @@ def _check(options: argparse.Namespace) -> int:
     from logrules import check
 
     return check.check(_packs(options.packs))
+
+
+def _new_rule(options: argparse.Namespace) -> int:
+    from logrules import newrule
+
+    words = sys.stdin.read() if options.words == ["-"] else " ".join(options.words)
+    return newrule.new_rule(words, options.code, _packs(options.pack))
+
+
+def _schema(_options: argparse.Namespace) -> int:
+    from logrules import newrule
+
+    return newrule.schema()
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -174,9 +223,10 @@ def _lang(options: argparse.Namespace) -> str:
 
 
 def _packs(paths: Sequence[str]) -> dict[str, str]:
-    """File name to text. Raises LogrulesError for a file that cannot be read."""
+    """File name to text, a folder giving each of its packs. Raises LogrulesError for what cannot be read."""
     found = {}
-    for path in paths:
+    files = [str(file) for path in paths for file in sorted(Path(path).glob("*.toml")) or [Path(path)]]
+    for path in files:
         try:
             found[path] = Path(path).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:

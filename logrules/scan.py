@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import stat
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from logrules.rules import rulebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from logrules.core.model import Effect, Match
 
@@ -31,14 +34,36 @@ LONGEST = 64 * 1024
 _COMPRESSED = {b"\x1f\x8b": "zcat", b"\x28\xb5": "zstdcat", b"BZ": "bzcat", b"\xfd7": "xzcat"}
 
 
-def scan(files: Sequence[str], packs: Mapping[str, str], *, lang: str, as_json: bool) -> int:
-    """Classify `files` (`-` is standard input). Returns 0, found or not, and 78 if one could not be read."""
+def scan(
+    files: Sequence[str], packs: Mapping[str, str], *, lang: str, as_json: bool, coverage: bool = False
+) -> int:
+    """Classify `files` (`-` is standard input). Returns 0, found or not, and 78 if one could not be read.
+
+    With `coverage` the rules that were met are told instead of the events.
+    """
     engine = Engine(rulebook(packs), Policy(acts=False))
     redact = Redactor(secrets_in(os.environ))
     people = sys.stdout.isatty() and not as_json
-    with _people(redact, lang) if people else _events(engine, redact, lang) as out:
+    with _told(engine, redact, lang, people=people, as_json=as_json, coverage=coverage) as out:
         readable = [_scanned(path, engine, out, watched=people) for path in files]
     return Exit.OK if all(readable) else Exit.CONFIG
+
+
+def _told(
+    engine: Engine, redact: Redactor, lang: str, *, people: bool, as_json: bool, coverage: bool
+) -> AbstractContextManager[Out]:
+    if coverage:
+        return _coverage(engine, as_json=as_json)
+    return _people(redact, lang) if people else _events(engine, redact, lang)
+
+
+@contextmanager
+def _coverage(engine: Engine, *, as_json: bool) -> Iterator[Out]:
+    """How often each rule was met, the most frequent first; at the end those that never were."""
+    met = Counter({pattern.rule: 0 for pattern in engine.rulebook.patterns})
+    yield lambda match: met.update([match.rule or ""])
+    for rule, count in sorted(met.items(), key=lambda each: (-each[1], each[0])):
+        print(json.dumps({"rule": rule, "count": count}) if as_json else f"{count or 'never':>8}  {rule}")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ FLOORS = (
     ("logrules.report", "logrules.alerts"),
     ("logrules.gate",),
     ("logrules.summary",),
-    ("logrules.scan", "logrules.explain", "logrules.check"),
+    ("logrules.scan", "logrules.explain", "logrules.check", "logrules.newrule"),
     ("logrules.runtime", "logrules.guarded"),
     ("logrules",),  # the public names, lazily
     ("logrules.cli",),

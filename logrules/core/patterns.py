@@ -161,6 +161,28 @@ def _pattern(table: dict[str, Any], source: str, number: int, lead: str) -> Patt
         return [Fault(place, f"{error}; forms are {', '.join(Form)}; levels are {', '.join(Severity)}")]
 
 
+def schema(codes: Iterable[str]) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a pack; editors complete and check against it."""
+    pattern = msgspec.json.schema(Pattern)["$defs"]
+    own = pattern["Pattern"]
+    own["properties"] = {key: own["properties"][key] for key in _KEYS}
+    own["properties"]["code"] = {"enum": sorted(codes)}
+    texts = {"type": "array", "items": {"type": "string"}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A logrules pack",
+        "type": "object",
+        "properties": {
+            "format": {"const": FORMAT},
+            "lead": texts,
+            "pattern": {"type": "array", "items": {"$ref": "#/$defs/Pattern"}},
+        },
+        "required": ["format"],
+        "additionalProperties": False,
+        "$defs": pattern,
+    }
+
+
 def lint(patterns: Iterable[Pattern], codes: Iterable[str]) -> Iterator[Fault]:
     """What is wrong with patterns that could be read, before any sample is tried."""
     known = set(codes)

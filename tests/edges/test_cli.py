@@ -228,6 +228,69 @@ def test_a_pack_of_ones_own(tmp_path: Path) -> None:
     assert run("explain", "--pack", str(pack), "ERROR - the vault is busy").stdout.startswith("DB_LOCKED")
 
 
+def test_a_folder_of_packs(tmp_path: Path) -> None:
+    """Every pack of a folder is read."""
+    for name, word in (("a", "alpha"), ("b", "omega")):
+        (tmp_path / f"{name}.toml").write_text(
+            f'format = 0\n[[pattern]]\ncode = "HANDLER_ERROR"\nany = ["{word} no"]\nmatch = ["{word} no"]\n'
+        )
+    done = run("scan", "--json", "--pack", str(tmp_path), "-", stdin="omega no\nalpha no\n")
+
+    assert [event["code"] for event in events(done.stdout)] == ["HANDLER_ERROR"] * 2
+
+
+def test_new_rule_drafts_a_pack_that_check_accepts(tmp_path: Path) -> None:
+    """The draft goes to a file as it is, and finds the line it was made of; no secret goes with it."""
+    line = f"2026-01-15 08:29:41,511 - pay - ERROR - Payment 7 refused for token 123456:{'A' * 35}"
+    drafted = run("new-rule", "--code", "UPSTREAM_API_ERROR", line)
+    pack = tmp_path / "my.toml"
+    pack.write_text(drafted.stdout)
+
+    assert "AAAAAAAA" not in drafted.stdout
+    assert run("check", str(pack)).returncode == 0
+    assert "UPSTREAM_API_ERROR" in run("scan", "--json", "--pack", str(pack), "-", stdin=line).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["   indented"], "state nothing"),
+        (["1 2 3"], "the same each time"),
+        (["--code", "NOPE", "x failed"], "no code 'NOPE'"),
+    ],
+)
+def test_new_rule_refuses_what_cannot_be_a_pattern(arguments: list[str], says: str) -> None:
+    """One clear line says why and what to give instead."""
+    done = run("new-rule", *arguments)
+
+    assert (done.returncode, done.stdout) == (78, "")
+    assert says in done.stderr
+
+
+def test_new_rule_names_who_knows_the_line_already() -> None:
+    """Nobody writes a pattern that there is."""
+    done = run("new-rule", "ERROR - Conflict: terminated by other getUpdates request")
+
+    assert "knows this line already, as CONFLICT_409" in done.stdout
+    assert "PUT_A_CODE_HERE" in done.stdout
+
+
+def test_the_rules_report_counts_every_rule(log: Path) -> None:
+    """Which rules were met, how often, and which never, instead of events."""
+    told = [
+        json.loads(line) for line in run("scan", "--json", "--rules-report", str(log)).stdout.splitlines()
+    ]
+
+    assert told[0]["count"] > 0
+    assert told[-1]["count"] == 0
+    assert [each["count"] for each in told] == sorted((each["count"] for each in told), reverse=True)
+
+
+def test_the_schema_is_json() -> None:
+    """`logrules schema` prints what an editor reads."""
+    assert json.loads(run("schema").stdout)["title"] == "A logrules pack"
+
+
 def test_check_names_every_fault(tmp_path: Path) -> None:
     """Form and samples alike, each with file, number and cause; status 78."""
     pack = tmp_path / "mine.toml"
