@@ -37,6 +37,8 @@ _GOES_ON = re.compile(
     r"future: <|task: <|\.\.\. \d+ more|Original description:|\([Bb]ackground on this error"
     r"|DETAIL:|HINT:|\[b'|[}\])][;,]?$|Caused by: "
 )
+DUMPED = 4
+"""Columns by which Node indents an error that it prints behind a message or in an object."""
 _GROUP = re.compile(r" +[|+]|\+-")
 
 
@@ -196,7 +198,8 @@ class _Draft:
             return flat or line.indent > self.margin or tracebacks.may_end(line.text[self.margin :])
         if line.kind is _Kind.TRACE:
             return self.chained or (not self.blank and not self.finished and self._announces(line))
-        return not self.blank and (line.indent > 0 or line.goes_on)
+        told = len(self.lines) == 1 and stacks.is_announced(self.lines[0].text)
+        return not self.blank and (line.indent > 0 or line.goes_on or told)
 
     def _is_told(self, line: _Line) -> bool:
         """Whether Node tells it of an error that nobody caught: the code, a caret, the error, its version."""
@@ -231,7 +234,9 @@ class _Draft:
         elif line.text.endswith(TRACEBACK):  # behind a head in one line; behind anything else it is quoted
             self.margin, self.traced = 0, True
             self.quoted = line.kind is not _Kind.HEAD
-        elif stacks.is_cause(line.text.lstrip()):
+        elif stacks.is_cause(line.text.lstrip()) or (
+            0 < line.indent <= DUMPED and stacks.is_error(line.text.lstrip())
+        ):
             self.last_lines.append(number)
         elif stacks.is_frame(line.text.lstrip()):
             self.stacked = True
@@ -365,6 +370,8 @@ def _line(data: bytes, start: int) -> _Line:
 
 def _is_bridge(line: _Line, previous: _Line, above: _Line) -> bool:
     """Whether `previous`, which begins like a record, stands between two lines of one."""
+    if stacks.is_announced(previous.text):
+        return True
     if previous.kind is _Kind.BLANK:
         return stacks.is_caret(above.text) or stacks.is_version(line.text)
     if stacks.is_caret(previous.text) or stacks.is_caret(line.text) or stacks.is_place(previous.text):

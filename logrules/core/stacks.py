@@ -9,6 +9,7 @@ import re
 
 _FRAME = re.compile(r"at (?:async |new )?[\w$.<>\[\]/@:#-]+")
 _CAUSE = re.compile(r"(?:Caused by: |\[?cause\]?: |Suppressed: |---> |error: (?=[A-Z]\w*Error: ))")
+_ERROR = re.compile(r"(?:[A-Z]\w{0,60})?(?:Error|Exception)(?: \[\w{1,60}\])?: \S")
 _PLACE = re.compile(r"(?:[A-Z]:\\|file://|node:|[\w./@~-])[^\n:]{0,300}:\d{1,6}$")
 _CARET = re.compile(r"\s*\^+$")
 _VERSION = re.compile(r"(?:Node\.js v\d+\.\d+\.\d+|Bun v\d+\.\d+\.\d+ \([^)\n]{1,60}\))$")
@@ -22,6 +23,7 @@ _LAST_WORDS = re.compile(
     r"panic: |thread 'main' (?:\(\d+\) )?panicked at |Unhandled [Ee]xception[.:] "
     r"|Exception in thread \"main\" "
 )
+_ANNOUNCED = re.compile(r"thread '[^'\n]{1,40}' (?:\(\d+\) )?panicked at [^\n]{1,300}:\d+:\d+:$")
 
 
 def is_frame(words: str) -> bool:
@@ -32,6 +34,11 @@ def is_frame(words: str) -> bool:
 def is_cause(words: str) -> bool:
     """Whether a line within a stack names the error behind the error."""
     return bool(_CAUSE.match(words))
+
+
+def is_error(words: str) -> bool:
+    """Whether a line begins with an error's class."""
+    return bool(_ERROR.match(words))
 
 
 def is_place(text: str) -> bool:
@@ -57,3 +64,8 @@ def goes_on(text: str) -> bool:
 def is_last_word(text: str) -> bool:
     """Whether a line says that the process ends with what follows."""
     return bool(_LAST_WORDS.match(text))
+
+
+def is_announced(text: str) -> bool:
+    """Whether a line says where Rust panicked; the next says why."""
+    return bool(_ANNOUNCED.match(text))
