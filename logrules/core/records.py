@@ -105,6 +105,11 @@ class _Line:
         return bool(_GOES_ON.match(self.text)) or stacks.goes_on(self.text)
 
     @property
+    def counts(self) -> bool:
+        """Whether it states something on its own: at column 0, or pasted with a space before an exception."""
+        return not self.indent or tracebacks.is_qualified(self.text.lstrip())
+
+    @property
     def may_go_on(self) -> bool:
         """Whether it could belong to the line before it."""
         if self.kind is _Kind.PLAIN:
@@ -402,7 +407,7 @@ def _statements(draft: _Draft, number: int) -> Iterator[Statement]:
     first = draft.lines[0]
     if first.head:
         yield Statement(Form.LOG, _text(draft, 0, first.head.body), number)
-    elif first.kind in {_Kind.PLAIN, _Kind.JSON} and not first.indent and 0 not in draft.last_lines:
+    elif first.kind in {_Kind.PLAIN, _Kind.JSON} and first.counts and 0 not in draft.last_lines:
         stack = len(draft.lines) > 1 and stacks.is_frame(draft.lines[1].text.lstrip())
         yield Statement(Form.TRACEBACK if stack else Form.LINE, _text(draft, 0, first.text), number)
     if draft.quoted:

@@ -37,6 +37,7 @@ _FUTURE = re.compile(r"(?:future|task): <.{1,1000} exception=(\w+)\([\"'](.*)[\"
 _ESCAPED = re.compile(r"Traceback \(most recent call last\):\\r?\\?n +File ")
 _RAISE = re.compile(r"raise ([A-Za-z_][\w.]*)(?:\(\s*(?:([\"'])([^\"'{}\n]{3,400})\2\s*)?\))?(?: from \w+)?$")
 _LIBRARY = re.compile(r"File \"[^\"\n]*-packages[/\\]([^\"\n]+)\", line \d+, in (\S+)")
+_QUALIFIED = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*: \S")
 _BOX = "│╰"
 LONGEST = 4096
 """Characters of a line that are searched for an exception's name."""
@@ -65,6 +66,11 @@ def may_end(words: str) -> bool:
 def names_class(words: str) -> bool:
     """Whether a line begins with an exception's class, as code does not."""
     return bool(_CLASS.match(words))
+
+
+def is_qualified(words: str) -> bool:
+    """Whether a line begins with an exception's class and its module: no prose and no code does."""
+    return bool(_QUALIFIED.match(words))
 
 
 def is_boxed(words: str) -> bool:

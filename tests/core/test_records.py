@@ -57,6 +57,7 @@ STATEMENTS = {
     ),
     "a line of its own": ("x\nHIT\n", [(Form.LINE, "HIT", 2)]),
     "an indented line states nothing": ("    HIT\n", []),
+    "…unless it names an exception": ("  a.b.CError: HIT\n", [(Form.LINE, "  a.b.CError: HIT", 1)]),
     "an object without a message": ('{"ok":false,"HIT":1}\n', [(Form.LINE, '{"ok":false,"HIT":1}', 1)]),
     "a traceback that is cut off inside a library": (
         f'{TRACEBACK}\n  File "/x/site-packages/httpx/_client.py", line 1, in send\n    HIT\n',
