@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PROBE_EVERY = 60.0
 """Seconds between two questions of one kind."""
+ANNOTATE_EVERY = 60.0
+"""Seconds in which the same sign is annotated once; what came between is counted."""
 LAST_WORDS = 5.0
 """A child that ends within so many seconds of a bad sign has proved it."""
 CONFLICTS = 3
@@ -55,6 +57,7 @@ class Belief:
         self._asked: dict[str, float] = {}
         self._recent: deque[tuple[float, Match]] = deque(maxlen=64)
         self._conflicts: list[float] = []
+        self._annotated: dict[tuple[str, str | None, Severity], tuple[float, int]] = {}
         self._stopped = False
 
     def spoken(self, match: Match) -> Iterator[Effect]:
@@ -71,7 +74,7 @@ class Belief:
             yield from self._proved(match, stop=True)
             return
         mild = self._lasting(match, now) if lasting else self._doubted(match)
-        yield Annotate(mild)
+        yield from self._told(mild, now)
         yield Send(mild)
         yield from self._question(match, mild, now)
         if match.fatal and self._is_bad(match):
@@ -98,6 +101,16 @@ class Belief:
                     sure if status else msgspec.structs.replace(sure, fatal=False, level=Severity.ERROR)
                 )
         self._recent.clear()
+
+    def _told(self, match: Match, now: float) -> Iterator[Annotate]:
+        """An annotation, but not for every line of a storm: a platform cuts a log that grows too fast."""
+        key = match.code, match.reason, match.level
+        last, untold = self._annotated.get(key, (float("-inf"), 0))
+        if now - last < ANNOTATE_EVERY:
+            self._annotated[key] = last, untold + 1
+            return
+        self._annotated[key] = now, 0
+        yield Annotate(msgspec.structs.replace(match, count=untold + 1))
 
     def _question(self, match: Match, mild: Match, now: float) -> Iterator[Effect]:
         what = _probe(match)

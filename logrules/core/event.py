@@ -99,6 +99,7 @@ def of_match(
         fatal=match.fatal,
         reason=match.reason or UNSET,
         line=_or_unset(match.line),
+        count=match.count if match.count > 1 else UNSET,
         rule=match.rule or UNSET,
         lang=lang if code else UNSET,
         pid=_or_unset(pid),

@@ -111,6 +111,8 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     line: int | None = None
     rule: str | None = None
     form: Form | None = None
+    count: int = 1
+    """How many times it was met since it was last told of."""
     proved: bool = False
     """Spoken by the guard itself, or shown to be true by a probe; text alone never is."""
     evidence: str = ""

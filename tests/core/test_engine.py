@@ -382,3 +382,13 @@ def test_an_exception_that_nobody_caught_is_fatal() -> None:
 
     assert (uncaught.code, uncaught.fatal) == ("NETWORK_ERROR", True)
     assert (caught.code, caught.fatal) == ("NETWORK_ERROR", False)
+
+
+def test_a_storm_is_annotated_once_a_minute() -> None:
+    """The same sign, again and again, is one annotation a minute that says how often; nothing goes uncounted."""
+    log = Log()
+    for second in range(90):
+        log.feed(LOST, float(second))
+
+    assert [match.count for match in log.of(Annotate)] == [1, 60]
+    assert len(log.of(Send)) == 90
