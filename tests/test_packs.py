@@ -12,7 +12,14 @@ from logrules.rules import packs, rulebook, rules
 
 OURS = {
     *("ALERTS_OFF", "ALERT_UNDELIVERED", "CONFIG_INVALID", "CONFLICT_SUSPECTED", "CONFLICT_YIELDED"),
-    *("LOCK_LEASE_UNSUPPORTED", "LOCK_LOCAL_ONLY", "LOCK_POOLER", "LOCK_REACQUIRED", "LOCK_RELEASED", "SHUTDOWN_CLEAN"),
+    *(
+        "LOCK_LEASE_UNSUPPORTED",
+        "LOCK_LOCAL_ONLY",
+        "LOCK_POOLER",
+        "LOCK_REACQUIRED",
+        "LOCK_RELEASED",
+        "SHUTDOWN_CLEAN",
+    ),
 }
 """Codes that only our own event lines carry."""
 

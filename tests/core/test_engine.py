@@ -385,7 +385,7 @@ def test_an_exception_that_nobody_caught_is_fatal() -> None:
 
 
 def test_a_storm_is_annotated_once_a_minute() -> None:
-    """The same sign, again and again, is one annotation a minute that says how often; all of it is counted."""
+    """The same sign, again and again, is one annotation a minute that says how often it was met."""
     log = Log()
     for second in range(90):
         log.feed(LOST, float(second))
