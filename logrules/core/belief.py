@@ -2,7 +2,7 @@
 
 Text is evidence, never an order. Reading a log (`acts` is false) says what each record means and no more.
 Watching a child (`acts` is true), a bad sign from text is a warning until it is proved: by the Bot API (a
-revoked token, a webhook) or by the child's own end. Conflicts that go on are told as errors, yet never as
+revoked token) or by the child's own end. Conflicts that go on are told as errors, yet never as
 fatal: whoever can make a bot print one line can make it print three in a minute.
 Without `stop_on` no text alone ever stops anything.
 """
@@ -81,14 +81,19 @@ class Belief:
             self._recent.append((now, match))
 
     def answer(self, probe: Probe, now: float) -> Iterator[Effect]:
-        """The Bot API says that it is so: the two signs for which a child is ended without being asked."""
-        match = msgspec.structs.replace(
-            probe.match,
-            fatal=self._codes[probe.match.code].why(probe.match.reason).fatal,
-            reason="webhook_active" if probe.what == "webhook" else probe.match.reason,
-            time=now,
-        )
-        yield from self._proved(match, stop=True)
+        """The Bot API says that it is so. A refused token is the one sign that ends a child by itself.
+
+        That a webhook is set proves no conflict: it is how a webhook bot lives, and its users may make it
+        print anything. So it is told as an error, and ends the child only if the operator has said so.
+        """
+        match = msgspec.structs.replace(probe.match, time=now)
+        if probe.what == "webhook":
+            set_ = msgspec.structs.replace(match, reason="webhook_active", level=Severity.ERROR)
+            yield Annotate(set_)
+            yield Send(set_)
+            return
+        fatal = self._codes[match.code].why(match.reason).fatal
+        yield from self._proved(msgspec.structs.replace(match, fatal=fatal), stop=True)
 
     def ended(self, status: int, now: float) -> Iterator[Effect]:
         """The child ended by itself: what it complained of last was true, and fatal if it failed of it."""

@@ -163,16 +163,13 @@ def test_streams_do_not_mix() -> None:
     assert codes == ["DISK_FULL", "HANDLER_ERROR"]
 
 
-@pytest.mark.parametrize(
-    ("line", "what", "exit_"), [(TOKEN, "token", Exit.CONFIG), (WEBHOOK, "webhook", Exit.TEMPFAIL)]
-)
-def test_the_bot_api_proves_what_it_can(line: str, what: str, exit_: Exit) -> None:
+def test_the_bot_api_proves_a_refused_token() -> None:
     """A question is asked, at most once a minute; the answer yes is told as fatal and ends the child."""
     log = Log()
-    (probe,) = [effect for effect in log.feed(line, 1.0) if isinstance(effect, Probe)]
-    again = [log.feed(line, now) for now in (2.0, 59.0)]
+    (probe,) = [effect for effect in log.feed(TOKEN, 1.0) if isinstance(effect, Probe)]
+    again = [log.feed(TOKEN, now) for now in (2.0, 59.0)]
 
-    assert probe.what == what
+    assert probe.what == "token"
     assert not any(isinstance(effect, Probe | Stop) for effects in again for effect in effects)
     assert log.engine.answer(probe, False, 62.0) == []
     annotate, send, stop = log.engine.answer(probe, True, 62.0)
@@ -180,8 +177,24 @@ def test_the_bot_api_proves_what_it_can(line: str, what: str, exit_: Exit) -> No
     assert isinstance(send, Send)
     assert (send.match.proved, send.match.fatal, send.match.level) == (True, True, Severity.CRITICAL)
     assert isinstance(stop, Stop)
-    assert stop.exit is exit_
-    assert any(isinstance(effect, Probe) for effect in log.feed(line, 70.0))
+    assert stop.exit is Exit.CONFIG
+    assert any(isinstance(effect, Probe) for effect in log.feed(TOKEN, 70.0))
+
+
+def test_a_webhook_that_is_set_proves_no_conflict() -> None:
+    """A webhook bot has one, and its users may make it print anything: an error to look at, never an end."""
+    log = Log()
+    (probe,) = [effect for effect in log.feed(WEBHOOK, 1.0) if isinstance(effect, Probe)]
+
+    assert probe.what == "webhook"
+    annotate, send = log.engine.answer(probe, True, 2.0)
+    assert isinstance(annotate, Annotate)
+    assert isinstance(send, Send)
+    assert (send.match.reason, send.match.fatal, send.match.level) == (
+        "webhook_active",
+        False,
+        Severity.ERROR,
+    )
 
 
 def test_a_child_is_stopped_once() -> None:
