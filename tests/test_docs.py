@@ -108,7 +108,7 @@ def test_commands_exist() -> None:
     """Every `logrules COMMAND` of the README is a command that explains itself."""
     inline = re.findall(r"`([^`\n]+)`", FENCE.sub("", _text("en")))
     fenced = [body for kind, body in FENCE.findall(_text("en")) if kind == "sh"]
-    commands = set(re.findall(r"\blogrules ([a-z]+)\b", "\n".join([*inline, *fenced])))
+    commands = set(re.findall(r"\blogrules ([a-z][a-z-]*)", "\n".join([*inline, *fenced])))
 
     assert commands >= {"run", "scan", "explain", "codes", "check"}
     for command in sorted(commands):
