@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from logrules import __version__
 from logrules.core.model import Exit, LogrulesError
+from logrules.streams import OutputError, complain, ensure_standard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,24 +19,37 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status: 78, with one clear line, for what the user can put right."""
+    ensure_standard()
     options = _parser().parse_args(argv)
     try:
         status: int = options.command(options)
+        sys.stdout.flush()
+    except OutputError as error:
+        return _muted(Exit.UNAVAILABLE, str(error))
     except LogrulesError as error:
-        print(f"logrules: {error}", file=sys.stderr)
+        complain(str(error))
         return Exit.CONFIG
     except BrokenPipeError:
-        # The reader has what it wanted. Python would complain once more when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return Exit.OK
+        return _muted(Exit.OK)  # the reader has what it wanted
+    except OSError as error:
+        return _muted(Exit.UNAVAILABLE, f"cannot write the output: {error.strerror or error}")
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return status
 
 
+def _muted(status: Exit, why: str | None = None) -> int:
+    """End without output: Python would complain once more when it flushes what is left."""
+    if why:
+        complain(why)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return status
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(Exit.CONFIG, f"logrules: {message}. See: {self.prog} --help\n")
+        complain(f"{message}. See: {self.prog} --help")
+        self.exit(Exit.CONFIG)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -225,7 +239,8 @@ def _lang(options: argparse.Namespace) -> str:
 def _packs(paths: Sequence[str]) -> dict[str, str]:
     """File name to text, a folder giving each of its packs. Raises LogrulesError for what cannot be read."""
     found = {}
-    files = [str(file) for path in paths for file in sorted(Path(path).glob("*.toml")) or [Path(path)]]
+    # A path stays as it was typed: what is no path must still be recognised, and redacted, in a complaint.
+    files = [file for path in paths for file in sorted(map(str, Path(path).glob("*.toml"))) or [path]]
     for path in files:
         try:
             found[path] = Path(path).read_text("utf-8")

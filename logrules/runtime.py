@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import selectors
 import signal
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 from logrules.core.model import Annotate, Chunk, Effect, Probe, Send, Stop
 from logrules.sources.child import Child, Stream
 from logrules.sources.signals import Signals, told_by_terminal
+from logrules.streams import complain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,7 +51,9 @@ def run(command: Sequence[str], settings: Settings, stop_on: frozenset[str] = fr
         try:
             child = Child(command, os.environ, settings.service, settings.instance)
         except OSError as error:
-            print(f"logrules: cannot start {command[0]!r}: {error.strerror or error}", file=sys.stderr)
+            complain(
+                f"cannot start {command[0]!r}: {error.strerror or error}. Is the command right, and in PATH?"
+            )
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
         return Sidecar(child, signals, settings, stop_on).run()
 
@@ -65,6 +67,7 @@ class Sidecar:
         self._watch = Watch(settings, stop_on, stop=self._end, may_speak=self._may_speak, wake=signals.wake)
         self._open = selectors.DefaultSelector()
         self._told_to_end = False
+        self._told_of_trouble = False
         self._stop: Stop | None = None
         self._kill_at: float | None = None
         self._status: int | None = None
@@ -101,6 +104,9 @@ class Sidecar:
 
     def _on_bytes(self, stream: Stream) -> None:
         chunk, goes_on = stream.read(time.time())
+        if stream.trouble and not self._told_of_trouble:
+            self._told_of_trouble = True
+            complain(f"the command's output cannot be written and is dropped until it can: {stream.trouble}")
         if chunk is not None:
             self._watch.feed(chunk)
         if not goes_on:
@@ -238,10 +244,7 @@ class Watch:
             yield
         except Exception as error:  # noqa: BLE001  whatever it is, the child must go on
             self._engine = None
-            print(
-                f"logrules: internal error: {type(error).__name__}; the command goes on, unwatched",
-                file=sys.stderr,
-            )
+            complain(f"internal error: {type(error).__name__}; the command goes on, unwatched")
 
     def _think(self, ask: Callable[[Engine], list[Effect]]) -> None:
         if self._engine is None:

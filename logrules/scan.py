@@ -17,6 +17,7 @@ from logrules.core.event import encode, of_match
 from logrules.core.model import Annotate, Chunk, Exit, LogrulesError, Origin
 from logrules.core.redact import Redactor, secrets_in
 from logrules.rules import rulebook
+from logrules.streams import OutputError, complain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -72,7 +73,12 @@ def _events(engine: Engine, redact: Redactor, lang: str) -> Iterator[Out]:
 
     def write(match: Match) -> None:
         event = of_match(match, engine.rulebook.codes[match.code], lang)
-        sys.stdout.buffer.write(encode(event, redact))
+        try:
+            sys.stdout.buffer.write(encode(event, redact))
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"cannot write the output: {error.strerror or error}") from error
 
     yield write
     sys.stdout.buffer.flush()
@@ -96,13 +102,11 @@ def _scanned(path: str, engine: Engine, out: Out, *, watched: bool) -> bool:
                 for effect in effects:
                     if isinstance(effect, Annotate):
                         out(effect.match)
-    except BrokenPipeError:
+    except (BrokenPipeError, OutputError):
         raise
     except (OSError, LogrulesError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        print(
-            f"logrules: cannot read {path}: {why}. Name a log file, or - for standard input", file=sys.stderr
-        )
+        complain(f"cannot read {path}: {why}. Name a log file, or - for standard input")
         return False
     return True
 

@@ -14,7 +14,7 @@ FLOORS = (
     ("logrules.testing",),
     ("logrules.packs",),
     ("logrules.rules",),
-    ("logrules.botapi", "logrules.settings", "logrules.tracebacks"),
+    ("logrules.botapi", "logrules.settings", "logrules.streams", "logrules.tracebacks"),
     ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guards", "logrules.logs"),
     ("logrules.report", "logrules.alerts"),
     ("logrules.gate",),

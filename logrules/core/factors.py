@@ -21,6 +21,8 @@ _ENOUGH = 12
 _MANY = 64
 """Texts up to which an alternation is spelled out."""
 _ASCII = 127
+_LONG = 20
+"""A repeat that may go further than this multiplies the ways in which what is inside it can match."""
 _UNBOUNDED = 100
 """A repeat that may go further than this is as good as endless."""
 
@@ -38,7 +40,10 @@ def dangers(pattern: str) -> str | None:
     """Why `pattern` could take for ever on a hostile line; None if it could not."""
     endless = list(_endless(_parsed(pattern), inside=False))
     if any(endless):
-        return "a repeat inside a repeat can take for ever: write it flat, e.g. `[^)]*` for `(\\w+\\s*)*`"
+        return (
+            "a repeat inside a repeat (or a choice) can take for ever: write it flat, "
+            "e.g. `[^)]*` for `(\\w+\\s*)*`, `[ab]*` for `(a|b)*`"
+        )
     if len(endless) > 3:  # noqa: PLR2004 - the text says it
         return (
             "more than three endless repeats such as `.*`: bound them, e.g. `.{0,200}`, or split the pattern"
@@ -145,17 +150,20 @@ def _inner(name: str, argument: Any, *, caseless: bool) -> list[list[Literal]]:
 
 
 def _endless(tree: Any, *, inside: bool) -> Any:
-    """For each endless repeat, whether it stands inside another."""
+    """For each long repeat, whether another way to match stands around it: each doubles the other's work."""
     for operation, argument in tree:
         name = str(operation)
         if name in {"MAX_REPEAT", "MIN_REPEAT"}:
-            endless = argument[1] > _UNBOUNDED
-            if endless:
+            least, most, body = argument
+            long = most > _LONG and least != most
+            if long and (inside or most > _UNBOUNDED):
                 yield inside
-            yield from _endless(argument[2], inside=inside or endless)
+            yield from _endless(body, inside=inside or long)
         elif name == "SUBPATTERN":
             yield from _endless(argument[3], inside=inside)
         elif name == "BRANCH":
+            if inside:
+                yield True
             for branch in argument[1]:
                 yield from _endless(branch, inside=inside)
         elif name in {"ASSERT", "ASSERT_NOT"}:

@@ -119,7 +119,7 @@ def read(text: str, source: str) -> tuple[list[Pattern], list[Fault]]:
     """The patterns of one pack that can be read, and every fault of its form."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         return [], [Fault(source, f"not valid TOML: {error}")]
     faults = [Fault(source, f"unknown key {key!r}{_meant(key, _TOP)}") for key in data.keys() - set(_TOP)]
     if data.get("format") != FORMAT:
@@ -211,8 +211,8 @@ def _expression_faults(text: str, *, needs_words: bool = True) -> Iterator[str]:
         return
     try:
         danger = dangers(text)
-    except re.error as error:
-        yield f"{text!r} is no regular expression: {error}"
+    except (re.error, OverflowError, RecursionError) as error:
+        yield f"{text[:80]!r} is no regular expression: {error}"
         return
     if danger:
         yield f"{text!r}: {danger}"

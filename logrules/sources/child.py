@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import signal
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 from logrules.core.model import EVENTS, Chunk, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 READ = 65_536
 """Bytes asked of a pipe at once; a pipe seldom holds more."""
 LONGEST_LINE = 65_536
 """A line of more bytes is handed on in pieces, so that a stream without a newline cannot fill the memory."""
+PR_SET_PDEATHSIG = 1
 EVENT_FD = "LOGRULES_EVENT_FD"
 
 
@@ -50,6 +53,8 @@ class Stream:
         self.target = target
         self.mid_line = False
         """The last byte passed on did not end a line: nobody else may write to the target now."""
+        self.trouble: str | None = None
+        """Why the target took nothing the last time."""
         self._lines = Lines()
 
     def read(self, now: float) -> tuple[Chunk | None, bool]:
@@ -74,10 +79,29 @@ class Stream:
         self.mid_line = not data.endswith(b"\n")
         try:
             write_all(self.target, data)
-        except OSError:
+        except BrokenPipeError:
             self.mid_line = False
             return False  # nobody reads us any more: the child must learn it the way it would without us
+        except OSError as error:
+            self.trouble = error.strerror or str(error)  # a full disk may have room again
         return True
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    """What makes the kernel send SIGTERM when we are gone, however we went; Linux only.
+
+    A bot that polls on unwatched, beside the one that the platform starts next, is the fight that we prevent.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def ask() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)  # too late to be told: it has happened
+
+    return ask
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -101,6 +125,7 @@ class Child:
         try:
             self._process = subprocess.Popen(
                 command,
+                preexec_fn=_end_with_parent(),  # noqa: PLW1509  no thread has been started yet
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=[events_end],

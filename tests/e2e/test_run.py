@@ -377,3 +377,98 @@ def test_what_is_malformed_is_refused_before_the_spawn(environ, extra, options, 
     assert done.stderr.count(b"\n") == 1
     assert named.encode() in done.stderr
     assert b"s3cret" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams(environ, closed):
+    """Whatever is closed, nothing of ours takes its number: output is no signal, and nothing hangs."""
+    inner = "head -c 200000 /dev/zero; head -c 200000 /dev/zero >&2; printf '\\017\\n'; exit 3"
+    command = f'"{sys.executable}" -m logrules run -- sh -c "$INNER" {closed}'
+
+    done = subprocess.run(
+        ["sh", "-c", command], env={**environ, "INNER": inner}, capture_output=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_costs_the_output_not_the_command(environ):
+    """What cannot be written is dropped and told of once; the command goes on and keeps its status."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            _sidecar("sh", "-c", "echo one; sleep 0.1; echo two; exit 3"),
+            env=environ,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+
+    assert done.returncode == 3
+    assert done.stderr.count(b"No space left on device") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's word for it is Linux's")
+def test_a_killed_sidecar_leaves_no_bot_behind(environ):
+    """After kill -9 of the sidecar the command is told to end: no second poller beside the next start."""
+    code = (
+        "import signal, sys\n"
+        "tell = lambda n, f: (print('told', file=open(sys.argv[1], 'w'), flush=True), sys.exit())\n"
+        "signal.signal(15, tell)\n"
+        "print('ready', flush=True)\nsignal.pause()"
+    )
+    told = Path(environ["LOGRULES_STATE"]).parent / "told"
+    os.mkfifo(told)
+    with subprocess.Popen(
+        _sidecar(*_python(code), str(told)), env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as sidecar:
+        assert sidecar.stdout.readline() == b"ready\n"
+        sidecar.kill()
+
+    assert told.read_text() == "told\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--", f"python bot.py --token {TOKEN} postgres://u:s3cr3tpw@h/db"],
+        ["run", f"--token={TOKEN}", "--", "echo"],
+        ["scan", "postgres://u:s3cr3tpw@h/db"],
+        ["check", "postgres://u:s3cr3tpw@h/db"],
+    ],
+)
+def test_our_own_complaints_hold_no_secret(environ, arguments):
+    """A secret that is typed in the wrong place is in no line of ours."""
+    done = subprocess.run(
+        [sys.executable, "-m", "logrules", *arguments],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode != 0
+    assert done.stderr.startswith("logrules: ")
+    assert TOKEN not in done.stderr
+    assert "s3cr3tpw" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["codes"], ["explain", "CONFLICT_409"], ["scan", "-"]])
+def test_output_that_cannot_be_written(environ, arguments):
+    """One line says so, with 69 and no traceback."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "logrules", *arguments],
+            env=environ,
+            input=LOGGED.encode(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+
+    assert done.returncode == 69
+    assert done.stderr == b"logrules: cannot write the output: No space left on device\n"

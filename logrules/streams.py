@@ -1,0 +1,39 @@
+"""The three standard streams of a command: open, whatever was closed, and told of in clean lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from logrules.core.model import LogrulesError
+from logrules.core.redact import Redactor, secrets_in
+
+
+class OutputError(LogrulesError):
+    """The command's own output cannot be written; exit status 69."""
+
+
+def ensure_standard() -> None:
+    """Put the null device where a standard stream is closed, before anything else is opened.
+
+    The next descriptor that is opened would take its number: a pipe or socket of ours would then be written
+    to as if it were standard output.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003  it takes the lowest number
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  for good
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  for good
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  for good
+
+
+def complain(text: str) -> None:
+    """One line on standard error: without secrets, and without what would move a terminal's cursor."""
+    clean = Redactor(secrets_in(os.environ))(text)
+    line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in clean)
+    try:
+        print(f"logrules: {line}", file=sys.stderr, flush=True)
+    except OSError:
+        pass  # nobody is there to be told
