@@ -10,6 +10,7 @@ reported once, and the process goes on in memory. Nothing in here raises for wha
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -322,6 +323,8 @@ class Store:
 
 def _opened(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.exists() and not path.is_file():  # closing a device to everybody else would break the machine
+        raise OSError(errno.EINVAL, "not a file")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if os.fstat(descriptor).st_mode & 0o077:

@@ -533,3 +533,15 @@ def test_without_sinks_incidents_are_still_kept(opened):
 
     assert store.open_incidents()[0].count == 1
     assert store.undelivered() == []
+
+
+def test_what_is_no_file_is_left_as_it_is(opened, tmp_path):
+    """A state path that is a pipe or a device is refused, and stays open to everybody who used it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(0o666)
+    store = opened(path=pipe)
+
+    assert stat.S_IMODE(pipe.stat().st_mode) == 0o666
+    assert store.take(make_match()).outcome is Outcome.OPENED
+    assert any("not a file" in failure for failure in opened.failures)
