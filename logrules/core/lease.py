@@ -61,6 +61,7 @@ class Event(StrEnum):
     SETTLED = "settled"
     REGAINED = "regained"
     DENIED = "denied"
+    FENCED = "fenced"
     STOP = "stop"
     UNLOCKED = "unlocked"
 
@@ -120,13 +121,17 @@ TABLE: dict[tuple[State, Event], Step] = {
     (State.GRACE, Event.STOP): Step(State.RELEASING, None, Action.UNLOCK),
     (State.HOLDING, Event.BROKEN): Step(State.LOST, "LOCK_LOST", Action.REACQUIRE),
     (State.HOLDING, Event.STOP): Step(State.RELEASING, None, Action.UNLOCK),
+    # No proof came in time, nor any word from whoever asks for them: the kernel is about to end the process.
+    (State.HOLDING, Event.FENCED): Step(State.FAILED, "LOCK_FENCED", Action.END),
     (State.LOST, Event.REGAINED): Step(State.HOLDING, "LOCK_REACQUIRED", Action.KEEP),
     (State.LOST, Event.DENIED): Step(State.FAILED, "LOCK_REACQUIRE_FAILED", Action.END),
     (State.LOST, Event.BROKEN): Step(State.FAILED, "LOCK_REACQUIRE_FAILED", Action.END),
     (State.LOST, Event.STOP): Step(State.RELEASED, None, Action.END),
+    (State.LOST, Event.FENCED): Step(State.FAILED, "LOCK_FENCED", Action.END),
     # A connection that breaks while unlocking has let the lock go all the same: the server frees it.
     (State.RELEASING, Event.UNLOCKED): Step(State.RELEASED, "LOCK_RELEASED", Action.END),
     (State.RELEASING, Event.BROKEN): Step(State.RELEASED, "LOCK_RELEASED", Action.END),
+    (State.RELEASING, Event.FENCED): Step(State.FAILED, "LOCK_FENCED", Action.END),
 }
 
 
@@ -154,7 +159,7 @@ class Timers:
     """Every duration of the lock, in seconds; its inequalities are checked when it is built.
 
     Raises:
-        ConfigError: two of them contradict each other; names both.
+        ConfigError: two of them contradict each other; names both, and the settings that they come from.
     """
 
     lease: float = 30.0
@@ -166,7 +171,7 @@ class Timers:
     answer: float = 10.0
     """A proof that takes longer counts as a loss."""
     fence: float = 20.0
-    """After its last proof a holder does not poll: early enough that nobody else holds the lock yet."""
+    """After its last proof a holder does not live: early enough that nobody else holds the lock yet."""
     chunk: float = 10.0
     """The server lets go of a waiter so often (`lock_timeout`): bounds the life of a dead one's place."""
     check: float = 2.0
@@ -179,32 +184,60 @@ class Timers:
     """A database that stays away so long at the start is given up."""
     drain: float = 15.0
     """For the handlers' last work on the way out: below a platform's 30 s between TERM and KILL."""
+    blocked: float = 5.0
+    """A handler that holds the bot's event loop for so long is warned about."""
+
+    @classmethod
+    def scaled(cls, lease: float, **given: float) -> Timers:
+        """The usual ones in proportion to the lease, but for those that are given.
+
+        Raises ConfigError as the class itself does.
+        """
+        usual = cls()
+        by = lease / usual.lease
+        names = ("dropped", "keepalive", "answer", "fence", "chunk")
+        return cls(**{"lease": lease, **{name: by * getattr(usual, name) for name in names}, **given})
 
     def __post_init__(self) -> None:
-        for name, value in self._positive().items():
-            if not value > 0:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if not (value > 0 or (name == "grace" and value == 0)):
                 raise ConfigError(f"timers: {name} must be more than 0 seconds, it is {value:g}")
+        soft = self.fence - SOFT
+        least = max(self.answer, POLL)
         must = (
-            (self.keepalive + self.answer < self.fence - SOFT, "keepalive + answer", f"fence - {SOFT:g}"),
-            (self.keepalive + POLL < self.fence - SOFT, f"keepalive + {POLL:g}", f"fence - {SOFT:g}"),
-            (self.fence + MARGIN <= self.lease, f"fence + {MARGIN:g}", "lease"),
-            (self.fence + MARGIN <= self.dropped, f"fence + {MARGIN:g}", "dropped"),
-            (2 * self.check <= self.chunk, "2 x check", "chunk"),
+            (self.keepalive + least < soft, "keepalive + answer", f"fence - {SOFT:g}", _LEASE_OR_FENCE),
+            (self.fence + MARGIN <= self.lease, f"fence + {MARGIN:g}", "lease", _LEASE_OR_FENCE),
+            (self.fence + MARGIN <= self.dropped, f"fence + {MARGIN:g}", "dropped", _LEASE_OR_FENCE),
+            (2 * self.check <= self.chunk, "2 x check", "chunk", "LOGRULES_LEASE"),
         )
-        for holds, less, more in must:
+        for holds, less, more, settings in must:
             if not holds:
-                raise ConfigError(f"timers: {less} must stay below {more}; set one of the two differently")
-
-    def _positive(self) -> dict[str, float]:
-        return {name: getattr(self, name) for name in self.__slots__ if name != "grace"}
+                raise ConfigError(f"timers: {less} must stay below {more}: set {settings} differently")
 
 
+SETTINGS = {
+    "lease": "LOGRULES_LEASE",
+    "fence": "LOGRULES_FENCE",
+    "grace": "LOGRULES_GRACE",
+    "drain": "LOGRULES_DRAIN",
+    "patience": "LOGRULES_PATIENCE",
+}
+"""The timers that an operator may set, and how; what else depends on the lease follows it."""
+_LEASE_OR_FENCE = "LOGRULES_LEASE or LOGRULES_FENCE"
 SOFT = 2.0
-"""Seconds before the fence at which a holder stops by itself."""
+"""Seconds before the fence from which on a holder does not poll."""
+LAST_WORD = 1.5
+"""Seconds before the fence at which LOCK_FENCED is said: time to write it, and its alert."""
 POLL = 2.0
 """Seconds that a proof must allow for at least: a shorter poll is not worth while."""
 MARGIN = 1.0
 """Seconds by which the server's patience outlasts the fence."""
+
+
+def strict(timers: Timers) -> float:
+    """The grace after which no holder lives, whatever became of it: what `LOGRULES_GRACE=strict` means."""
+    return timers.fence + MARGIN
 
 
 def grace(timers: Timers, *, clean: bool, server_age: float) -> float:
@@ -248,6 +281,10 @@ class Holder(NamedTuple):
     """Seconds since its last proof."""
     pid: int | None = None
     waiters: int = 0
+    foreign: bool = False
+    """Whether it is none of ours: some other program has taken a lock with the same number."""
+    former: bool = False
+    """Whether it is the session that we had before this one: the server does not know yet that it is dead."""
 
 
 class Grant(NamedTuple):
@@ -259,8 +296,16 @@ class Grant(NamedTuple):
     """Seconds that whatever keeps the lock has been up."""
 
 
-class UnavailableError(LogrulesError):
-    """What keeps the lock cannot be reached now; waiting may help."""
+class OpeningError(LogrulesError):
+    """What keeps the lock does not take us; its code may tell more than one reason."""
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class UnavailableError(OpeningError):
+    """It cannot be reached now; waiting may help."""
 
     event = Event.UNREACHABLE
     too_long = Event.UNREACHABLE_TOO_LONG
@@ -273,7 +318,7 @@ class FullError(UnavailableError):
     too_long = Event.FULL_TOO_LONG
 
 
-class RefusedError(LogrulesError):
+class RefusedError(OpeningError):
     """It does not let us in; waiting does not help."""
 
     event = Event.REFUSED
@@ -323,6 +368,9 @@ class Session(Protocol):
     async def holder(self) -> Holder | None:
         """Who has it. Raises BrokenError."""
 
+    async def evict(self) -> bool:
+        """End what former sessions of ours hold or wait for; whether there was any. Raises BrokenError."""
+
     async def prove(self) -> bool:
         """Whether this very session holds the lock now. Raises BrokenError."""
 
@@ -334,3 +382,33 @@ class Session(Protocol):
 
     def terminate(self) -> None:
         """Drop everything at once, lock included. Never raises, never blocks."""
+
+
+class Fence(Protocol):
+    """What ends the process at a moment that only a further proof can put off."""
+
+    def extend(self, deadline: float) -> None:
+        """The process ends at `deadline`, in seconds on the keeper's clock, and not before."""
+
+    def disarm(self) -> None:
+        """It does not end."""
+
+
+class Run(NamedTuple):
+    """A time for which an instance held the lock."""
+
+    instance: str
+    pid: int
+    since: float
+    """When it was granted, in seconds since the epoch."""
+    epoch: int
+
+
+class Runs(Protocol):
+    """What a killed process cannot say, its successor says: which runs have begun and not ended."""
+
+    def begin(self, epoch: int) -> list[Run]:
+        """Note that ours has begun; gives the earlier ones that ended without a word, each of them once."""
+
+    def end(self) -> None:
+        """Ours ends in order. Safe to call twice."""

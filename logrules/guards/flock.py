@@ -91,6 +91,10 @@ class FileSession:
             note.get("pid") if isinstance(note.get("pid"), int) else None,
         )
 
+    async def evict(self) -> bool:
+        """There is nothing to end: a former file of ours was closed by ourselves."""
+        return False
+
     async def prove(self) -> bool:
         """Whether the file under this name is still the one that we have locked."""
         mine = os.fstat(self._descriptor)

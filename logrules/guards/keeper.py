@@ -14,11 +14,14 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from logrules.core.lease import (
+    LAST_WORD,
     SOFT,
+    TABLE,
     Action,
     BrokenError,
     Event,
     Lease,
+    OpeningError,
     RefusedError,
     State,
     Step,
@@ -30,17 +33,24 @@ from logrules.core.lease import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from logrules.core.lease import Holder, Session, Timers
+    from logrules.core.lease import Fence, Holder, Runs, Session, Timers
     from logrules.core.model import Report
 
 T = TypeVar("T")
 
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_FENCED = Step(State.FAILED, None, Action.END)
+"""What is left to do for a keeper that was fenced off: nothing that is worth a word."""
+
+CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+LEAST = 1.0
+"""Seconds of permission below which a poll is not worth beginning."""
+EVICTION = 2.0
+"""Seconds for the server to end a session that we have told it to end."""
 
 
 def steady() -> float:
     """Seconds on a clock that nobody sets and that goes on while the host sleeps, where there is one."""
-    return time.clock_gettime(_CLOCK)
+    return time.clock_gettime(CLOCK)
 
 
 class Keeper:
@@ -50,11 +60,20 @@ class Keeper:
         session: what keeps it; used from the keeper's thread only.
         timers: all durations.
         report: where each code is said.
-        changed: called with each step, in the keeper's thread; must not block.
+        changed: called with each step, in the keeper's thread or the watchdog's; must not block.
+        fence: ends the process if it cannot prove the lock in time; on the clock `CLOCK`.
+        runs: where it is noted that this run has begun, and that it has ended in order.
     """
 
     def __init__(
-        self, session: Session, timers: Timers, report: Report, changed: Callable[[Step], None]
+        self,
+        session: Session,
+        timers: Timers,
+        report: Report,
+        changed: Callable[[Step], None],
+        *,
+        fence: Fence | None = None,
+        runs: Runs | None = None,
     ) -> None:
         self.session = session
         self.timers = timers
@@ -63,13 +82,19 @@ class Keeper:
         self.epoch: int | None = None
         self._report = report
         self._changed = changed
+        self._fence = fence
+        self._runs = runs
         self._lease = Lease()
         self._thread = threading.Thread(target=self._run, name="logrules-lock", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()
         self._stopping = False
         self._asked: list[Future[bool]] = []
+        self._polls = 0
         self._deadline = 0.0
+        """Until when the last proof is good; 0 without the lock."""
+        self._fenced_at: float | None = None
+        """When the fence comes down; None while it is not up."""
         self._acquired = 0.0
         self._proved = 0.0
         self._settles = 0.0
@@ -80,7 +105,7 @@ class Keeper:
         self._notices = 0
         self._attempts = 0
         self._trouble: float | None = None
-        self._troubles = 0
+        self._told: set[tuple[Event, str | None]] = set()
 
     # For every thread
 
@@ -91,6 +116,48 @@ class Keeper:
     def remaining(self) -> float:
         """Seconds for which the last proof still allows to poll; 0 without the lock."""
         return max(0.0, self._deadline - SOFT - steady())
+
+    def begin(self) -> float:
+        """A poll may begin: for how many seconds, and `end` it; 0: it may not.
+
+        From here to `end` the fence stays up, lock or no lock: what has passed this check can be sent later.
+        """
+        with self._mutex:
+            left = self.remaining()
+            if left < LEAST:
+                return 0.0
+            self._polls += 1
+            return left
+
+    def end(self) -> None:
+        """A poll that could begin is over: nothing of it can be sent any more."""
+        with self._mutex:
+            self._polls -= 1
+            self._mind_fence()
+
+    def last_word(self) -> float | None:
+        """When LOCK_FENCED is due unless a proof comes first; None while no fence is up, or it is said."""
+        at = self._fenced_at
+        expected = (self._lease.state, Event.FENCED) in TABLE
+        return at - LAST_WORD if at is not None and expected else None
+
+    def fence_off(self) -> None:
+        """No proof has come and time is up: stop polling, say so, end. For any thread but the keeper's."""
+        with self._mutex:
+            due = self.last_word()
+            if due is None or steady() < due:
+                return  # a proof has come after all
+            step = self._lease.on(Event.FENCED)
+            self._set_deadline(0.0)
+        self._why = None
+        self._end_run()
+        self._changed(step)
+        self._answer(ours=False)
+        self._say(step)
+
+    def expired(self) -> bool:
+        """Whether the fence has come down; who can ask lives without one, and must go."""
+        return self._fenced_at is not None and steady() >= self._fenced_at
 
     def held_for(self) -> float:
         """Seconds since the lock was acquired."""
@@ -116,6 +183,22 @@ class Keeper:
             self._thread.join(seconds)
         return not self._thread.is_alive()
 
+    def _set_deadline(self, deadline: float) -> None:
+        with self._mutex:
+            self._deadline = deadline
+            self._mind_fence()
+
+    def _mind_fence(self) -> None:
+        """Up as long as anything may be polled, with the mutex held. What no poll needs is taken down."""
+        if self._deadline:
+            self._fenced_at = self._deadline
+            if self._fence is not None:
+                self._fence.extend(self._deadline)
+        elif self._polls == 0 and self._fenced_at is not None:
+            self._fenced_at = None
+            if self._fence is not None:
+                self._fence.disarm()
+
     def _wake(self) -> bool:
         loop = self._loop
         if loop is None:
@@ -131,15 +214,25 @@ class Keeper:
     def _run(self) -> None:
         try:
             asyncio.run(self._drive())
-        except Exception as error:  # noqa: BLE001 - whatever it was, nobody keeps the lock any more
-            self._why = error
-            self._deadline = 0.0
-            step = Step(State.FAILED, "LOCK_LOST", Action.END)
-            self._say(step)
-            self._changed(step)
+        except Exception as error:  # noqa: BLE001 - of whatever kind, it is told in full
+            self._fail(error)
         finally:
             self._loop = None
             self._answer(ours=False)
+
+    def _fail(self, error: Exception) -> None:
+        """Whatever it was, nobody keeps the lock any more."""
+        with self._mutex:
+            self._set_deadline(0.0)
+            fenced = self._lease.state is State.FAILED
+            self._lease.state = State.FAILED
+        if fenced:
+            return  # it has been said
+        self._why = error
+        step = Step(State.FAILED, "LOCK_LOST", Action.END)
+        self._changed(step)
+        self._end_run()
+        self._say(step)
 
     async def _drive(self) -> None:
         self._woken = asyncio.Event()
@@ -166,11 +259,14 @@ class Keeper:
             self.session.terminate()
 
     async def _enter(self, event: Event) -> Step:
-        step = self._lease.on(event)
-        if step.state is not State.HOLDING:
-            self._deadline = 0.0
-        elif event is not Event.STOP:
-            self._deadline = self._proved + self.timers.fence
+        with self._mutex:
+            if self._lease.state is State.FAILED:  # fenced off meanwhile, and said
+                return _FENCED
+            step = self._lease.on(event)
+            holding = step.state is State.HOLDING
+            self._set_deadline(self._proved + self.timers.fence if holding else 0.0)
+        if step.action in {Action.END, Action.UNLOCK}:
+            self._end_run()  # before the unlock: then somebody else looks
         if step.action is Action.END:
             self._say(step)  # first: with the last change the process may end
             self._changed(step)
@@ -179,6 +275,8 @@ class Keeper:
         if step.state is State.LOST:
             self._answer(ours=False)
         self._say(step, await self._holder() if step.state is State.WAITING else None)
+        if step.state is State.GRACE:
+            self._begin_run()
         return step
 
     async def _holder(self) -> Holder | None:
@@ -216,13 +314,11 @@ class Keeper:
         return Event.STOP
 
     async def _connect(self) -> Event:
+        """Until connected. Each kind of trouble is worth one line; the end of our patience is the last."""
         while True:
             if self._trouble is not None and steady() - self._trouble >= self.timers.patience:
-                return (
-                    self._why.too_long
-                    if isinstance(self._why, UnavailableError)
-                    else Event.UNREACHABLE_TOO_LONG
-                )
+                why = self._why
+                return why.too_long if isinstance(why, UnavailableError) else Event.UNREACHABLE_TOO_LONG
             await asyncio.sleep(self._back_off())
             try:
                 lacking = await self.session.connect(self._lost)
@@ -231,7 +327,7 @@ class Keeper:
                 return error.event
             except UnavailableError as error:
                 self._why = error
-                if self._worth_a_line():
+                if self._is_new(error):
                     return error.event
                 continue
             if lacking:
@@ -244,26 +340,32 @@ class Keeper:
             return 0.0
         return min(5.0, 0.1 * 2.0**self._attempts) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
 
-    def _worth_a_line(self) -> bool:
+    def _is_new(self, error: UnavailableError) -> bool:
         if self._trouble is None:
             self._trouble = steady()
-        if steady() - self._trouble < notice(self._troubles):
-            return False
-        self._troubles += 1
-        return True
+        kind = error.event, error.reason
+        is_new = kind not in self._told
+        self._told.add(kind)
+        return is_new
 
     def _calm(self) -> None:
-        self._attempts = self._troubles = 0
+        self._attempts = 0
+        self._told.clear()
         self._trouble = None
 
     async def _try(self) -> Event:
         if self._trouble is None:
             self._trouble = steady()  # until it has shown that it works
-        if await self._ask(self.session.try_lock(), self.timers.answer):
+        if await self._ask(self._take(), self.timers.answer):
             return Event.GRANTED
         self.waited = True
         self._notices = 1
         return Event.BUSY
+
+    async def _take(self) -> bool:
+        """The lock, if it is free or only a former session of ours is in the way."""
+        session = self.session
+        return await session.try_lock() or (await session.evict() and await session.wait_lock(EVICTION))
 
     async def _wait(self) -> Event:
         since = steady() - notice(self._notices - 1)
@@ -280,7 +382,7 @@ class Keeper:
         await self._beat()
         grant = await self._ask(self.session.granted(), self.timers.answer)
         self._calm()
-        self._loss = None
+        self._loss = self._why = None
         self.epoch = grant.epoch
         if self._lease.state is State.PROVING:
             self._acquired = steady()  # after a loss the lock is held since its first grant
@@ -293,8 +395,9 @@ class Keeper:
         if not await self._ask(self.session.prove(), self.timers.answer):
             raise BrokenError("this session does not hold the lock any more")
         self._proved = sent
-        if self._deadline:
-            self._deadline = sent + self.timers.fence
+        with self._mutex:
+            if self._deadline:
+                self._set_deadline(sent + self.timers.fence)
         if self._lease.state.holds:
             self._answer(ours=True)
 
@@ -324,7 +427,7 @@ class Keeper:
         self._woken.clear()
 
     def _lost(self, why: str) -> None:
-        self._deadline = 0.0
+        self._set_deadline(0.0)
         self._loss = why
         self._woken.set()
 
@@ -338,10 +441,8 @@ class Keeper:
 
     async def _regain(self) -> Event:
         await self.session.connect(self._lost)
-        if not await self.session.try_lock():
-            holder = await self.session.holder()
-            name = holder.instance if holder else "another session"
-            self._why = BrokenError(f"{name} holds it")
+        if not await self._take():
+            self._why = BrokenError(_who_holds(await self.session.holder()))
             return Event.DENIED
         await self._prove()
         return Event.REGAINED
@@ -364,14 +465,38 @@ class Keeper:
             return
         error = self._why if step.fatal and self._why is not None else None
         message, attrs = self._words(step, holder)
-        self._report(step.code, message, fatal=step.fatal, error=error, epoch=self.epoch, attrs=attrs)
+        reason = self._reason(step, holder)
+        self._report(
+            step.code, message, reason=reason, fatal=step.fatal, error=error, epoch=self.epoch, attrs=attrs
+        )
+
+    def _reason(self, step: Step, holder: Holder | None) -> str | None:
+        if step.state is State.WAITING:
+            return "foreign" if holder is not None and holder.foreign else None
+        is_trouble = step.state is State.CONNECTING or step.fatal
+        return self._why.reason if is_trouble and isinstance(self._why, OpeningError) else None
 
     def _say_lacking(self, lacking: tuple[str, ...]) -> None:
-        self._report(
-            "LOCK_LEASE_UNSUPPORTED",
-            "This server cannot free the lock of a silent holder: a frozen or cut-off instance keeps it",
-            attrs={"lacking": list(lacking), **self.session.facts()},
+        words = (
+            "This server cannot free the lock of a silent holder: a frozen instance keeps it until somebody "
+            f"ends it, and one that is cut off keeps it for about {self.timers.dropped:g} s"
         )
+        attrs = {"lacking": list(lacking), **self.session.facts()}
+        self._report("LOCK_LEASE_UNSUPPORTED", words, attrs=attrs)
+
+    def _begin_run(self) -> None:
+        if self._runs is None:
+            return
+        for run in self._runs.begin(self.epoch or 0):
+            words = (
+                f"The run of {run.instance} before this one has not ended in order: it was killed, "
+                "or its machine went away"
+            )
+            self._report("RUN_UNFINISHED", words, epoch=self.epoch, attrs={"run": run._asdict()})
+
+    def _end_run(self) -> None:
+        if self._runs is not None:
+            self._runs.end()
 
     def _words(self, step: Step, holder: Holder | None) -> tuple[str, dict[str, Any]]:
         what = "PostgreSQL advisory lock" if self.session.kind == "postgres" else "File lock"
@@ -391,6 +516,10 @@ class Keeper:
                 keeping,
             ),
             "LOCK_LOST": (f"{what} lost: {self._why}; polling has stopped", {"held": held, **facts}),
+            "LOCK_FENCED": (
+                f"{what} unproved for {steady() - self._proved:.1f} s: polling has stopped",
+                {"held": held, "fence": timers.fence, **facts},
+            ),
             "LOCK_REACQUIRED": (f"{what} acquired again; polling goes on", facts),
             "LOCK_REACQUIRE_FAILED": (f"Error reacquiring lock: {self._why}", facts),
             "LOCK_RELEASED": (f"{what} released", {"held": held, **facts}),
@@ -400,7 +529,8 @@ class Keeper:
     def _trouble_words(self, step: Step) -> tuple[str, dict[str, Any]]:
         facts = self.session.facts()
         if step.state is State.CONNECTING:
-            return f"{self._why}; trying again, not polling meanwhile", {"attempts": self._attempts, **facts}
+            patience = f"{self.timers.patience:g} s"
+            return f"{self._why}; trying again for up to {patience}, not polling meanwhile", facts
         if step.code in {"DB_UNREACHABLE", "DB_TOO_MANY_CONNECTIONS"}:
             return f"{self._why}; given up after {self.timers.patience:g} s", facts
         return str(self._why), facts
@@ -409,7 +539,7 @@ class Keeper:
         waited = round(steady() - self._started, 1)
         if holder is None:
             return "Waiting for the lock", {"waited": waited, **self.session.facts()}
-        message = f"Waiting for the lock: {holder.instance} holds it"
+        message = f"Waiting for the lock: {_who_holds(holder)}"
         if holder.since is not None:
             message += f", connected for {holder.since:.0f} s"
         if holder.silent is not None:
@@ -417,7 +547,9 @@ class Keeper:
             if holder.silent > self.timers.keepalive + self.timers.answer:
                 rest = max(0.0, self.timers.lease - holder.silent)
                 message += f"; it is stalled, and the server frees the lock in about {rest:.0f} s"
-        known = {key: value for key, value in holder._asdict().items() if value is not None}
+        known = {
+            k: value for k, value in holder._asdict().items() if value is not None and value is not False
+        }
         return message, {"holder": known, "waited": waited, **self.session.facts()}
 
 
@@ -425,3 +557,13 @@ def _seen(task: asyncio.Future[Any]) -> None:
     """An error nobody waits for any more is no news."""
     if not task.cancelled():
         task.exception()
+
+
+def _who_holds(holder: Holder | None) -> str:
+    if holder is None:
+        return "another session holds it"
+    if holder.former:
+        return f"our own former session (backend {holder.pid}) still holds it"
+    if holder.foreign:
+        return f"{holder.instance} holds it, which is no bot of logrules,"
+    return f"{holder.instance} holds it"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,6 +28,7 @@ from logrules.core.lease import (
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from datetime import datetime
 
     from logrules.core.database_url import DatabaseUrl
     from logrules.core.lease import Timers
@@ -35,6 +37,8 @@ STEALS = 3
 """Rounds of the search for a pooler; each of them was enough with every one that was tried."""
 STEAL = 1.0
 """Seconds for an answer that comes at once, or, from a pool of one that is taken, not at all."""
+REMEMBERED = 20
+"""Former sessions of ours that may still be alive on the server."""
 NAME_BYTES = 63
 """PostgreSQL cuts application_name there."""
 
@@ -48,10 +52,16 @@ _PROOF = f"""select pg_backend_pid() = $2 and current_setting('logrules.nonce', 
  and exists(select from pg_locks where {_ROW}
    and pid = pg_backend_pid() and granted and mode = 'ExclusiveLock')"""  # noqa: S608 - a constant
 
-_HOLDER = f"""select l.pid, a.application_name, l.granted,
+_FORMER = "(l.pid, a.backend_start) in (select * from unnest($2::int4[], $3::timestamptz[]))"
+"""A process id may be dealt out again; together with its start it is one session for ever."""
+
+_HOLDER = f"""select l.pid, a.application_name, l.granted, coalesce({_FORMER}, false) as former,
    extract(epoch from clock_timestamp() - a.backend_start)::float8 as since,
    extract(epoch from clock_timestamp() - a.state_change)::float8 as silent
  from pg_locks l left join pg_stat_activity a using (pid) where {_ROW}"""  # noqa: S608 - a constant
+
+_EVICT = f"""select pg_terminate_backend(l.pid)
+ from pg_locks l join pg_stat_activity a using (pid) where {_ROW} and {_FORMER}"""  # noqa: S608 - a constant
 
 _GRANT = """select txid_current(),
    extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float8"""
@@ -111,6 +121,8 @@ class PostgresSession:
         self._channel = f"logrules_{key & (1 << 64) - 1:016x}"
         self._nonce = ""
         self._pid = 0
+        self._sessions: list[tuple[int, datetime]] = []
+        """Of this process, the newest last: process ids and starts of backends."""
         self._lock_timeout = 0.0
         self._connection: Any = None
 
@@ -141,12 +153,18 @@ class PostgresSession:
         connection.add_termination_listener(lambda _: self._ended(connection, lost))
         await self._refuse_pooler(connection)
         if await connection.fetchval("select pg_is_in_recovery()"):
-            raise UnavailableError("The lock's database is a read-only replica")
+            raise UnavailableError(
+                f"The lock's database {self.url.database!r} at {self.url.host} is a read-only replica",
+                "replica",
+            )
         lacking = await self._lease(connection)
         self._nonce = secrets.token_hex(8)
-        self._pid = await connection.fetchval(
-            "select pg_backend_pid() from set_config('logrules.nonce', $1, false)", self._nonce
+        self._pid, start = await connection.fetchrow(
+            "select pid, backend_start from pg_stat_activity, set_config('logrules.nonce', $1, false)"
+            " where pid = pg_backend_pid()",
+            self._nonce,
         )
+        self._sessions = [*self._sessions[-REMEMBERED:], (self._pid, start)]
         self.announced = False
         await connection.add_listener(self._channel, self._heard)
         return lacking
@@ -224,19 +242,31 @@ class PostgresSession:
     async def holder(self) -> Holder | None:
         """See `logrules.core.lease.Session`."""
         with _while_open():
-            rows = await self._open_connection.fetch(_HOLDER, self.key)
+            rows = await self._open_connection.fetch(_HOLDER, self.key, *self._former())
         held = [row for row in rows if row["granted"]]
         if not held:
             return None
         row = held[0]
+        name = row["application_name"]
         # Another role's session shows neither its start nor its state.
         return Holder(
-            _instance(row["application_name"], row["pid"]),
+            _instance(name, row["pid"]),
             _rounded(row["since"]),
             _rounded(row["silent"]),
             row["pid"],
-            len(rows) - 1,
+            len(rows) - len(held),
+            foreign=name is not None and not name.startswith("logrules/"),
+            former=row["former"],
         )
+
+    async def evict(self) -> bool:
+        """See `logrules.core.lease.Session`. A partition leaves them behind; every role may end its own."""
+        with _while_open():
+            return bool(await self._open_connection.fetch(_EVICT, self.key, *self._former()))
+
+    def _former(self) -> tuple[list[int], list[datetime]]:
+        former = self._sessions[:-1]
+        return [pid for pid, _ in former], [start for _, start in former]
 
     async def prove(self) -> bool:
         """Whether this backend is ours, no replica, and holds the lock: one statement, 0.1 ms on loopback."""
@@ -296,11 +326,15 @@ def _opening(url: DatabaseUrl) -> Iterator[None]:
     except ValueError as error:  # asyncpg.ClientConfigurationError, or a host name that is none
         raise MisconfiguredError(f"DATABASE_URL: the driver does not take it: {error}") from error
     except _NO_ENTRY as error:
-        raise RefusedError(f"{where} refuses us: {error}") from error
+        missing = isinstance(error, asyncpg.InvalidCatalogNameError)
+        reason = "database_missing" if missing else None
+        raise RefusedError(f"{where} refuses us: {error}", reason) from error
     except asyncpg.TooManyConnectionsError as error:
         raise FullError(f"{where} has no connection to spare: {error}") from error
     except TimeoutError as error:
         raise UnavailableError(f"{where} did not answer in time") from error
+    except socket.gaierror as error:
+        raise UnavailableError(f"{where}: its name cannot be resolved: {error.strerror}", "dns") from error
     except _LOST as error:
         text = _text(error)
         if any(said in text for said in _POOLERS_SAY):
