@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from logrules.core.conflict import Conflicts
+    from logrules.core.updates import Slow
     from logrules.guards.keeper import Keeper
     from logrules.report import Reporter
 
@@ -27,7 +28,11 @@ GLANCE = 0.05
 PROBE_PAUSE = 2.0
 """Seconds between a 401 that a probe did not confirm and the next poll."""
 LONGEST_PAUSE = 30.0
-"""Seconds between two polls for an update that cannot be parsed."""
+"""Seconds between two polls that fail for no reason of Telegram's."""
+STALL = 180.0
+"""Seconds without an answer after which polling is said to stand still."""
+SILENCE = 60.0
+"""Seconds without even an error of a poll after which it is the poller that is stuck, and not the network."""
 
 
 class Gate:
@@ -50,9 +55,13 @@ class Gate:
         self._die = die
         self._has_polled = False
         self._nonsense = 0
+        self._progress = steady()
+        self._error_at = 0.0
+        self._stalled = False
 
     def follow(self, state: State) -> None:
         """The lock's state is another one."""
+        self._progress = steady()
         if state is State.HOLDING:
             self.halted.clear()
             self.held.set()
@@ -61,15 +70,19 @@ class Gate:
             self.halted.set()
 
     def permitted(self) -> bool:
-        """Whether the lock is held now, by its last proof."""
-        return self._keeper.remaining() > 0
+        """Whether a poll may begin at this very moment; if so it has, and is to be `ended`."""
+        return self._keeper.begin() > 0
 
     async def permit(self) -> float:
         """Wait for the lock. Its own word counts: news of a loss may still be on their way to this loop."""
-        while (left := self._keeper.remaining()) < LEAST:
+        while not (left := self._keeper.begin()):
             await self.held.wait()
             await asyncio.sleep(GLANCE)
         return left
+
+    def ended(self) -> None:
+        """The poll is over: for the fence it need not come down any more."""
+        self._keeper.end()
 
     def webhook_deleted(self) -> None:
         """Say so."""
@@ -78,7 +91,9 @@ class Gate:
     def polled(self) -> None:
         """Say the first time, and the first after an incident."""
         self._nonsense = 0
-        recovered = self._conflicts.over(steady())
+        self._progress = steady()
+        recovered = self._conflicts.over(steady()) or self._stalled
+        self._stalled = False
         if not self._has_polled or recovered:
             self._has_polled = True
             words = "getUpdates is answered again" if recovered else "the first getUpdates was answered"
@@ -86,9 +101,49 @@ class Gate:
                 "POLLING_STARTED", f"Polling started successfully! ({words})", epoch=self._keeper.epoch
             )
 
+    def waits(self) -> None:
+        """Handlers at work are no standstill."""
+        self._progress = steady()
+
+    def slow(self, update: Slow) -> None:
+        """Say so: from now on it is lost if the process is killed."""
+        words = f"An update was not handled within {update.seconds:.0f} s and is acknowledged all the same"
+        self._report("UPDATE_SLOW", words, epoch=self._keeper.epoch, attrs={"update_id": update.id})
+
+    def unreadable(self, update_id: int, error: Exception) -> None:
+        """Say so, without what it holds: that is people's own."""
+        words = f"An update could not be read and is left out: {type(error).__name__}"
+        self._report("UPDATE_UNREADABLE", words, epoch=self._keeper.epoch, attrs={"update_id": update_id})
+
+    async def watch(self) -> None:
+        """Look for polling that makes no progress; ends with the guard."""
+        while True:
+            await asyncio.sleep(max(LEAST, self._progress + STALL - steady()))
+            if not self.halted.is_set() and self._stands_still():
+                await asyncio.sleep(LEAST)  # whatever has held up this very loop has held up the poll
+                if self._stands_still():
+                    self._say_stalled()
+
+    def _stands_still(self) -> bool:
+        return steady() - self._progress >= STALL
+
+    def _say_stalled(self) -> None:
+        """A stuck poller is cured by a restart, a network that is away is not."""
+        if steady() - self._error_at >= SILENCE:
+            words = (
+                f"No getUpdates has come back for {STALL:g} s, not even with an error: the poller is stuck"
+            )
+            self._die("POLLING_STALLED", words, error=None)
+        elif not self._stalled:
+            self._stalled = True
+            words = f"No getUpdates was answered for {STALL:g} s: each one ends in an error"
+            self._report("POLLING_STALLED", words, fatal=False, epoch=self._keeper.epoch)
+        self._progress = steady()
+
     async def failed(self, error: Exception) -> bool:
         """Conflicts and refused tokens are ours; what is fatal never comes back from here."""
         at, held = steady(), self._keeper.held_for()
+        self._error_at = at
         try:
             if reason := conflict(error):
                 return await self._conflicted(error, reason, at, held)
@@ -105,6 +160,7 @@ class Gate:
     async def _conflicted(self, error: Exception, reason: str, at: float, held: float) -> bool:
         if not await asyncio.wrap_future(self._keeper.prove()):
             return True  # the lock is gone: that is what it deals with now
+        self._progress = at  # it is an incident of its own
         proved = self._keeper.session.provable
         verdict, pause = self._conflicts.seen(at, proved=proved, held_for=held)
         words = f"{'a webhook is set' if reason == 'webhook_active' else 'another process polls'}: {error}"
@@ -129,7 +185,7 @@ class Gate:
         return True
 
     async def _pause_before_nonsense(self) -> None:
-        """An update that cannot be parsed comes again with each poll; python-telegram-bot asks at once."""
+        """Python-telegram-bot asks again at once after an error that it does not know."""
         self._nonsense += 1
         await asyncio.sleep(min(LONGEST_PAUSE, 2.0 ** (self._nonsense - 1)))
 

@@ -30,13 +30,17 @@ from logrules.core.engine import classify
 from logrules.core.lease import Action, Timers, bot_id, lock_key
 from logrules.core.model import ConfigError, Exit
 from logrules.core.redact import Redactor, secrets_in
+from logrules.core.updates import Updates
 from logrules.gate import Gate
 from logrules.guards import ptb
-from logrules.guards.keeper import Keeper, steady
+from logrules.guards.fence import KernelFence
+from logrules.guards.keeper import CLOCK, Keeper, steady
+from logrules.guards.watchdog import Watchdog
 from logrules.report import Reporter
 from logrules.rules import language, rulebook, rules
 from logrules.settings import Settings, read
 from logrules.sinks.console import Console
+from logrules.stores.runs import RunFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
@@ -56,7 +60,11 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGABRT)
 
 
 def guard(
-    application: ptb.AnyApplication, *, timers: Timers | None = None, logs: Literal["json", "keep"] = "json"
+    application: ptb.AnyApplication,
+    *,
+    timers: Timers | None = None,
+    logs: Literal["json", "keep"] = "json",
+    ack_wait: float = 60.0,
 ) -> Guard:
     """Guard a built `telegram.ext.Application`; its settings come from the environment.
 
@@ -64,6 +72,9 @@ def guard(
         application: Not yet initialized.
         timers: The lock's durations, where the usual ones do not do.
         logs: `json` turns what the process logs to its standard streams into event lines; `keep` leaves it.
+        ack_wait: Seconds. Telegram is asked to forget an update when its handlers are done, or so many
+            seconds after it came (UPDATE_SLOW); until then it comes again to the next instance. 0: as soon as
+            it has come, which is python-telegram-bot's way and loses with the process what is in hand.
 
     Raises:
         SystemExit: 78, after one line CONFIG_INVALID, if a setting is malformed.
@@ -75,6 +86,7 @@ def guard(
         _check(application)
         settings = read(os.environ, token=token)
         policy = Policy(window=settings.conflict_grace, overlap=settings.overlap)
+        updates = Updates(ack_wait)
         url = database_url.parse(settings.database_url) if settings.database_url else None
     except ConfigError as error:
         _refuse("CONFIG_INVALID", str(error), console)
@@ -85,7 +97,7 @@ def guard(
     report = Reporter(settings, console, alerts)
     if alerts is not None:
         alerts.listen(lambda text: report("ALERT_UNDELIVERED", text))
-    timers = timers or Timers()
+    timers = timers or settings.timers
     session = _session(settings, url, timers)
     return Guard(
         application,
@@ -95,6 +107,7 @@ def guard(
         session=session,
         report=report,
         alerts=alerts,
+        updates=updates,
     )
 
 
@@ -146,6 +159,12 @@ def _session(settings: Settings, url: DatabaseUrl | None, timers: Timers) -> Ses
     return PostgresSession(url, key, name, timers)
 
 
+def _runs(settings: Settings) -> RunFiles | None:
+    if settings.state is None:
+        return None
+    return RunFiles(settings.state, lock_key(bot_id(settings.token or "")), settings.instance)
+
+
 class Guard:
     """A guarded application: `run_polling()`, or `async with` for those who have a loop of their own."""
 
@@ -159,6 +178,7 @@ class Guard:
         session: Session,
         report: Reporter,
         alerts: Alerts | None,
+        updates: Updates,
     ) -> None:
         self.application = application
         self._settings = settings
@@ -166,8 +186,11 @@ class Guard:
         self._session = session
         self._report = report
         self._alerts = alerts
-        self._keeper = Keeper(session, timers, report, self._lock_changed)
+        self._keeper = Keeper(session, timers, report, self._lock_changed, runs=_runs(settings))
+        self._watchdog = Watchdog(self._keeper, timers.blocked, report, steady)
         self._gate = Gate(application, self._keeper, Conflicts(policy), report, self._die)
+        self._updates = updates
+        self._stall: asyncio.Task[None] | None = None
         self._polling: dict[str, Any] = {}
         self._proxy: ptb.PollingBot | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -290,7 +313,8 @@ class Guard:
     async def _up(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._introduce()
-        self._keeper.start()
+        self._watchdog.watch(self._loop)
+        self._keeper.start(self._fence())
         start = asyncio.ensure_future(self._start())
         end = asyncio.ensure_future(self._end.wait())
         try:
@@ -312,10 +336,21 @@ class Guard:
         only = f"{why}: the lock is a file, and guards against a second instance on this host only"
         self._report("LOCK_LOCAL_ONLY", only, attrs=self._session.facts())
 
+    def _fence(self) -> KernelFence | None:
+        """In the process that polls: a timer does not survive a fork."""
+        if not self._session.provable:
+            return None
+        try:
+            return KernelFence(CLOCK)
+        except OSError as error:
+            words = f"No kernel timer ends a holder that stands still: {error.strerror or error}"
+            self._report("LOCK_FENCE_WEAK", f"{words}; a thread of this process does")
+            return None
+
     async def _start(self) -> None:
         application, asked = self.application, dict(self._polling)
         await self._gate.held.wait()
-        self._proxy = ptb.attach(application, self._gate, self._end.set)
+        self._proxy = ptb.attach(application, self._gate, self._updates, self._end.set)
         await ptb.initialize(application, asked.get("bootstrap_retries", 0))
         if application.post_init:
             await application.post_init(application)
@@ -329,11 +364,14 @@ class Guard:
             **asked, error_callback=lambda error: ptb.report_error(application, error)
         )
         await application.start()
+        self._stall = asyncio.create_task(self._gate.watch())
 
     async def _down(self) -> None:
         """Every step of the way out, whatever became of the one before, within one bound."""
         application = self.application
         self._latest = steady() + self._timers.drain + LAST_ANSWER
+        if self._stall is not None:
+            self._stall.cancel()
         if self._proxy is not None:
             self._proxy.stop()
             updater = application.updater
@@ -341,6 +379,7 @@ class Guard:
                 await self._step("updater.stop()", updater.stop())
             if application.running:
                 await self._step("application.stop()", application.stop(), self._timers.drain)
+                await self._step("the last acknowledgement", self._proxy.acknowledge())
                 if application.post_stop:
                     await self._step("post_stop", application.post_stop(application))
             await self._step("application.shutdown()", application.shutdown())
@@ -349,6 +388,7 @@ class Guard:
             ptb.detach(application)
         self._keeper.release()
         await self._step("the lock's release", self._unlocked.wait())
+        self._watchdog.stop()
         if self._exit is None and self._error is None:
             self._report("SHUTDOWN_CLEAN", "Stopped in order", epoch=self._keeper.epoch)
 

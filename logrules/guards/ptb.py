@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from telegram import Update
 from telegram.error import BadRequest, InvalidToken, NetworkError, RetryAfter, TelegramError
+from telegram.ext import ExtBot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
-    from telegram import Bot, Update
+    from telegram import Bot
     from telegram.ext import Application
 
+    from logrules.core.updates import Slow, Updates
+
     AnyApplication = Application[Any, Any, Any, Any, Any, Any]
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -27,6 +34,10 @@ FIRST_POLL = 1
 """Seconds of the first long poll: whether polling works is then known soon."""
 ARRIVED = 1.0
 """Seconds after which a poll has surely reached Telegram, and acknowledged what came before it."""
+AGAIN = 1.0
+"""Seconds between two polls while updates are in hand: each of them brings those once more."""
+LOOK = 10.0
+"""Seconds after which the gate hears again that polling waits for handlers, and for nothing else."""
 _LONGEST_RETRY = 30.0
 
 
@@ -40,7 +51,10 @@ class Gate(Protocol):
         """Return when polling may go on, with the seconds that the permission lasts."""
 
     def permitted(self) -> bool:
-        """Whether polling may go on at this very moment."""
+        """Whether a poll may begin at this very moment."""
+
+    def ended(self) -> None:
+        """A poll that was permitted is over, and nothing of it can be sent any more."""
 
     async def failed(self, error: Exception) -> bool:
         """Deal with a poll's error. True: poll again now; False: it is for python-telegram-bot."""
@@ -48,16 +62,31 @@ class Gate(Protocol):
     def polled(self) -> None:
         """A poll was answered."""
 
+    def waits(self) -> None:
+        """There is no poll, for handlers have their hands full."""
+
+    def slow(self, update: Slow) -> None:
+        """An update is acknowledged although it is not handled."""
+
+    def unreadable(self, update_id: int, error: Exception) -> None:
+        """An update is left out, for python-telegram-bot cannot read it."""
+
     def webhook_deleted(self) -> None:
         """Telegram says that no webhook is set."""
 
 
 class PollingBot:
-    """Stands in for the bot at `application.updater.bot`: asks the gate before each poll."""
+    """Stands in for the bot at `application.updater.bot`: asks the gate before each poll.
 
-    def __init__(self, bot: Bot, gate: Gate) -> None:
+    What is asked for acknowledges only what the application has handled.
+    """
+
+    def __init__(self, bot: Bot, gate: Gate, updates: Updates, at_once: int) -> None:
         self._bot = bot
         self._gate = gate
+        self._updates = updates
+        self._at_once = at_once
+        self._news = asyncio.Event()
         self._stopping = False
         self._polled_before = False
         self._last: tuple[object, float] = (None, 0.0)
@@ -66,7 +95,7 @@ class PollingBot:
         return getattr(self._bot, name)
 
     def stop(self) -> None:
-        """The next call is the last: it acknowledges what was fetched."""
+        """No further poll: python-telegram-bot's own last one would acknowledge what is not handled."""
         self._stopping = True
 
     async def delete_webhook(self, *args: Any, **kwargs: Any) -> bool:
@@ -80,23 +109,118 @@ class PollingBot:
     ) -> tuple[Update, ...]:
         """Poll while the gate allows it. What python-telegram-bot must not meet does not come back."""
         timeout = kwargs.pop("timeout", 0)
-        if self._stopping:
-            return await self._acknowledge(offset, **kwargs)
-        while True:
+        while not self._stopping:
+            await self._worth_asking()
             seconds = self._clamped(timeout, await self._gate.permit())
-            self._last = (offset, time.monotonic())
-            poll = self._bot.get_updates(offset=offset, limit=limit, timeout=seconds, **kwargs)
+            since = self._updates.offset(offset)
+            self._last = (since, time.monotonic())
+            poll = self._fetch(offset=since, limit=limit, timeout=seconds, **kwargs)
             try:
-                updates = await self._while_permitted(poll)
+                answer = await self._while_permitted(poll)
             except Exception as error:
                 if not await self._gate.failed(error):
                     raise
                 continue
-            if updates is None:
+            if answer is None:
                 continue  # not acknowledged: they will come again, to whoever holds the lock then
             self._polled_before = True
             self._gate.polled()
-            return updates
+            new = self._new(*answer)
+            if new or not answer[0]:
+                return new
+        return ()
+
+    async def acknowledge(self) -> None:
+        """The last call: tells Telegram what was handled, and leaves the rest to the next instance.
+
+        Telegram acknowledges when a request arrives. So it is left out where the last poll has said the same
+        long enough ago, and not waited for any longer than it needs to arrive: Telegram would park it.
+        """
+        offset = self._updates.offset(None)
+        last, sent = self._last
+        said = last == offset and time.monotonic() - sent > ARRIVED
+        if not offset or said or not self._gate.permitted():
+            return
+        try:
+            async with asyncio.timeout(ARRIVED):
+                await self._bot.get_updates(offset=offset, limit=1, timeout=0)
+        except TimeoutError:
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, the way out goes on
+            logger.warning("What was handled last may come again: %s", type(error).__name__)
+        finally:
+            self._gate.ended()
+
+    def turn_over(self, update: object) -> None:
+        """The application has handled it, but for the tasks begun meanwhile."""
+        if isinstance(update, Update):
+            self._updates.turn_over(update.update_id)
+            self._news.set()
+
+    def track(self, update: object, task: asyncio.Task[Any]) -> None:
+        """The update is not handled before this task is done."""
+        if isinstance(update, Update):
+            self._updates.begun(update.update_id)
+            task.add_done_callback(lambda _: self._done(update.update_id))
+
+    def _done(self, update_id: int) -> None:
+        self._updates.done(update_id)
+        self._news.set()
+
+    async def _worth_asking(self) -> None:
+        """Wait while a new update could not be handled at once, and a little while any is in hand."""
+        while True:
+            now = time.monotonic()
+            for update in self._updates.slow(now):
+                self._gate.slow(update)
+            due = self._updates.due()
+            if due is None:
+                return
+            crowded = self._updates.in_line >= self._at_once
+            wait = (due if crowded else min(due, self._last[1] + AGAIN)) - now
+            if wait <= 0:
+                return
+            self._gate.waits()
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(wait, LOOK)):
+                    await self._news.wait()
+
+    async def _fetch(self, **asked: Any) -> tuple[Sequence[Update], list[int]]:
+        """The updates, and the ids of those that cannot be read."""
+        try:
+            return await self._bot.get_updates(**asked), []
+        except TelegramError:
+            raise
+        except Exception:
+            await asyncio.sleep(AGAIN)  # the same question sooner is answered with one update only
+            updates, unreadable = await self._one_by_one(asked)
+            if not unreadable:
+                raise
+            return updates, unreadable
+
+    async def _one_by_one(self, asked: dict[str, Any]) -> tuple[list[Update], list[int]]:
+        """What python-telegram-bot does with an answer, but one bad update does not spoil the others."""
+        plain = {key: asked[key] for key in ("offset", "limit", "allowed_updates") if asked.get(key)}
+        updates: list[Update] = []
+        unreadable: list[int] = []
+        for data in await self._bot.do_api_request("getUpdates", api_kwargs=plain):
+            try:
+                update = Update.de_json(data, self._bot)
+                if isinstance(self._bot, ExtBot):
+                    self._bot.insert_callback_data(update)
+                updates.append(update)
+            except Exception as error:  # noqa: BLE001 - of whatever kind, it is this update's
+                unreadable.append(data["update_id"])
+                self._gate.unreadable(data["update_id"], error)
+        return updates, unreadable
+
+    def _new(self, updates: Sequence[Update], unreadable: list[int]) -> tuple[Update, ...]:
+        ids = [*(update.update_id for update in updates), *unreadable]
+        new = self._updates.fetched(ids, time.monotonic())
+        for update_id in unreadable:
+            self._updates.turn_over(update_id)
+        return tuple(update for update in updates if update.update_id in new)
 
     def _clamped(self, timeout: Any, permitted: float) -> int:
         asked = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout or 0)
@@ -106,6 +230,7 @@ class PollingBot:
     async def _while_permitted(self, poll: Coroutine[Any, Any, T]) -> T | None:
         """The poll's result; None once the gate has closed, and then the poll is cancelled at once."""
         task = asyncio.ensure_future(poll)
+        task.add_done_callback(lambda _: self._gate.ended())
         halted = asyncio.ensure_future(self._gate.halted.wait())
         try:
             await asyncio.wait({task, halted}, return_when=asyncio.FIRST_COMPLETED)
@@ -116,33 +241,18 @@ class PollingBot:
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await task
 
-    async def _acknowledge(self, offset: int | None, **kwargs: Any) -> tuple[Update, ...]:
-        """Python-telegram-bot's last call, which would wait three seconds if it asks what was asked just now.
 
-        Telegram acknowledges when a request arrives, so it is left out where the last poll has said the same
-        long enough ago, and not waited for any longer than it needs to arrive.
-        """
-        last, sent = self._last
-        said = last == offset and time.monotonic() - sent > ARRIVED
-        if not offset or said or not self._gate.permitted():
-            return ()
-        try:
-            async with asyncio.timeout(ARRIVED):
-                return await self._bot.get_updates(offset=offset, timeout=0, **kwargs)
-        except TimeoutError:
-            return ()
-
-
-def attach(application: AnyApplication, gate: Gate, stop: Callable[[], None]) -> PollingBot:
+def attach(application: AnyApplication, gate: Gate, updates: Updates, stop: Callable[[], None]) -> PollingBot:
     """Let the application poll through the gate from now on, and `stop_running()` call `stop`.
 
     By itself `stop_running()` stops the loop, whoever's it is; before the application runs it only leaves a
     mark that no public name shows.
     """
     assert application.updater is not None  # the guard has checked it
-    polling = PollingBot(application.updater.bot, gate)
+    bot = application.updater.bot
+    polling = PollingBot(bot, gate, updates, at_once=max(1, application.concurrent_updates))
     application.updater.bot = cast("Bot", polling)
-    application.__class__ = _stopping(type(application), stop)
+    application.__class__ = _guarded(type(application), polling, stop)
     return polling
 
 
@@ -153,9 +263,31 @@ def detach(application: AnyApplication) -> None:
     application.__class__ = type(application).__bases__[0]
 
 
-def _stopping(kind: type[AnyApplication], stop: Callable[[], None]) -> type[AnyApplication]:
-    """`kind` with another `stop_running`. A class of its own, for an application may have slots only."""
-    return type(kind.__name__, (kind,), {"__slots__": (), "stop_running": lambda _self: stop()})
+def _guarded(
+    kind: type[AnyApplication], polling: PollingBot, stop: Callable[[], None]
+) -> type[AnyApplication]:
+    """`kind`, with an eye on what is handled. A class of its own, for an application may have slots only."""
+
+    async def process_update(self: AnyApplication, update: object) -> None:
+        try:
+            await kind.process_update(self, update)
+        finally:
+            polling.turn_over(update)
+
+    def create_task(
+        self: AnyApplication, coroutine: Any, update: object | None = None, *, name: str | None = None
+    ) -> asyncio.Task[Any]:
+        task = kind.create_task(self, coroutine, update, name=name)
+        polling.track(update, task)
+        return task
+
+    members = {
+        "__slots__": (),
+        "stop_running": lambda _self: stop(),
+        "process_update": process_update,
+        "create_task": create_task,
+    }
+    return type(kind.__name__, (kind,), members)
 
 
 async def initialize(application: AnyApplication, retries: int) -> None:

@@ -22,6 +22,7 @@ PASSWORD = "sup3r/s3cret"
 BOT = """
 import asyncio, logging, os, time
 from telegram.ext import Application, MessageHandler, filters
+from telegram.request import HTTPXRequest
 from logrules import Timers, guard
 
 TIMERS = Timers(
@@ -35,7 +36,12 @@ async def answer(update, context):
         while time.monotonic() < until:
             sum(range(1000))
     if text == "hang":
-        await asyncio.sleep(60)
+        logging.getLogger("bot").warning("handler hang begins")
+        work = asyncio.sleep(float(os.environ.get("HANG", 60)))
+        if "TASK" in os.environ:
+            context.application.create_task(work, update=update)
+            return
+        await work
     if text == "stop":
         context.application.stop_running()
     await update.message.reply_text("echo " + text)
@@ -56,11 +62,24 @@ async def post_stop(application):
     if os.environ.get("BREAK") == "late error":
         raise TimeoutError("of the bot's own")
 
+class Stuck(HTTPXRequest):
+    # Its second getUpdates never comes back: neither an answer nor an error.
+    asked = 0
+
+    async def do_request(self, *args, **kwargs):
+        self.asked += 1
+        if self.asked > 1:
+            await asyncio.Event().wait()
+        return await super().do_request(*args, **kwargs)
+
 def build():
     builder = Application.builder().token(os.environ["BOT_TOKEN"]).base_url(os.environ["API"] + "/bot")
+    if os.environ.get("BREAK") == "stuck":
+        builder.get_updates_request(Stuck())
+    builder.concurrent_updates(int(os.environ.get("CONCURRENT", 1)))
     application = builder.post_init(post_init).post_stop(post_stop).build()
-    application.add_handler(MessageHandler(filters.TEXT, answer))
-    return guard(application, timers=TIMERS)
+    application.add_handler(MessageHandler(filters.TEXT, answer, block="UNBLOCKED" not in os.environ))
+    return guard(application, timers=TIMERS, ack_wait=float(os.environ.get("ACK_WAIT", 60)))
 
 async def main():
     async with build().polling(timeout=2):
@@ -74,6 +93,12 @@ if os.environ.get("BREAK") == "conflict":
             raise ZeroDivisionError("our own fault")
 
     logrules.guarded.Conflicts = Faulty
+
+if "STALL" in os.environ:
+    import logrules.gate
+
+    logrules.gate.STALL = float(os.environ["STALL"])
+    logrules.gate.SILENCE = float(os.environ.get("SILENCE", 60))
 
 if "FOR" in os.environ:
     asyncio.run(main())
@@ -122,6 +147,10 @@ class Instance:
         with self._news:
             assert self._news.wait_for(lambda: len(self.of(code)) >= count, seconds), self.raw
         return self.of(code)[count - 1]
+
+    def wait_for(self, message, seconds=20):
+        with self._news:
+            assert self._news.wait_for(lambda: message in self.messages(), seconds), self.raw
 
     def term(self, seconds=20):
         self.process.send_signal(signal.SIGTERM)
@@ -178,6 +207,10 @@ def start(bot_api, tmp_path):
 
 def echoes(api):
     return [message.text for message in api.sent]
+
+
+def texts(updates):
+    return [update["message"]["text"] for update in updates]
 
 
 def wait_for_echo(api, text):
@@ -502,22 +535,128 @@ def test_hanging_handler_is_left_behind(bot_api, postgres, start):
     bot = start(database=postgres)
     bot.wait("POLLING_STARTED")
     bot_api.send_text("hang")
-    bot_api.wait_for(lambda: bot_api.pending == [])
+    bot.wait_for("handler hang begins")
 
     assert bot.term() == 0
     assert any("application.stop() took longer than 3 s" in message for message in bot.messages())
     assert bot.codes()[-1] == "SHUTDOWN_CLEAN"
+    assert texts(bot_api.pending) == ["hang"]  # the next instance gets it
 
 
 def test_update_that_makes_no_sense(bot_api, postgres, start):
-    """An update that cannot be parsed is asked for again, but not in a hot loop; signals are heard."""
+    """An update that cannot be read is left out and said, without what it holds; the others are answered."""
     bot = start(database=postgres)
     bot.wait("POLLING_STARTED")
-    bot_api.push({"message": {"message_id": "no number"}})
-    bot_api.wait_for(lambda: len([poll for poll in bot_api.polls if poll.updates]) >= 2)
+    bot_api.push({"message": {"message_id": "a private matter"}})
+    bot_api.send_text("after it")
+    wait_for_echo(bot_api, "after it")
+    unreadable = bot.wait("UPDATE_UNREADABLE")
 
     assert bot.term() == 0
-    assert len([poll for poll in bot_api.polls if poll.updates]) <= 4
+    assert unreadable["attrs"]["update_id"] < bot_api.acknowledged[-1]
+    assert bot_api.pending == []
+    assert len(bot.of("UPDATE_UNREADABLE")) == 1
+    assert "private matter" not in json.dumps(unreadable)
+
+
+def test_killed_bot_loses_no_update(bot_api, postgres, start):
+    """What was fetched and not handled comes again to the next instance; what was handled does not."""
+    first = start("first", database=postgres, CONCURRENT="8")
+    first.wait("POLLING_STARTED")
+    for text in ("hang", "quick"):
+        bot_api.send_text(text)
+    wait_for_echo(bot_api, "quick")
+    first.wait_for("handler hang begins")
+    second = start("second", database=postgres, HANG="0")
+    second.wait("LOCK_WAITING")
+    first.process.kill()
+    wait_for_echo(bot_api, "hang")
+
+    assert second.term() == 0
+    assert bot_api.pending == []
+    assert set(echoes(bot_api)) == {"echo quick", "echo hang"}
+
+
+@pytest.mark.parametrize("way", ["CONCURRENT", "UNBLOCKED", "TASK"])
+def test_slow_handler_delays_nobody(bot_api, postgres, start, way):
+    """Where updates run side by side, others are answered once each while one is in hand for long."""
+    bot = start(database=postgres, **{way: "8"})
+    bot.wait("POLLING_STARTED")
+    bot_api.send_text("hang")
+    bot.wait_for("handler hang begins")
+    for text in ("one", "two"):
+        bot_api.send_text(text)
+        wait_for_echo(bot_api, text)
+
+    assert texts(bot_api.pending)[0] == "hang"  # not acknowledged, nor is what came after it
+    assert bot.term() == 0
+    assert echoes(bot_api) == ["echo one", "echo two"]
+
+
+def test_handover_repeats_nothing(bot_api, postgres, start):
+    """What ends within the drain is acknowledged before the lock goes: the successor never sees it."""
+    first = start("first", database=postgres, HANG="1")
+    first.wait("POLLING_STARTED")
+    second = start("second", database=postgres)
+    second.wait("LOCK_WAITING")
+    bot_api.send_text("hang")
+    first.wait_for("handler hang begins")
+    status = first.term()
+    bot_api.send_text("next")
+    wait_for_echo(bot_api, "next")
+
+    assert status == 0
+    assert echoes(bot_api) == ["echo hang", "echo next"]
+    assert bot_api.conflicts == 0
+    assert second.term() == 0
+
+
+def test_acknowledged_after_its_wait(bot_api, postgres, start):
+    """UPDATE_SLOW: an update that nobody finishes does not hold back the acknowledgement for ever."""
+    bot = start(database=postgres, CONCURRENT="8", ACK_WAIT="0.5")
+    bot.wait("POLLING_STARTED")
+    bot_api.send_text("hang")
+    slow = bot.wait("UPDATE_SLOW")
+    bot_api.wait_for(lambda: bot_api.pending == [])
+
+    assert slow["attrs"]["update_id"] == bot_api.acknowledged[-1]
+    assert bot.term() == 0
+
+
+def test_python_telegram_bots_own_way(bot_api, postgres, start):
+    """With ack_wait=0 an update is acknowledged when it is fetched."""
+    bot = start(database=postgres, CONCURRENT="8", ACK_WAIT="0")
+    bot.wait("POLLING_STARTED")
+    bot_api.send_text("hang")
+    bot.wait_for("handler hang begins")
+    bot_api.wait_for(lambda: bot_api.pending == [])
+
+    assert bot.term() == 0
+    assert "UPDATE_SLOW" not in bot.codes()
+
+
+def test_stuck_poller_ends(bot_api, postgres, start):
+    """Polls that come back neither with an answer nor with an error are cured by a restart: exit 75."""
+    bot = start(database=postgres, BREAK="stuck", STALL="4", SILENCE="4")
+    stalled = bot.wait("POLLING_STALLED", seconds=30)
+
+    assert stalled["fatal"] is True
+    assert bot.ended() == 75
+    assert bot.codes()[-1] == "LOCK_RELEASED"
+
+
+def test_network_away_while_polling(bot_api, postgres, start):
+    """Polling that only fails is told once, ends nothing, and is over with the next answer."""
+    bot = start(database=postgres, STALL="4")
+    bot.wait("POLLING_STARTED")
+    bot_api.down()
+    stalled = bot.wait("POLLING_STALLED", seconds=30)
+    bot_api.up()
+    bot.wait("POLLING_STARTED", count=2, seconds=30)
+
+    assert stalled["fatal"] is False
+    assert len(bot.of("POLLING_STALLED")) == 1
+    assert bot.term() == 0
 
 
 def test_under_the_wrapper(bot_api, postgres, sentry, start):

@@ -1,0 +1,120 @@
+"""The updates in hand: what is acknowledged is handled, and nothing comes twice."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from logrules.core.model import ConfigError
+from logrules.core.updates import Slow, Updates
+
+
+def test_nothing_fetched_yet():
+    """The offset is the poller's own, as long as nothing has come."""
+    updates = Updates(60)
+
+    assert (updates.offset(None), updates.offset(7), len(updates)) == (None, 7, 0)
+
+
+def test_the_oldest_in_hand_is_asked_for():
+    """Later ones that are done do not acknowledge an earlier one."""
+    updates = Updates(60)
+    updates.fetched([5, 6, 7], 0)
+    updates.turn_over(6)
+    updates.turn_over(7)
+    held_back = updates.offset(8)
+    updates.turn_over(5)
+
+    assert (held_back, updates.offset(8)) == (5, 8)
+
+
+def test_what_comes_again_is_known():
+    """Asking from the oldest brings all others once more, handled or not: only new ones are given on."""
+    updates = Updates(60)
+    updates.fetched([5, 6], 0)
+    updates.turn_over(6)
+
+    assert updates.fetched([5, 6, 7], 1) == {7}
+
+
+def test_tasks_of_an_update():
+    """An update is handled when its turn and all tasks begun for it are over, in whatever order."""
+    updates = Updates(60)
+    updates.fetched([5], 0)
+    updates.begun(5)
+    updates.begun(5)
+    updates.turn_over(5)
+    updates.done(5)
+    in_hand = (len(updates), updates.in_line, updates.offset(6))
+    updates.done(5)
+
+    assert in_hand == (1, 0, 5)
+    assert (len(updates), updates.offset(6)) == (0, 6)
+
+
+def test_slow_updates_count_as_handled():
+    """After its patience an update is acknowledged, said once, and what ends later does no harm."""
+    updates = Updates(60)
+    updates.fetched([5], 0)
+    updates.fetched([6], 10)
+    due = updates.due()
+    late = updates.slow(60)
+    updates.turn_over(5)
+
+    assert due == 60
+    assert late == [Slow(5, 60)]
+    assert updates.slow(60) == []
+    assert (updates.offset(7), updates.due()) == (6, 70)
+
+
+def test_without_patience():
+    """Zero is python-telegram-bot's way: acknowledged when fetched."""
+    updates = Updates(0)
+
+    assert updates.fetched([5, 6], 0) == {5, 6}
+    assert (len(updates), updates.offset(None), updates.slow(0), updates.due()) == (0, 7, [], None)
+
+
+def test_ids_may_start_anew():
+    """After a week without updates Telegram's next id is random, perhaps a lower one."""
+    updates = Updates(60)
+    updates.fetched([900], 0)
+    updates.turn_over(900)
+
+    assert updates.fetched([17], 1) == {17}
+    updates.turn_over(17)
+    assert updates.offset(None) == 18
+
+
+@pytest.mark.parametrize("patience", [-1, float("nan"), float("inf")])
+def test_impossible_patience(patience):
+    """It is refused by the name that people know it by."""
+    with pytest.raises(ConfigError, match="ack_wait must be 0 or more seconds"):
+        Updates(patience)
+
+
+def test_a_server_walk():
+    """Random handling against a server that forgets below the offset: each update is given once, and none is
+    forgotten that is not handled, whenever the process dies.
+    """
+    for seed in range(200):
+        _walk(random.Random(seed))
+
+
+def _walk(chance: random.Random) -> None:
+    updates, server, given, handled = Updates(1e9), [], [], set()
+    coming = iter(range(100, 160))
+    for now in range(300):
+        if (id_ := next(coming, None) if chance.random() < 0.3 else None) is not None:
+            server.append(id_)
+        if chance.random() < 0.4:
+            since = updates.offset(None) or 0
+            server = [id_ for id_ in server if id_ >= since]
+            new = updates.fetched(server[: chance.choice((1, 5, 100))], now)
+            given += sorted(new)
+        if (open_ := [id_ for id_ in given if id_ not in handled]) and chance.random() < 0.4:
+            handled.add(done := chance.choice(open_))
+            updates.turn_over(done)
+        assert set(server) >= {id_ for id_ in given if id_ not in handled}
+        assert len(given) == len(set(given))
