@@ -81,7 +81,9 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 _KEYS = tuple(each for each in Pattern.__struct_fields__ if each not in {"pack", "number", "lead"})
-_TOP = ("format", "lead", "pattern")
+_TOP = ("format", "lead", "terms", "pattern")
+_TERM = re.compile(r"(?<!\\)\{([a-z]\w*)\}")
+"""How an expression names a term of its pack; a repeat's braces hold digits."""
 
 
 class Fault(NamedTuple):
@@ -128,10 +130,11 @@ def read(text: str, source: str) -> tuple[list[Pattern], list[Fault]]:
     if not isinstance(tables, list):
         return [], [*faults, Fault(source, "write `[[pattern]]` with two brackets: there may be several")]
     lead, wrong = _lead(data.get("lead", []), source)
-    faults += wrong
+    terms, unclear = _terms(data.get("terms", {}), source)
+    faults += wrong + unclear
     patterns = []
     for number, table in enumerate(tables, 1):
-        made = _pattern(table, source, number, lead)
+        made = _pattern(_spelled(table, terms), source, number, lead)
         if isinstance(made, Pattern):
             patterns.append(made)
         else:
@@ -148,6 +151,34 @@ def _lead(texts: Any, source: str) -> tuple[str, list[Fault]]:
         for fault in _expression_faults(text, needs_words=False)
     ]
     return ("" if faults else "|".join(f"(?:{text})" for text in texts)), faults
+
+
+def _terms(table: Any, source: str) -> tuple[dict[str, str], list[Fault]]:
+    """The terms of a pack; each may name those before it."""
+    if not isinstance(table, dict) or not all(isinstance(text, str) for text in table.values()):
+        return {}, [Fault(source, "`terms` are names, each with one regular expression")]
+    terms: dict[str, str] = {}
+    faults: list[Fault] = []
+    for name, text in table.items():
+        terms[name] = f"(?:{_expanded(text, terms)})"
+        faults += (
+            Fault(f"{source}: term {name!r}", fault)
+            for fault in _expression_faults(terms[name], needs_words=False)
+        )
+    return terms, faults
+
+
+def _spelled(table: Any, terms: dict[str, str]) -> Any:
+    """A pattern's table with the terms that its expressions name spelled out."""
+    if not terms or not isinstance(table, dict) or not isinstance(table.get("any"), list):
+        return table
+    return {**table, "any": [_expanded(text, terms) for text in table["any"]]}
+
+
+def _expanded(text: Any, terms: dict[str, str]) -> Any:
+    if not isinstance(text, str):
+        return text
+    return _TERM.sub(lambda found: terms.get(found[1], found[0]), text)
 
 
 def _pattern(table: dict[str, Any], source: str, number: int, lead: str) -> Pattern | list[Fault]:
@@ -175,6 +206,7 @@ def schema(codes: Iterable[str]) -> dict[str, Any]:
         "properties": {
             "format": {"const": FORMAT},
             "lead": texts,
+            "terms": {"type": "object", "additionalProperties": {"type": "string"}},
             "pattern": {"type": "array", "items": {"$ref": "#/$defs/Pattern"}},
         },
         "required": ["format"],
@@ -216,6 +248,8 @@ def _expression_faults(text: str, *, needs_words: bool = True) -> Iterator[str]:
         return
     if danger:
         yield f"{text!r}: {danger}"
+    for name in _TERM.findall(text):
+        yield f"unknown term {name!r} in {text[:80]!r}: define it under `[terms]`, above what uses it"
     if needs_words and not factors(text):
         yield (
             f"{text!r} has no fixed words of at least {SHORTEST} bytes, which every match must hold: "

@@ -197,6 +197,17 @@ def test_what_a_pack_lets_stand_before_the_words() -> None:
     assert said(BOOM, "Telegram says: boom happened") == []
 
 
+def test_terms_are_spelled_out() -> None:
+    """Expressions name the terms of their pack, and terms those above them; a repeat's braces stay."""
+    pack = (
+        "[terms]\nwho = '(?i:bot)|poller'\ndoes = '{who} (?:has )?boomed'\n"
+        "[[pattern]]\ncode = 'DB_LOCKED'\nany = ['{does} x{2}']\nmatch = ['Bot boomed xx']\n"
+    )
+
+    assert said(pack, "Bot boomed xx") == said(pack, "poller has boomed xx") == [("DB_LOCKED", None)]
+    assert said(pack, "bot boomed x") == []
+
+
 FAULTS = {
     'code = "DB_LOCKED"\nanny = ["boom happened"]': "(DB_LOCKED): unknown key 'anny': did you mean 'any'?",
     'code = "DB_LOKED"\nany = ["boom"]\nmatch = ["boom"]': "'DB_LOKED': did you mean 'DB_LOCKED'?",
@@ -208,6 +219,7 @@ FAULTS = {
     'code = "DB_LOCKED"\nany = ["boom happened"]': "no sample",
     'code = "DB_LOCKED"\nany = ["boom"]\nform = ["logs"]\nmatch = ["x"]': "forms are log, traceback, line",
     'code = "DB_LOCKED"\nany = ["boom"]\nlevel = "loud"\nmatch = ["x"]': "levels are debug, info, warning",
+    'code = "DB_LOCKED"\nany = ["{who} boomed"]\nmatch = ["x"]': "unknown term 'who'",
     'code = 7\nany = ["boom"]': "Expected `str`, got `int`",
 }  # fmt: skip
 
@@ -230,6 +242,8 @@ def test_a_fault_says_where_it_is_and_what_to_write(pattern: str, fault: str) ->
         ("[[pattern]]\n", "the first line must be `format = 0`"),
         ("format = 0\n[pattern]\ncode = 'X'\n", "two brackets"),
         ("format = 0\nlead = 'x'\n", "`lead` is a list"),
+        ("format = 0\nterms = 'x'\n", "`terms` are names"),
+        ("format = 0\n[terms]\nbot = '(bot'\n", "test.toml: term 'bot': '(?:(bot)' is no regular expression"),
         ("format = 0\npatern = 1\n", "unknown key 'patern': did you mean 'pattern'?"),
     ],
 )
