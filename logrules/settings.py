@@ -10,11 +10,12 @@ import math
 import os
 import re
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from logrules.core.lease import SETTINGS, Timers, strict
 from logrules.core.model import ConfigError
 from logrules.rules import language
 
@@ -31,6 +32,9 @@ CONFLICT_GRACE = 60.0
 
 FLUSH = 5.0
 """Seconds that a dying process gives its alerts; must fit into the platform's own shutdown delay."""
+
+STRICT = "strict"
+"""The value of LOGRULES_GRACE for which a takeover waits until no earlier holder can live."""
 
 LONGEST = 3600.0
 """More seconds than this is a mistake in any of our settings."""
@@ -70,6 +74,8 @@ class Settings:
     """Seconds that a dying process gives its alerts."""
     bot_api: str = BOT_API
     """Where the Bot API is, without a slash at the end."""
+    timers: Timers = field(default_factory=Timers)
+    """The lock's durations."""
 
 
 def read(environ: Mapping[str, str], *, token: str | None = None, command: str | None = None) -> Settings:
@@ -107,6 +113,7 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         events_fd=_descriptor(env),
         flush=_seconds(env, "LOGRULES_FLUSH", FLUSH),
         bot_api=_bot_api(env),
+        timers=_timers(env),
     )
 
 
@@ -243,6 +250,19 @@ def _seconds(env: Mapping[str, str], setting: str, default: float) -> float:
             f"{setting} must be a number of seconds from 0 to {LONGEST:g}, such as {default or OVERLAP:g}"
         )
     return seconds
+
+
+def _timers(env: Mapping[str, str]) -> Timers:
+    """The lock's durations: what depends on the lease follows it."""
+    given = {
+        name: _seconds(env, setting, getattr(Timers(), name))
+        for name, setting in SETTINGS.items()
+        if setting in env and not (name == "grace" and env[setting] == STRICT)
+    }
+    timers = Timers.scaled(**{"lease": Timers().lease, **given})
+    if env.get(SETTINGS["grace"]) != STRICT:
+        return timers
+    return replace(timers, grace=strict(timers))
 
 
 def _descriptor(env: Mapping[str, str]) -> int | None:

@@ -202,7 +202,8 @@ class Timers:
         for name in self.__slots__:
             value = getattr(self, name)
             if not (value > 0 or (name == "grace" and value == 0)):
-                raise ConfigError(f"timers: {name} must be more than 0 seconds, it is {value:g}")
+                said = f"{name} ({SETTINGS[name]})" if name in SETTINGS else name
+                raise ConfigError(f"timers: {said} must be more than 0 seconds, it is {value:g}")
         soft = self.fence - SOFT
         least = max(self.answer, POLL)
         must = (

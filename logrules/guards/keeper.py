@@ -61,7 +61,6 @@ class Keeper:
         timers: all durations.
         report: where each code is said.
         changed: called with each step, in the keeper's thread or the watchdog's; must not block.
-        fence: ends the process if it cannot prove the lock in time; on the clock `CLOCK`.
         runs: where it is noted that this run has begun, and that it has ended in order.
     """
 
@@ -72,7 +71,6 @@ class Keeper:
         report: Report,
         changed: Callable[[Step], None],
         *,
-        fence: Fence | None = None,
         runs: Runs | None = None,
     ) -> None:
         self.session = session
@@ -82,7 +80,7 @@ class Keeper:
         self.epoch: int | None = None
         self._report = report
         self._changed = changed
-        self._fence = fence
+        self._fence: Fence | None = None
         self._runs = runs
         self._lease = Lease()
         self._thread = threading.Thread(target=self._run, name="logrules-lock", daemon=True)
@@ -109,8 +107,12 @@ class Keeper:
 
     # For every thread
 
-    def start(self) -> None:
-        """Begin to acquire; each change is told to `changed`."""
+    def start(self, fence: Fence | None = None) -> None:
+        """Begin to acquire; each change is told to `changed`.
+
+        `fence` ends this process if it cannot prove the lock in time; its deadlines are on the clock `CLOCK`.
+        """
+        self._fence = fence
         self._thread.start()
 
     def remaining(self) -> float:
@@ -189,7 +191,9 @@ class Keeper:
             self._mind_fence()
 
     def _mind_fence(self) -> None:
-        """Up as long as anything may be polled, with the mutex held. What no poll needs is taken down."""
+        """Up, with the mutex held, while anything may be polled under a lock that others can be given."""
+        if not self.session.provable:
+            return
         if self._deadline:
             self._fenced_at = self._deadline
             if self._fence is not None:
