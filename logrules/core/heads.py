@@ -41,16 +41,22 @@ _RESIDUE = re.compile(
 """What is left of colours where a viewer dropped or spelled out the escape."""
 
 _STAMP = r"""
-    \d{4}[-/.]\d\d[-/.]\d\d[T\ _]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?
+    \d{4}[-/.]\d\d[-/.]\d\d(?:[T\ _-]|\ -\ )\d\d:\d\d:\d\d(?:[.,]\d{1,9})?
       (?:\ ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d|(?:[A-Z]{3,4}|[+-]\d\d)(?=\ \[\d)))?  # the last: PostgreSQL's log
   | \d\d?[-/.]\d\d?[-/.]\d{2,4},?\ \d\d?:\d\d:\d\d(?:[.,]\d+)?(?:\ [AP]M)?
   | \d\d?[-\ /][A-Z][a-z]{2}[-\ /]\d{2,4},?\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | \d\d-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | [A-Z][a-z]{2}\ {1,2}\d{1,2}\ \d\d:\d\d:\d\d
+  | \d{1,2}\ [A-Z][a-z]{2}\ \d\d:\d\d:\d\d                              # Node-RED
+  | [A-Z][a-z]{2},?\ (?:[A-Z][a-z]{2}\ {1,2}\d{1,2}|\d{1,2}\ [A-Z][a-z]{2})(?:\ \d{4})?\ \d\d:\d\d:\d\d
+      (?:\ \d{4})?(?:\ (?:GMT|UTC)(?:[+-]\d{4})?)?(?:\ \([^()\n]{1,60}\))?  # ctime, JavaScript's Date, HTTP's
+  | \d\d?:\d\d:\d\d\ [AP]M
   | \d\d:\d\d:\d\d(?:[.,]\d+)?
 """
 _RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)"
 _LEVEL = "(?:" + "|".join(sorted(_SEVERITY, key=len, reverse=True)) + r")(?![A-Za-z0-9_])"
+_ANY_LEVEL = rf"(?:{_LEVEL}|(?i:{_LEVEL})(?=\ *[\])>]|:\ ))"
+"""Behind a time stamp small letters are a level too, if a bracket or a colon closes them."""
 
 _FLY = r"[a-z][\w-]*\ ?\[[\w.-]+\]\ [a-z]{3}\ \[\w+\]:?\ ?"
 _EVENT = r"(?:Warning|Normal)\ +[A-Z]\w+"
@@ -69,7 +75,7 @@ _TRANSPORT = re.compile(
   | [A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:\d\d:\d\d\ [AP]M\ {{1,2}} # Render's dashboard, pasted
   | (?: (?:<\d+>)?[A-Z][a-z]{{2}}\ [\d ]\d\ \d\d:\d\d:\d\d             # syslog, journald
       | [A-Z][a-z]{{2}}\ \d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d\ [A-Z]+      # …, short-full
-    )\ [\w.-]+\ [\w./@-]+(?:\[\d+\])?:[ ]
+    )\ [\w.-]+\ [\w./@-]+(?:\[\d+\])?:[ ](?:[ ](?=\())?
   | \ ?(?:systemd|dockerd|kernel)(?:\[\d+\])?:\                     # …, what people leave of it
   | \[\ *\d+\.\d{{6}}\]\ ?                                          # dmesg
   | <\d+>1\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
@@ -109,14 +115,14 @@ _AFTER = r"""
     (?: [\w.<>]+:[\w.<>]+:\d+\ +[-|]\ + | (?<=:)[\w.]+:(?=\S) | TeleBot:\ "
       | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ \|\ +){1,3} | [\w.$/-]+\ -\ +
       | (?:[A-Za-z_]\w*\.)+\w+:?\ + )?
-    (?:\[[^\]\n]{0,80}\]\ *[-:|]*\ *(?=\S)|-\ [|-]\ +){0,2}"""
+    (?:\[[^\]\n]{0,80}\]\ *[-:|]*\ *(?=\S)|-\ [|-]\ +){0,2}(?:->\ +)?"""
 
 _HEADS = tuple(
     re.compile(head, re.VERBOSE)
     for head in (
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
         rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +)?\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:{_MID}){{0,4}}?
-        [\[(<]?(?P<level>{_LEVEL})(?:/[\w-]+)?\ *[\])>]?\ *[-|:]*\ *{_AFTER}""",
+        [\[(<]?\ *(?P<level>{_ANY_LEVEL})(?:/[\w-]+)?\ *[\])>]?\ *[-|:]*\ *{_AFTER}""",
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
         rf"\d\d?:\d\d[AP]M\ (?P<level>{_LEVEL})\ (?:[\w./-]+:\d+\ >\ )?",  # zerolog
         rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",  # logrus
@@ -129,10 +135,12 @@ _HEADS = tuple(
         rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]+)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
         # A level without a stamp must look like one: bracketed, followed by a separator, or in capitals.
         rf"""\ {{0,2}}(?:\([^()\n]{{1,60}}\)\ |[\w.]+\ -\ )?
-        [\[(]?(?P<level>{_LEVEL})\ *(?:[\])]\ *[-|:]*|[-|:]+|(?=\ ))\ *{_AFTER}""",
+        (?:[\[(]\ *)?(?P<level>{_LEVEL})\ *(?:[\])]\ *[-|:]*|[-|:]+|(?=\ ))\ *
+        (?:(?P<stamp>{_STAMP})(?:\ +[-|]\ |\ ))?(?:[\w./-]{{1,80}}\.go:\d+:\ )?{_AFTER}""",
+        r"\ {0,2}(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)",  # debug's
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical):\ +" + _AFTER,
         r"\[(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical)\]:?\ *" + _AFTER,
-        rf"\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *",
+        rf"\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:[\w./-]{{1,80}}\.go:\d+:\ )?",
     )
 )
 

