@@ -86,12 +86,14 @@ class Sidecar:
         return self._stop.exit if self._stop else status
 
     def _turn(self, until: float | None = None) -> None:
-        for key, _ in self._open.select(self._timeout(until)):
-            if isinstance(key.data, Stream):
-                self._on_bytes(key.data)
+        ready = [key.data for key, _ in self._open.select(self._timeout(until))]
+        # Before anything is read: a record must not be closed while what belongs to it waits in the pipe.
+        self._watch.tick(time.time(), busy=[each.origin for each in ready if isinstance(each, Stream)])
+        for each in ready:
+            if isinstance(each, Stream):
+                self._on_bytes(each)
             else:
-                key.data()
-        self._watch.tick(time.time())
+                each()
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             self._kill_at = None
             self._child.kill()
@@ -107,8 +109,7 @@ class Sidecar:
         if stream.trouble and not self._told_of_trouble:
             self._told_of_trouble = True
             complain(f"the command's output cannot be written and is dropped until it can: {stream.trouble}")
-        if chunk is not None:
-            self._watch.feed(chunk)
+        self._watch.feed(chunk)
         if not goes_on:
             self._open.unregister(stream.source)
             stream.close()
@@ -181,11 +182,12 @@ class Watch:
     def feed(self, chunk: Chunk) -> None:
         """Look at what the child printed."""
         self._think(lambda engine: engine.feed(chunk))
+        self._say()
 
-    def tick(self, now: float) -> None:
-        """Close what has waited long enough."""
+    def tick(self, now: float, busy: Sequence[Origin] = ()) -> None:
+        """Close what has waited long enough, and has nothing more to read."""
         if self.deadline is not None and self.deadline <= now:
-            self._think(lambda engine: engine.tick(now))
+            self._think(lambda engine: engine.tick(now, busy=busy))
         self._say()
 
     def end(self, origin: Origin) -> None:

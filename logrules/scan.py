@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 CHUNK = 256 * 1024
 LARGE = 64 * 1024 * 1024
 """Bytes from which a scan takes long enough to be watched."""
-LONGEST = 64 * 1024
-"""A line that is longer is handed over in pieces."""
 _COMPRESSED = {b"\x1f\x8b": "zcat", b"\x28\xb5": "zstdcat", b"BZ": "bzcat", b"\xfd7": "xzcat"}
 
 
@@ -166,26 +164,14 @@ def _origin(path: str) -> Origin:
 
 
 def _chunks(fd: int, ready: Callable[[], bool] = lambda: True) -> Iterator[bytes]:
-    """Whole lines as they come; nothing (b"") each time that `ready` has waited in vain."""
-    rest = b""
+    """Bytes as they come; nothing (b"") each time that `ready` has waited in vain."""
     while True:
         if not ready():
             yield b""
-            continue
-        data = os.read(fd, CHUNK)
-        if not data:
-            break
-        end = data.rfind(b"\n") + 1
-        if end:
-            yield rest + data[:end]
-            rest = data[end:]
+        elif data := os.read(fd, CHUNK):
+            yield data
         else:
-            rest += data
-        if len(rest) >= LONGEST:
-            yield rest
-            rest = b""
-    if rest:
-        yield rest
+            return
 
 
 def _wait(fd: int, engine: Engine) -> bool:

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 from logrules.core import belief
 from logrules.core.belief import Policy
 from logrules.core.heads import ANSI
+from logrules.core.lines import Lines
 from logrules.core.model import EVENTS, Annotate, Chunk, Match, Origin, Probe, Sign
 from logrules.core.records import Parsed, Window
 from logrules.core.rulebook import words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from logrules.core.codes import Code
     from logrules.core.model import Effect
     from logrules.core.rulebook import Found, Rulebook
+    from logrules.core.scanner import Scanner
 
 __all__ = ["Engine", "Policy", "classify", "parse"]
 
@@ -28,30 +30,24 @@ PATIENCE = 0.2
 """Seconds that a record which could still go on is waited for."""
 _TEXT = Origin("text", "-", "text")
 EVIDENCE = 8000
-"""Characters of a record that a match carries."""
+"""Characters of a record that a match carries: of a longer one how it begins and how it ends."""
 
 
 class _Stream:
-    """One origin: its window, and whether it is inside a line that was cut for its length."""
+    """One origin: the bytes of its unfinished line, and the window over those that are whole."""
 
     def __init__(self, origin: Origin) -> None:
+        self.lines = Lines()
         self.window = Window(origin)
         self.deadline: float | None = None
         self.waits_for: int | None = None
-        self.cut = False
 
-    def trimmed(self, data: bytes) -> bytes:
-        """`data` without colours, NUL bytes and the rest of a line whose beginning came before."""
-        if self.cut:
-            end = data.find(b"\n") + 1
-            data = data[end:] if end else b""
-            self.cut = not end
-        if data and not data.endswith(b"\n"):
-            self.cut = True
-            data += b"\n"  # what follows is not the start of a line, and is passed over
-        if b"\x1b" in data:
-            data = ANSI.sub(b"", data)
-        return data.replace(b"\0", b"") if b"\0" in data else data
+    def push(self, lines: bytes, scanner: Scanner) -> None:
+        """Takes whole lines, and what is found in them without their colours."""
+        if b"\x1b" in lines:
+            lines = ANSI.sub(b"", lines)
+        if lines:
+            self.window.push(lines, scanner.scan(lines))
 
 
 class Engine:
@@ -81,22 +77,28 @@ class Engine:
         stream = self._streams.get(chunk.origin)
         if stream is None:
             stream = self._streams[chunk.origin] = _Stream(chunk.origin)
-        effects = self.tick(chunk.seen) if self.deadline is not None else []
-        data = stream.trimmed(chunk.data)
-        if data:
-            stream.window.push(data, self.rulebook.scanner.scan(data))
-            effects += self._closed(stream, chunk.seen, final=False)
-        return effects
+        lines = stream.lines.feed(chunk.data)
+        if not lines:
+            return []
+        stream.push(lines, self.rulebook.scanner)
+        return self._closed(stream, chunk.seen, final=False)
 
-    def tick(self, now: float) -> list[Effect]:
-        """Closes the records that have waited long enough."""
-        due = [each for each in self._streams.values() if each.deadline is not None and each.deadline <= now]
+    def tick(self, now: float, *, busy: Collection[Origin] = ()) -> list[Effect]:
+        """Closes the records that have waited long enough; `busy` are streams with more to read already."""
+        due = [
+            stream
+            for origin, stream in self._streams.items()
+            if stream.deadline is not None and stream.deadline <= now and origin not in busy
+        ]
         return [effect for stream in due for effect in self._closed(stream, now, final=True)]
 
     def end(self, origin: Origin, now: float) -> list[Effect]:
         """The stream is over: closes what is open in it."""
         stream = self._streams.pop(origin, None)
-        return self._closed(stream, now, final=True) if stream else []
+        if stream is None:
+            return []
+        stream.push(stream.lines.close(), self.rulebook.scanner)
+        return self._closed(stream, now, final=True)
 
     def ended(self, status: int, now: float) -> list[Effect]:
         """The child's own end with `status` proves the bad signs of its last seconds."""
@@ -149,12 +151,12 @@ def _made(found: Found, parsed: Parsed, rulebook: Rulebook) -> Match:
         line=found.statement.line,
         rule=pattern.rule,
         form=found.statement.form,
-        evidence=record.text[:EVIDENCE],
+        evidence=_excerpt(record.text),
     )
 
 
 def _is_fatal(found: Found, parsed: Parsed, code: Code) -> bool:
-    """What nobody caught ends the process, whatever it is; else the pattern or the code knows."""
+    """What nobody caught ends the process, whatever it is; who tries a database again goes on by himself."""
     if parsed.uncaught and code.sign in {Sign.BAD, Sign.WARN}:
         return True
     return code.fatal if found.pattern.fatal is None else found.pattern.fatal
@@ -181,10 +183,15 @@ def _own_event(parsed: Parsed, rulebook: Rulebook) -> Match | None:
         time=parsed.record.time,
         line=parsed.record.line,
         rule="event",
-        evidence=parsed.record.text[:EVIDENCE],
+        evidence=_excerpt(parsed.record.text),
         epoch=epoch if isinstance(epoch, int) else None,
         attrs=attrs if isinstance(attrs, dict) else {},
     )
+
+
+def _excerpt(text: str) -> str:
+    half = EVIDENCE // 2
+    return text if len(text) <= EVIDENCE else f"{text[:half]}\n…\n{text[-half:]}"
 
 
 def classify(rulebook: Rulebook, text: str) -> list[Match]:
@@ -197,11 +204,9 @@ def classify(rulebook: Rulebook, text: str) -> list[Match]:
 def parse(rulebook: Rulebook, text: str) -> Iterator[Parsed]:
     """The records of one text in which the rulebook has something to look for."""
     stream = _Stream(_TEXT)
-    data = stream.trimmed(_bytes(text))
-    stream.window.push(data, rulebook.scanner.scan(data))
+    stream.push(stream.lines.feed(_bytes(text)) + stream.lines.close(), rulebook.scanner)
     return stream.window.take(0.0, final=True)
 
 
 def _bytes(text: str) -> bytes:
-    data = text.encode("utf-8", "surrogateescape")
-    return data if data.endswith(b"\n") else data + b"\n"
+    return text.encode("utf-8", "surrogatepass")

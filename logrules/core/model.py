@@ -72,11 +72,7 @@ class Origin(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Bytes as they were read.
-
-    `data` ends at a newline, unless the line was cut for its length or the stream has ended.
-    `seen` is when they were read, in seconds since the epoch.
-    """
+    """Bytes as they were read, cut anywhere; `seen` is when, in seconds since the epoch."""
 
     origin: Origin
     data: bytes

@@ -1,4 +1,4 @@
-"""A child process and what it prints: its bytes pass through untouched, its lines become chunks."""
+"""A child process and what it prints: its bytes pass through untouched, and become chunks."""
 
 from __future__ import annotations
 
@@ -17,35 +17,12 @@ if TYPE_CHECKING:
 
 READ = 65_536
 """Bytes asked of a pipe at once; a pipe seldom holds more."""
-LONGEST_LINE = 65_536
-"""A line of more bytes is handed on in pieces, so that a stream without a newline cannot fill the memory."""
 PR_SET_PDEATHSIG = 1
 EVENT_FD = "LOGRULES_EVENT_FD"
 
 
-class Lines:
-    """Cuts a stream of bytes at its newlines and keeps what is unfinished."""
-
-    def __init__(self) -> None:
-        self.rest = b""
-
-    def feed(self, data: bytes) -> bytes:
-        """Everything up to the last newline so far; of a line that grows too long, what there is of it."""
-        data = self.rest + data
-        end = data.rfind(b"\n") + 1
-        if len(data) - end > LONGEST_LINE:
-            end = len(data)
-        self.rest = data[end:]
-        return data[:end]
-
-    def close(self) -> bytes:
-        """The last line, if no newline ended it."""
-        rest, self.rest = self.rest, b""
-        return rest
-
-
 class Stream:
-    """One pipe of the child: bytes are passed on at once, then cut into chunks."""
+    """One pipe of the child: bytes are passed on at once."""
 
     def __init__(self, origin: Origin, source: int, target: int | None) -> None:
         self.origin = origin
@@ -55,23 +32,15 @@ class Stream:
         """The last byte passed on did not end a line: nobody else may write to the target now."""
         self.trouble: str | None = None
         """Why the target took nothing the last time."""
-        self._lines = Lines()
 
-    def read(self, now: float) -> tuple[Chunk | None, bool]:
-        """What has become whole lines by now, and whether the stream goes on."""
+    def read(self, now: float) -> tuple[Chunk, bool]:
+        """What there was to read, passed on already, and whether the stream goes on."""
         data = os.read(self.source, READ)
-        if not data:
-            rest = self._lines.close()
-            return self._chunk(rest, now), False
-        goes_on = self._pass_on(data)
-        return self._chunk(self._lines.feed(data), now), goes_on
+        return Chunk(self.origin, data, now), bool(data) and self._pass_on(data)
 
     def close(self) -> None:
         """Let go of the pipe: a child that still writes gets SIGPIPE, as from any reader that left."""
         os.close(self.source)
-
-    def _chunk(self, data: bytes, now: float) -> Chunk | None:
-        return Chunk(self.origin, data, now) if data else None
 
     def _pass_on(self, data: bytes) -> bool:
         if self.target is None:

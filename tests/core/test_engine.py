@@ -153,6 +153,29 @@ def test_the_rest_of_a_cut_line_is_no_line() -> None:
     ]
 
 
+def test_a_long_record_is_carried_by_its_ends() -> None:
+    """Of a monstrous line the match keeps both ends of what was looked at, and marks the cut."""
+    (match,) = classify(rulebook(), f"{LOST} {'x' * 70_000} the far end")
+
+    assert match.evidence.startswith(LOST)
+    assert match.evidence[4000:].startswith("\n…\nxxx")
+    assert len(match.evidence) == 8003
+
+
+def test_a_stream_that_has_more_to_read_is_not_closed() -> None:
+    """A record whose rest waits in the pipe is not cut in two because the reader was slow."""
+    engine = Engine(rulebook(), Policy(acts=False))
+    engine.feed(
+        Chunk(OUT, b'ERROR boom\nTraceback (most recent call last):\n  File "x", line 1, in y\n', 1.0)
+    )
+
+    assert engine.tick(9.0, busy=[OUT]) == []
+    assert engine.feed(Chunk(OUT, b"OSError: [Errno 28] No space left on device\n", 9.0)) == []
+    (effect,) = engine.tick(9.1)
+    assert isinstance(effect, Annotate)
+    assert (effect.match.code, effect.match.line) == ("DISK_FULL", 4)
+
+
 def test_streams_do_not_mix() -> None:
     """A record never crosses from one stream of a child to another."""
     engine = Engine(rulebook(), Policy(acts=False))
