@@ -1,10 +1,19 @@
-"""Faithful doubles for anybody's tests: BotApiServer, SentryReceiver, PostgresServer."""
+"""Faithful doubles for anybody's tests: BotApiServer, SentryReceiver, PostgresServer, TcpProxy."""
 
 from logrules.testing.bot_api_methods import MethodError
 from logrules.testing.bot_api_server import BotApiServer
 from logrules.testing.postgres_binaries import PostgresError
 from logrules.testing.postgres_server import PostgresServer
 from logrules.testing.sentry_receiver import SentryReceiver
+from logrules.testing.tcp_proxy import TcpProxy
 from logrules.testing.updates import Timing
 
-__all__ = ["BotApiServer", "MethodError", "PostgresError", "PostgresServer", "SentryReceiver", "Timing"]
+__all__ = [
+    "BotApiServer",
+    "MethodError",
+    "PostgresError",
+    "PostgresServer",
+    "SentryReceiver",
+    "TcpProxy",
+    "Timing",
+]
