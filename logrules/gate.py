@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from logrules.core.conflict import Verdict, conflict
+from logrules.core.health import Phase
 from logrules.core.lease import State
 from logrules.guards import ptb
 from logrules.guards.keeper import steady
@@ -34,6 +35,8 @@ STALL = 180.0
 SILENCE = 60.0
 """Seconds without even an error of a poll after which it is the poller that is stuck, and not the network."""
 
+_LAST = (Phase.STOPPING, Phase.PARKED)
+
 
 class Gate:
     """Decides about each poll: never without the lock, and what a poll's error leads to."""
@@ -55,9 +58,15 @@ class Gate:
         self._die = die
         self._has_polled = False
         self._nonsense = 0
-        self._progress = steady()
+        self.phase = Phase.WAITING
+        self.since = self._progress = steady()
+        self.polled_at: float | None = None
         self._error_at = 0.0
-        self._stalled = False
+
+    def enter(self, phase: Phase) -> None:
+        """For those who ask how the bot is; the way out has no way back."""
+        if phase is not self.phase and (self.phase not in _LAST or phase in _LAST):
+            self.phase, self.since = phase, steady()
 
     def follow(self, state: State) -> None:
         """The lock's state is another one."""
@@ -65,7 +74,9 @@ class Gate:
         if state is State.HOLDING:
             self.halted.clear()
             self.held.set()
+            self.enter(Phase.POLLING if self._has_polled else Phase.STARTING)
         else:
+            self.enter(Phase.LOST if self._has_polled else Phase.WAITING)
             self.held.clear()
             self.halted.set()
 
@@ -91,9 +102,9 @@ class Gate:
     def polled(self) -> None:
         """Say the first time, and the first after an incident."""
         self._nonsense = 0
-        self._progress = steady()
-        recovered = self._conflicts.over(steady()) or self._stalled
-        self._stalled = False
+        self._progress = self.polled_at = steady()
+        recovered = self._conflicts.over(steady()) or self.phase is Phase.STALLED
+        self.enter(Phase.POLLING)
         if not self._has_polled or recovered:
             self._has_polled = True
             words = "getUpdates is answered again" if recovered else "the first getUpdates was answered"
@@ -134,10 +145,10 @@ class Gate:
                 f"No getUpdates has come back for {STALL:g} s, not even with an error: the poller is stuck"
             )
             self._die("POLLING_STALLED", words, error=None)
-        elif not self._stalled:
-            self._stalled = True
+        elif self.phase is not Phase.STALLED:
             words = f"No getUpdates was answered for {STALL:g} s: each one ends in an error"
             self._report("POLLING_STALLED", words, fatal=False, epoch=self._keeper.epoch)
+        self.enter(Phase.STALLED)
         self._progress = steady()
 
     async def failed(self, error: Exception) -> bool:

@@ -18,15 +18,19 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 import warnings
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
+from logrules import onfatal
 from logrules import logs as log_lines
 from logrules.alerts import open_alerts
 from logrules.core import database_url
 from logrules.core.conflict import Conflicts, Policy, conflict
 from logrules.core.engine import classify
+from logrules.core.health import Health, Phase
 from logrules.core.lease import Action, Timers, bot_id, lock_key
 from logrules.core.model import ConfigError, Exit
 from logrules.core.redact import Redactor, secrets_in
@@ -38,8 +42,10 @@ from logrules.guards.keeper import CLOCK, Keeper, steady
 from logrules.guards.watchdog import Watchdog
 from logrules.report import Reporter
 from logrules.rules import language, rulebook, rules
-from logrules.settings import Settings, read
+from logrules.settings import Settings, parks, read
 from logrules.sinks.console import Console
+from logrules.sinks.health import HealthPort
+from logrules.stores.fatals import FatalFile
 from logrules.stores.runs import RunFiles
 
 if TYPE_CHECKING:
@@ -52,6 +58,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+VERSION = version("logrules")
 LEAST = 1.0
 """Seconds below which a step on the way out is not worth beginning."""
 LAST_ANSWER = 10.0
@@ -131,7 +138,11 @@ def bot_token() -> str:
 def _refuse(code: str, message: str, console: Console) -> NoReturn:
     """End before anything has begun: one line, no traceback."""
     nameless = Settings(service="logrules", instance=f"{socket.gethostname()}:{os.getpid()}", lang=language())
-    Reporter(nameless, console, None)(code, message, fatal=True)
+    report = Reporter(nameless, console, None)
+    report(code, message, fatal=True)
+    with contextlib.suppress(ConfigError):
+        if parks(os.environ):
+            onfatal.park(report, code, message)
     raise SystemExit(int(Exit.CONFIG))
 
 
@@ -165,6 +176,12 @@ def _runs(settings: Settings) -> RunFiles | None:
     return RunFiles(settings.state, lock_key(bot_id(settings.token or "")), settings.instance)
 
 
+def _memory(settings: Settings) -> FatalFile | None:
+    if settings.state is None:
+        return None
+    return FatalFile(settings.state, lock_key(bot_id(settings.token or "")))
+
+
 class Guard:
     """A guarded application: `run_polling()`, or `async with` for those who have a loop of their own."""
 
@@ -191,6 +208,10 @@ class Guard:
         self._gate = Gate(application, self._keeper, Conflicts(policy), report, self._die)
         self._updates = updates
         self._stall: asyncio.Task[None] | None = None
+        self._memory = _memory(settings)
+        self._port = HealthPort(settings.port, self.health) if settings.port else None
+        self._keeping = False
+        self._fatal = ("", "")
         self._polling: dict[str, Any] = {}
         self._proxy: ptb.PollingBot | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -228,15 +249,21 @@ class Guard:
             allowed_updates=allowed_updates,
             drop_pending_updates=drop_pending_updates,
         )
-        loop = _event_loop()
         try:
-            with _signals(loop, stop_signals or (), self._signalled):
+            self._run(_event_loop(), stop_signals or (), close_loop=close_loop)
+            self._park()
+        finally:
+            self._let_go()
+        self._leave()
+
+    def _run(self, loop: asyncio.AbstractEventLoop, stop_signals: Iterable[int], *, close_loop: bool) -> None:
+        try:
+            with _signals(loop, stop_signals, self._signalled):
                 self._spin(loop, loop.create_task(self._live(), name="logrules-guard"))
         finally:
             if close_loop:
                 _close(loop)
             self._flush()
-        self._leave()
 
     def polling(self, **arguments: Any) -> Self:
         """The arguments of run_polling for `async with guard(application).polling(timeout=20):`."""
@@ -282,6 +309,7 @@ class Guard:
                 await asyncio.shield(end)
         self._own_signals.close()
         await asyncio.to_thread(self._flush)
+        await asyncio.to_thread(self._let_go)
 
     # The life
 
@@ -313,8 +341,9 @@ class Guard:
     async def _up(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._introduce()
+        if self._port is not None:
+            self._port.take()
         self._watchdog.watch(self._loop)
-        self._keeper.start(self._fence())
         start = asyncio.ensure_future(self._start())
         end = asyncio.ensure_future(self._end.wait())
         try:
@@ -349,7 +378,13 @@ class Guard:
 
     async def _start(self) -> None:
         application, asked = self.application, dict(self._polling)
+        self._gate.enter(Phase.DELAYED)
+        await onfatal.begin(self._settings, self._memory, self._report)
+        self._gate.enter(Phase.WAITING)
+        self._keeping = True
+        self._keeper.start(self._fence())
         await self._gate.held.wait()
+        await self._let_go_of_port()
         self._proxy = ptb.attach(application, self._gate, self._updates, self._end.set)
         await ptb.initialize(application, asked.get("bootstrap_retries", 0))
         if application.post_init:
@@ -365,10 +400,13 @@ class Guard:
         )
         await application.start()
         self._stall = asyncio.create_task(self._gate.watch())
+        if self._port is not None:
+            self._port.take()
 
     async def _down(self) -> None:
         """Every step of the way out, whatever became of the one before, within one bound."""
         application = self.application
+        self._gate.enter(Phase.STOPPING)
         self._latest = steady() + self._timers.drain + LAST_ANSWER
         if self._stall is not None:
             self._stall.cancel()
@@ -386,9 +424,11 @@ class Guard:
             if application.post_shutdown:
                 await self._step("post_shutdown", application.post_shutdown(application))
             ptb.detach(application)
-        self._keeper.release()
-        await self._step("the lock's release", self._unlocked.wait())
+        if self._keeping:
+            self._keeper.release()
+            await self._step("the lock's release", self._unlocked.wait())
         self._watchdog.stop()
+        onfatal.remember(self._memory, self._fatal[0] or None)
         if self._exit is None and self._error is None:
             self._report("SHUTDOWN_CLEAN", "Stopped in order", epoch=self._keeper.epoch)
 
@@ -410,7 +450,46 @@ class Guard:
         if self._alerts is not None:
             for alert in self._alerts.flush(self._settings.flush):
                 self._report.undelivered(alert)
+
+    def _let_go(self) -> None:
+        if self._alerts is not None:
             self._alerts.close()
+        if self._port is not None:
+            self._port.let_go()
+
+    def _park(self) -> None:
+        """Stay after an end that a restart would only bring again, if people want that."""
+        if onfatal.parks(self._settings, self._exit):
+            self._gate.enter(Phase.PARKED)
+            onfatal.park(self._report, *self._fatal)
+
+    async def _let_go_of_port(self) -> None:
+        """The bot's own code comes next, and may want it."""
+        if self._port is not None:
+            await asyncio.to_thread(self._port.let_go)
+
+    def health(self) -> Health:
+        """How the bot is; for any thread."""
+        now, steadily = time.time(), steady()
+
+        def ago(seconds: float | None) -> float | None:
+            return None if seconds is None else round(now - seconds, 3)
+
+        polled = self._gate.polled_at
+        held = self._keeper.unproved_for()
+        return Health(
+            phase=self._gate.phase,
+            service=self._settings.service,
+            instance=self._settings.instance,
+            version=VERSION,
+            since=round(now - (steadily - self._gate.since), 3),
+            epoch=self._keeper.epoch,
+            holder=self._settings.instance if held is not None else self._keeper.holder,
+            last_proof=ago(held),
+            last_poll=ago(None if polled is None else steadily - polled),
+            in_hand=len(self._updates),
+            events=dict(self._report.counts),
+        )
 
     def _leave(self) -> None:
         if self._exit is not None:
@@ -442,7 +521,7 @@ class Guard:
     def _follow(self, step: Step) -> None:
         self._gate.follow(step.state)
         if step.fatal and step.code is not None:
-            self._ends_with(step.code)
+            self._ends_with(step.code, "The lock could not be kept")
         if step.action is Action.END:
             self._unlocked.set()
 
@@ -450,10 +529,11 @@ class Guard:
         self, code: str, message: str, *, reason: str | None = None, error: BaseException | None
     ) -> None:
         self._report(code, message, reason=reason, fatal=True, error=error, epoch=self._keeper.epoch)
-        self._ends_with(code, reason)
+        self._ends_with(code, message, reason)
 
-    def _ends_with(self, code: str, reason: str | None = None) -> None:
+    def _ends_with(self, code: str, message: str, reason: str | None = None) -> None:
         if self._exit is None:
+            self._fatal = (code, message)
             self._exit = int(rules.specs[code].why(reason).exit or Exit.SOFTWARE)
         self._end.set()
 

@@ -9,6 +9,7 @@ import os
 import stat
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from logrules.core.event import Event, of_match, timestamp
@@ -56,6 +57,8 @@ class Reporter:
         self._clock = clock
         self._wrapper = _Wrapper(settings.events_fd) if settings.events_fd is not None else None
         self._is_cut_off = False
+        self.counts: Counter[str] = Counter()
+        """How often each code was said."""
         self._sending = threading.local()
 
     def __call__(
@@ -70,6 +73,7 @@ class Reporter:
         attrs: Mapping[str, Any] | None = None,
     ) -> None:
         """Report `code`."""
+        self.counts[code] += 1
         try:
             self._report(code, message, reason=reason, fatal=fatal, error=error, epoch=epoch, attrs=attrs)
         except Exception as fault:  # noqa: BLE001  whatever we were handed, it is said

@@ -40,6 +40,7 @@ LONGEST = 3600.0
 """More seconds than this is a mistake in any of our settings."""
 
 _NAME_LENGTH = 100  # fits into a tag of any alert receiver
+_LAST_PORT = 65535
 _STANDARD_DESCRIPTORS = 3  # input, output, errors
 
 
@@ -76,6 +77,12 @@ class Settings:
     """Where the Bot API is, without a slash at the end."""
     timers: Timers = field(default_factory=Timers)
     """The lock's durations."""
+    port: int | None = None
+    """Where to answer /healthz, /readyz and /metrics, if nobody else does."""
+    preview: bool = False
+    """A preview deploy that must not poll."""
+    park: bool = False
+    """Stay, idle, after an end that a restart cannot cure."""
 
 
 def read(environ: Mapping[str, str], *, token: str | None = None, command: str | None = None) -> Settings:
@@ -114,7 +121,19 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         flush=_seconds(env, "LOGRULES_FLUSH", FLUSH),
         bot_api=_bot_api(env),
         timers=_timers(env),
+        port=_port(env),
+        preview=env.get("IS_PULL_REQUEST") == "true" and not _choice(env, "LOGRULES_PREVIEW", "poll"),
+        park=parks(env),
     )
+
+
+def parks(environ: Mapping[str, str]) -> bool:
+    """LOGRULES_ON_FATAL, by itself: it counts where another setting is malformed, too.
+
+    Raises:
+        ConfigError: it is neither exit nor park.
+    """
+    return _choice(environ, "LOGRULES_ON_FATAL", "park", usual="exit")
 
 
 def _first(env: Mapping[str, str], *names: str) -> str | None:
@@ -272,6 +291,27 @@ def _descriptor(env: Mapping[str, str]) -> int | None:
             "LOGRULES_EVENT_FD must be an open descriptor's number above 2; only logrules run sets it"
         )
     return None if value is None else int(value)
+
+
+def _choice(env: Mapping[str, str], setting: str, word: str, *, usual: str = "") -> bool:
+    """Whether the setting is this word, and not left out or the usual one."""
+    value = env.get(setting, usual).strip()
+    if value not in {word, usual}:
+        raise ConfigError(f"{setting} must be {' or '.join(filter(None, (usual, word)))}, or not be set")
+    return value == word
+
+
+def _port(env: Mapping[str, str]) -> int | None:
+    """LOGRULES_PORT, else PORT: https://render.com/docs/web-services#port-binding."""
+    setting = "LOGRULES_PORT" if "LOGRULES_PORT" in env else "PORT"
+    value = env.get(setting)
+    if value is None or (setting == "LOGRULES_PORT" and value == "off"):
+        return None
+    if not (re.fullmatch(r"[0-9]{1,5}", value) and 0 < int(value) <= _LAST_PORT):
+        if setting == "PORT":
+            return None  # the platform's affair, or the bot's: not ours to refuse
+        raise ConfigError("LOGRULES_PORT must be a port's number from 1 to 65535, or off")
+    return int(value)
 
 
 def _bot_api(env: Mapping[str, str]) -> str:

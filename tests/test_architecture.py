@@ -17,7 +17,7 @@ FLOORS = (
     ("logrules.botapi", "logrules.settings", "logrules.streams", "logrules.tracebacks"),
     ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guards", "logrules.logs"),
     ("logrules.report", "logrules.alerts"),
-    ("logrules.gate",),
+    ("logrules.gate", "logrules.onfatal"),
     ("logrules.summary",),
     ("logrules.scan", "logrules.explain", "logrules.check", "logrules.newrule"),
     ("logrules.runtime", "logrules.guarded"),

@@ -78,6 +78,8 @@ class Keeper:
         self.waited = False
         """Whether somebody else held the lock when we came: then this start is a handover."""
         self.epoch: int | None = None
+        self.holder: str | None = None
+        """Who held the lock when we last looked, while we wait for it."""
         self._report = report
         self._changed = changed
         self._fence: Fence | None = None
@@ -164,6 +166,10 @@ class Keeper:
     def held_for(self) -> float:
         """Seconds since the lock was acquired."""
         return steady() - self._acquired
+
+    def unproved_for(self) -> float | None:
+        """Seconds since the last proof; None without the lock."""
+        return steady() - self._proved if self._deadline else None
 
     def prove(self) -> Future[bool]:
         """Prove the lock now; the result is whether it is ours."""
@@ -285,9 +291,11 @@ class Keeper:
 
     async def _holder(self) -> Holder | None:
         try:
-            return await self._ask(self.session.holder(), self.timers.answer)
+            holder = await self._ask(self.session.holder(), self.timers.answer)
         except BrokenError:
             return None  # the wait that follows finds it out as well
+        self.holder = holder.instance if holder is not None else None
+        return holder
 
     async def _ask(self, call: Awaitable[T], seconds: float) -> T:
         """The session's answer. On doubt the connection is dropped: a cancelled query could leak the lock."""

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 import pytest
 
 from logrules.testing import PostgresServer
+from logrules.testing.ports import free_port
 
 PASSWORD = "sup3r/s3cret"
 
 BOT = """
-import asyncio, logging, os, time
+import asyncio, http.server, logging, os, threading, time
 from telegram.ext import Application, MessageHandler, filters
 from telegram.request import HTTPXRequest
 from logrules import Timers, guard
@@ -46,8 +47,17 @@ async def answer(update, context):
         context.application.stop_running()
     await update.message.reply_text("echo " + text)
 
+class Own(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"the bot's own")
+
 async def post_init(application):
     logging.getLogger("bot").warning("post_init runs")
+    if "LISTEN" in os.environ:
+        server = http.server.HTTPServer(("", int(os.environ["LISTEN"])), Own)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
     if os.environ.get("BREAK") == "post_init":
         raise RuntimeError("no such table of mine")
     if os.environ.get("BREAK") == "stop_running":
@@ -93,6 +103,12 @@ if os.environ.get("BREAK") == "conflict":
             raise ZeroDivisionError("our own fault")
 
     logrules.guarded.Conflicts = Faulty
+
+import logrules.onfatal
+import logrules.sinks.health
+
+logrules.onfatal.REMINDER = float(os.environ.get("REMINDER", 3600))
+logrules.sinks.health.PATIENCE = float(os.environ.get("SOON", 5))
 
 if "STALL" in os.environ:
     import logrules.gate
@@ -703,6 +719,122 @@ def test_without_a_database(bot_api, start):
     assert first.term() == 0
     second.wait("LOCK_ACQUIRED")
     assert second.term() == 0
+
+
+def asked(port, path):
+    """The status of a GET, as soon as somebody listens."""
+    until = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def test_health(bot_api, postgres, start):
+    """A standby is healthy and not ready, a poller is both; neither tells a secret."""
+    ports = free_port(), free_port()
+    first = start("first", database=postgres, PORT=str(ports[0]), SOON="1")
+    first.wait("POLLING_STARTED")
+    second = start("second", database=postgres, PORT=str(ports[1]), SOON="1")
+    second.wait("LOCK_WAITING")
+    polling, waiting = asked(ports[0], "/healthz"), asked(ports[1], "/healthz")
+    metrics = asked(ports[0], "/metrics")[1]
+    told = json.loads(polling[1]), json.loads(waiting[1])
+
+    assert (polling[0], told[0]["state"], told[0]["holder"]) == (200, "polling", "first")
+    assert (waiting[0], told[1]["state"], told[1]["holder"]) == (200, "waiting", "first")
+    assert asked(ports[0], "/readyz")[0] == 200
+    assert asked(ports[1], "/readyz")[0] == 503
+    assert time.time() - told[0]["last_proof"] < 60
+    assert time.time() - told[0]["last_poll"] < 60
+    assert 'logrules_events_total{code="LOCK_ACQUIRED"} 1' in metrics
+    assert bot_api.token.partition(":")[2] not in metrics + polling[1] + waiting[1]
+    assert PASSWORD not in metrics + polling[1] + waiting[1]
+    assert first.term() == 0
+
+
+def test_port_of_the_bots_own(bot_api, postgres, start):
+    """A bot that listens on PORT itself finds it free, though the probes were answered while it waited."""
+    port = free_port()
+    first = start("first", database=postgres)
+    first.wait("POLLING_STARTED")
+    second = start("second", database=postgres, PORT=str(port), SOON="0", LISTEN=str(port))
+    assert asked(port, "/healthz")[0] == 200
+    first.term()
+    second.wait("POLLING_STARTED")
+
+    assert asked(port, "/healthz") == (200, "the bot's own")
+    assert second.term() == 0
+
+
+def test_preview_stays_idle(bot_api, postgres, start):
+    """A preview deploy neither polls nor takes the lock; told to, it does."""
+    idle = start("idle", database=postgres, IS_PULL_REQUEST="true")
+    idle.wait("PREVIEW_IDLE")
+    told = start("told", database=postgres, IS_PULL_REQUEST="true", LOGRULES_PREVIEW="poll")
+    told.wait("POLLING_STARTED")
+
+    assert idle.term() == 0
+    assert idle.codes() == ["ALERTS_OFF", "PREVIEW_IDLE", "SHUTDOWN_SIGNAL", "SHUTDOWN_CLEAN"]
+    assert told.term() == 0
+
+
+def test_fatal_ends_in_a_row_delay_the_start(bot_api, postgres, start, tmp_path):
+    """The first restart is free, the next one waits, healthy and stoppable; an end in order sets it back."""
+    state = str(tmp_path / "state" / "bot.sqlite3")
+    for _ in range(2):
+        failing = start(database=postgres, BREAK="post_init", LOGRULES_STATE=state)
+        assert failing.ended() == 70
+    delayed = start(database=postgres, LOGRULES_STATE=state)
+    event = delayed.wait("START_DELAYED")
+    waited_out = delayed.wait("POLLING_STARTED")
+
+    assert "START_DELAYED" not in failing.codes()
+    assert event["attrs"]["row"] == 2
+    assert waited_out["read"] - event["read"] >= event["attrs"]["seconds"] - 0.5
+    assert delayed.term() == 0
+    again = start(database=postgres, LOGRULES_STATE=state)
+    again.wait("POLLING_STARTED")
+    assert "START_DELAYED" not in again.codes()
+    assert again.term() == 0
+
+
+def test_parked(bot_api, postgres, start):
+    """Where a restart cures nothing it stays if asked to: no lock, no poll, healthy, until SIGTERM."""
+    port = free_port()
+    bot = start(database=postgres, LOGRULES_ON_FATAL="park", REMINDER="0.3", PORT=str(port), SOON="0")
+    bot.wait("POLLING_STARTED")
+    bot_api.revoke()
+    reminder = bot.wait("TOKEN_INVALID", count=3)
+    status, body = asked(port, "/healthz")
+
+    assert "parked" in reminder["message"]
+    assert (status, json.loads(body)["state"]) == (200, "parked")
+    assert "LOCK_RELEASED" in bot.codes()
+    assert bot.term() == 78
+
+
+def test_parked_before_anything(start):
+    """A setting that is malformed is no reason to be restarted for ever, either."""
+    bot = start(BOT_TOKEN="no token", LOGRULES_ON_FATAL="park", REMINDER="0.3")
+    bot.wait("CONFIG_INVALID", count=2)
+
+    assert bot.term() == 78
+
+
+def test_nothing_is_parked_that_a_restart_cures(bot_api, postgres, start):
+    """A lost database ends the process all the same: the next one may find it again."""
+    bot = start(database=postgres, LOGRULES_ON_FATAL="park")
+    bot.wait("POLLING_STARTED")
+    postgres.stop()
+
+    assert bot.ended() == 75
 
 
 def test_own_loop(bot_api, postgres, start):
