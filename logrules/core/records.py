@@ -31,6 +31,8 @@ TRACEBACK = tracebacks.HEAD
 """Stated by every record with a traceback, after the exceptions: for what is known of none of them."""
 CUT_OFF = f"{TRACEBACK} (cut off)"
 """…and whose last line is missing."""
+ELISION = "..."
+"""What documentation, and who pastes less than there was, writes for a traceback's frames."""
 INSIDE = "(cut off) in "
 """…stated with the library's file and function that its last frame names."""
 _GOES_ON = re.compile(
@@ -208,7 +210,7 @@ class _Draft:
 
     def _goes_on(self, line: _Line) -> bool:
         if self.margin is not None:
-            flat = not self.blank and (self.flat or line.kind is _Kind.TRACE)
+            flat = not self.blank and (self.flat or line.kind is _Kind.TRACE or line.text.strip() == ELISION)
             return flat or line.indent > self.margin or tracebacks.may_end(line.text[self.margin :])
         if line.kind is _Kind.TRACE:
             return self.chained or (not self.blank and not self.finished and self._announces(line))
@@ -250,6 +252,8 @@ class _Draft:
             self.chained = True
         elif self.flat and not tracebacks.names_class(line.text):
             self.flat = False
+        elif self.margin is not None and line.text.strip() == ELISION:
+            self.quoted = self.quoted or line.indent > 0  # within a text that explains something
         elif self.margin is not None and line.indent <= self.margin:
             self.last_lines.append(number)
             self.margin, self.finished, self.chained = None, True, False

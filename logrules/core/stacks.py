@@ -59,8 +59,8 @@ def inner(words: str) -> str | None:
 
 
 def is_error(words: str) -> bool:
-    """Whether a line begins with an error's class."""
-    return bool(_ERROR.match(words))
+    """Whether a line begins with an error's class, and is no entry of a table."""
+    return bool(_ERROR.match(words)) and not words.endswith(("',", '",'))
 
 
 def names_error(text: str) -> bool:
