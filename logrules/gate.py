@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from logrules.core.conflict import Verdict, conflict
+from logrules.core.conflict import WEBHOOK, Verdict, conflict
 from logrules.core.health import Phase
 from logrules.core.lease import State
 from logrules.guards import ptb
@@ -48,6 +48,8 @@ class Gate:
         conflicts: Conflicts,
         report: Reporter,
         die: Callable[..., None],
+        *,
+        delete_webhook: bool = False,
     ) -> None:
         self.held = asyncio.Event()
         self.halted = asyncio.Event()
@@ -56,6 +58,7 @@ class Gate:
         self._conflicts = conflicts
         self._report = report
         self._die = die
+        self._may_delete_webhook = delete_webhook
         self._has_polled = False
         self._nonsense = 0
         self.phase = Phase.WAITING
@@ -172,6 +175,8 @@ class Gate:
         if not await asyncio.wrap_future(self._keeper.prove()):
             return True  # the lock is gone: that is what it deals with now
         self._progress = at  # it is an incident of its own
+        if reason == WEBHOOK and self._may_delete_webhook:
+            return await self._delete_webhook()
         proved = self._keeper.session.provable
         verdict, pause = self._conflicts.seen(at, proved=proved, held_for=held)
         words = f"{'a webhook is set' if reason == 'webhook_active' else 'another process polls'}: {error}"
@@ -183,6 +188,17 @@ class Gate:
             attrs = {"pause": pause, "lock_proved": proved}
             self._report(verdict.value, message, reason=reason, epoch=self._keeper.epoch, attrs=attrs)
         await asyncio.sleep(pause)
+        return True
+
+    async def _delete_webhook(self) -> bool:
+        """Once: whoever sets it again is a rival."""
+        self._may_delete_webhook = False
+        await self._application.bot.delete_webhook(drop_pending_updates=False)
+        self._report(
+            "WEBHOOK_DELETED",
+            "Webhook удалён: somebody has set one while this bot polled (LOGRULES_WEBHOOK=delete)",
+            epoch=self._keeper.epoch,
+        )
         return True
 
     async def _token_refused(self, error: Exception) -> bool:

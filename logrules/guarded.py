@@ -205,7 +205,14 @@ class Guard:
         self._alerts = alerts
         self._keeper = Keeper(session, timers, report, self._lock_changed, runs=_runs(settings))
         self._watchdog = Watchdog(self._keeper, timers.blocked, report, steady)
-        self._gate = Gate(application, self._keeper, Conflicts(policy), report, self._die)
+        self._gate = Gate(
+            application,
+            self._keeper,
+            Conflicts(policy),
+            report,
+            self._die,
+            delete_webhook=settings.delete_webhook,
+        )
         self._updates = updates
         self._stall: asyncio.Task[None] | None = None
         self._memory = _memory(settings)

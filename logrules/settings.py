@@ -81,6 +81,8 @@ class Settings:
     """Where to answer /healthz, /readyz and /metrics, if nobody else does."""
     preview: bool = False
     """A preview deploy that must not poll."""
+    delete_webhook: bool = False
+    """Delete a webhook that is set while the bot polls, once; else it is a conflict at once."""
     park: bool = False
     """Stay, idle, after an end that a restart cannot cure."""
 
@@ -123,6 +125,7 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         timers=_timers(env),
         port=_port(env),
         preview=env.get("IS_PULL_REQUEST") == "true" and not _choice(env, "LOGRULES_PREVIEW", "poll"),
+        delete_webhook=_choice(env, "LOGRULES_WEBHOOK", "delete"),
         park=parks(env),
     )
 

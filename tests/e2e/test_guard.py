@@ -22,7 +22,7 @@ PASSWORD = "sup3r/s3cret"
 
 BOT = """
 import asyncio, http.server, logging, os, threading, time
-from telegram.ext import Application, MessageHandler, filters
+from telegram.ext import Application, MessageHandler, PicklePersistence, filters
 from telegram.request import HTTPXRequest
 from logrules import Timers, guard
 
@@ -45,6 +45,9 @@ async def answer(update, context):
         await work
     if text == "stop":
         context.application.stop_running()
+    if text == "count":
+        context.chat_data["count"] = context.chat_data.get("count", 0) + 1
+        text += " " + str(context.chat_data["count"])
     await update.message.reply_text("echo " + text)
 
 class Own(http.server.BaseHTTPRequestHandler):
@@ -86,6 +89,8 @@ def build():
     builder = Application.builder().token(os.environ["BOT_TOKEN"]).base_url(os.environ["API"] + "/bot")
     if os.environ.get("BREAK") == "stuck":
         builder.get_updates_request(Stuck())
+    if "PICKLE" in os.environ:
+        builder.persistence(PicklePersistence(os.environ["PICKLE"]))
     builder.concurrent_updates(int(os.environ.get("CONCURRENT", 1)))
     application = builder.post_init(post_init).post_stop(post_stop).build()
     application.add_handler(MessageHandler(filters.TEXT, answer, block="UNBLOCKED" not in os.environ))
@@ -116,7 +121,11 @@ if "STALL" in os.environ:
     logrules.gate.STALL = float(os.environ["STALL"])
     logrules.gate.SILENCE = float(os.environ.get("SILENCE", 60))
 
-if "FOR" in os.environ:
+if "THREAD" in os.environ:
+    thread = threading.Thread(target=asyncio.run, args=(main(),))
+    thread.start()
+    thread.join()
+elif "FOR" in os.environ:
     asyncio.run(main())
 else:
     build().run_polling(timeout=2, drop_pending_updates=True)
@@ -385,6 +394,45 @@ def test_webhook_set_meanwhile(bot_api, postgres, start):
 
     assert bot.ended() == 75
     assert bot.of("CONFLICT_409")[0]["reason"] == "webhook_active"
+
+
+def test_webhook_deleted_once(bot_api, postgres, start):
+    """If so configured, a webhook set by somebody else is deleted without a message lost; not twice."""
+    bot = start(database=postgres, LOGRULES_WEBHOOK="delete")
+    bot.wait("POLLING_STARTED")
+    bot_api.set_webhook("https://elsewhere.example/hook")
+    bot.wait("WEBHOOK_DELETED", count=2)
+    bot_api.send_text("meanwhile")
+    wait_for_echo(bot_api, "meanwhile")
+    polls = len(bot_api.polls)
+    bot_api.wait_for(lambda: len(bot_api.polls) > polls + 1)  # Telegram takes one webhook a second
+    bot_api.set_webhook("https://elsewhere.example/hook")
+
+    assert bot.ended(40) == 75
+    assert bot.of("CONFLICT_409")[0]["reason"] == "webhook_active"
+
+
+def test_conversation_survives_a_handover(bot_api, postgres, start, tmp_path):
+    """The successor reads what the holder has flushed: persistence lies inside the lock."""
+    memory = str(tmp_path / "memory.pickle")
+    first = start("first", database=postgres, PICKLE=memory)
+    first.wait("POLLING_STARTED")
+    bot_api.send_text("count")
+    wait_for_echo(bot_api, "count 1")
+    second = start("second", database=postgres, PICKLE=memory)
+    second.wait("LOCK_WAITING")
+    bot_api.send_text("count")
+    wait_for_echo(bot_api, "count 2")
+    first.term()
+    bot_api.send_text("count")
+    wait_for_echo(bot_api, "count 3")
+    third = start("third", database=postgres, PICKLE=memory)
+    third.wait("LOCK_WAITING")
+
+    assert second.term() == 0
+    bot_api.send_text("count")
+    wait_for_echo(bot_api, "count 4")
+    assert third.term() == 0
 
 
 def test_revoked_token_while_polling(bot_api, postgres, start):
@@ -699,9 +747,37 @@ def test_blocking_handler_keeps_the_lock(bot_api, postgres, start):
     bot.wait("POLLING_STARTED")
     bot_api.send_text("block")
     wait_for_echo(bot_api, "block")
+    blocked = bot.wait("LOOP_BLOCKED")
 
     assert bot.term() == 0
     assert "LOCK_LOST" not in bot.codes()
+    assert any(place.startswith("answer (") for place in blocked["attrs"]["stack"])
+
+
+def test_stopped_holder_is_ended_by_the_kernel(bot_api, postgres, start, tmp_path):
+    """Frozen, it dies at its deadline without a word and polls no more; its next start tells of that run."""
+    state = str(tmp_path / "state.sqlite3")
+    frozen = start("frozen", database=postgres, LOGRULES_STATE=state)
+    frozen.wait("POLLING_STARTED")
+    epoch = frozen.of("LOCK_ACQUIRED")[0]["epoch"]
+    frozen.process.send_signal(signal.SIGSTOP)
+    stopped = time.monotonic()
+    os.waitid(os.P_PID, frozen.process.pid, os.WSTOPPED | os.WNOWAIT)
+    status = frozen.ended()
+    polls = [poll for poll in bot_api.polls if poll.when > stopped + 1]
+    successor = start("successor", database=postgres, LOGRULES_STATE=state)
+    told = successor.wait("RUN_UNFINISHED")
+
+    assert status == -signal.SIGKILL
+    assert polls == []
+    assert told["attrs"]["run"]["instance"] == "frozen"
+    assert told["attrs"]["run"]["epoch"] == epoch
+    assert successor.term() == 0
+    last = start("last", database=postgres, LOGRULES_STATE=state)
+    last.wait("POLLING_STARTED")
+    assert last.term() == 0
+    assert "RUN_UNFINISHED" not in last.codes()
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".run"] == []
 
 
 def test_without_a_database(bot_api, start):
@@ -853,3 +929,13 @@ def test_own_loop(bot_api, postgres, start):
     assert clean.codes()[-2:] == ["LOCK_RELEASED", "SHUTDOWN_CLEAN"]
     assert "LOCK_RELEASED" in fatal.codes()
     assert not [line for line in fatal.raw.splitlines() if not line.startswith("{")]  # no bare traceback
+
+
+def test_in_another_thread(bot_api, postgres, start):
+    """Beside a web application, in a thread without signals: it polls, and ends in order with its body."""
+    bot = start(database=postgres, FOR="4", THREAD="1")
+    bot_api.send_text("hello")
+    wait_for_echo(bot_api, "hello")
+
+    assert bot.ended() == 0
+    assert bot.codes()[-2:] == ["LOCK_RELEASED", "SHUTDOWN_CLEAN"]

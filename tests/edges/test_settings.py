@@ -129,6 +129,10 @@ def test_a_malformed_token_of_the_application():
         ("LOGRULES_EVENT_FD", "2"),
         ("LOGRULES_SERVICE", "two\nlines"),
         ("LOGRULES_INSTANCE", "x" * 101),
+        ("LOGRULES_ON_FATAL", "parking"),
+        ("LOGRULES_WEBHOOK", "remove it"),
+        ("LOGRULES_PORT", "http://x"),
+        ("LOGRULES_PORT", "65536"),
         ("LOGRULES_BOT_API", "botapi.local:8081"),
         ("LOGRULES_BOT_API", "https://user:hunter22@host"),
     ],
@@ -225,3 +229,34 @@ def test_the_release_and_the_event_descriptor():
     settings = read({"RENDER_GIT_COMMIT": "abc123", "LOGRULES_EVENT_FD": "5", "SENTRY_ENVIRONMENT": "prod"})
 
     assert (settings.release, settings.events_fd, settings.environment) == ("abc123", 5, "prod")
+
+
+@pytest.mark.parametrize(
+    ("environ", "port"),
+    [
+        ({}, None),
+        ({"PORT": "10000"}, 10000),
+        ({"PORT": "8080", "LOGRULES_PORT": "9000"}, 9000),
+        ({"PORT": "8080", "LOGRULES_PORT": "off"}, None),
+        ({"PORT": "off"}, None),
+        ({"PORT": "/dev/ttyUSB0"}, None),
+    ],
+)
+def test_port(environ, port):
+    """The platform's PORT unless told otherwise; a PORT that is no port is somebody else's affair."""
+    assert read(environ).port == port
+
+
+def test_what_happens_around_a_life():
+    """A preview is idle unless told to poll; parking and deleting webhooks are asked for."""
+    preview = {"IS_PULL_REQUEST": "true"}
+
+    assert (read({}).preview, read({}).park, read({}).delete_webhook) == (False, False, False)
+    assert read(preview).preview
+    assert not read({**preview, "LOGRULES_PREVIEW": "poll"}).preview
+    assert not read({"IS_PULL_REQUEST": "false"}).preview
+    assert read({"LOGRULES_ON_FATAL": "park"}).park
+    assert not read({"LOGRULES_ON_FATAL": "exit"}).park
+    assert read({"LOGRULES_WEBHOOK": "delete"}).delete_webhook
+    with pytest.raises(ConfigError, match="LOGRULES_PREVIEW must be poll"):
+        read({**preview, "LOGRULES_PREVIEW": "yes"})
