@@ -6,6 +6,7 @@ It reads no clock: `deadline` says when `tick` is due.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from logrules.core import belief
@@ -31,6 +32,11 @@ PATIENCE = 0.2
 _TEXT = Origin("text", "-", "text")
 EVIDENCE = 8000
 """Characters of a record that a match carries: of a longer one how it begins and how it ends."""
+_RETRIES = re.compile(
+    r"(?i:\b(?:re-?try(?:ing)?|trying again|try again|reconnect(?:ing)?|will retry)\b[^\n]{0,30}?"
+    r"(?:\bin\b|\bafter\b|\battempt|\d|\.\.\.)|\battempt \d+ ?(?:/|of) ?\d+)|[Пп]овтор\w* (?:через|попытка)"
+)
+"""How a program says that it goes on by itself."""
 
 
 class _Stream:
@@ -159,6 +165,8 @@ def _is_fatal(found: Found, parsed: Parsed, code: Code) -> bool:
     """What nobody caught ends the process, whatever it is; who tries a database again goes on by himself."""
     if parsed.uncaught and code.sign in {Sign.BAD, Sign.WARN}:
         return True
+    if found.pattern.code.startswith("DB_") and _RETRIES.search(parsed.record.text[:EVIDENCE]):
+        return False
     return code.fatal if found.pattern.fatal is None else found.pattern.fatal
 
 

@@ -22,7 +22,15 @@ _LEVELS = {
     Severity.CRITICAL: "CRITICAL CRIT FATAL PANIC ALERT EMERG EMERGENCY FATA FTL PNC",
 }
 _SEVERITY = {word: severity for severity, words in _LEVELS.items() for word in words.split()}
-_KLOG = {"I": "INFO", "W": "WARNING", "E": "ERROR", "F": "FATAL"}
+_KLOG = {"D": "DEBUG", "I": "INFO", "W": "WARNING", "E": "ERROR", "C": "CRITICAL", "F": "FATAL"}
+_DOTNET = {
+    "trce": "TRACE",
+    "dbug": "DEBUG",
+    "info": "INFO",
+    "warn": "WARN",
+    "fail": "ERROR",
+    "crit": "CRITICAL",
+}
 _NUMBERS = ((50, Severity.CRITICAL), (40, Severity.ERROR), (30, Severity.WARNING), (20, Severity.INFO))
 _PINO = {
     60: Severity.CRITICAL,
@@ -107,35 +115,37 @@ _DEEPEST = 4
 
 _MID = r"""(?:
       \[[^\]\n]{1,80}\] | \([^()\n]{1,80}\) | \{[^{}\n]{1,160}\} | [\w.$/@:<>-]{1,80}(?=\ +[-|]\ )
-      | (?:\w+\.)+\w+ | \w+@\w+ | -[\w.]+-? | p?\d+
+      | (?:\w+\.)+\w+ | \w+@\w+ | -[\w.]+-? | p?\d+ | [a-z]\w{1,20}=[^\s\]]{1,60}(?=\ )
     )\ *[-|:]*\ *"""
 _AFTER = r"""
     (?:\([\w-]{1,40}\)\ +(?=\[))?
     (?:\[[^\]\n]{0,80}\]\ *[-:|]*\ *(?=\S)){0,2}
     (?: [\w.<>]+:[\w.<>]+:\d+\ +[-|]\ + | (?<=:)[\w.]+:(?=\S) | TeleBot:\ "
       | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ \|\ +){1,3} | [\w.$/-]+\ -\ +
-      | (?:[A-Za-z_]\w*\.)+\w+:?\ + )?
-    (?:\[[^\]\n]{0,80}\]\ *[-:|]*\ *(?=\S)|-\ [|-]\ +){0,2}(?:->\ +)?"""
+      | (?:[A-Za-z_]\w*\.)+\w+:?\ + | (?<=\ \ )[a-z_]\w{0,30}\ (?=[A-Z]) )?
+    (?:\[(?!-?\d{3}\ [A-Z])[^\]\n]{0,80}\]\ *[-:|]*\ *(?=\S)|-\ [|-]\ +|:\ +){0,2}(?:->\ +)?"""
 
 _HEADS = tuple(
     re.compile(head, re.VERBOSE)
     for head in (
+        rf"""(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +\d+\ ---\ (?:\[[^\]\n]{{0,80}}\]\ ?){{1,3}}
+        [\w.$\[\]/-]+\ *:\ """,  # Spring
+        r"(?P<dotnet>trce|dbug|info|warn|fail|crit):\ [\w.]{1,120}\[\d{1,9}\]\ *",  # .NET's console
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
         rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +)?\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:{_MID}){{0,4}}?
         [\[(<]?\ *(?P<level>{_ANY_LEVEL})(?:/[\w-]+)?\ *[\])>]?\ *[-|:]*\ *{_AFTER}""",
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
         rf"\d\d?:\d\d[AP]M\ (?P<level>{_LEVEL})\ (?:[\w./-]+:\d+\ >\ )?",  # zerolog
         rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",  # logrus
+        rf"(?:\d+\ TID-\w+|(?:(?:pid|tid|class|jid)=\S{{1,80}}\ ?){{1,4}})\ ?(?P<level>{_LEVEL}):\ ",
         rf"\[[^\]\n]{{1,60}}\]\ (?P<level>{_LEVEL})\ +[\w.$-]+\ -\ ",  # slf4j-simple
-        rf"""(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +\d+\ ---\ (?:\[[^\]\n]{{0,80}}\]\ ?){{1,3}}
-        [\w.$\[\]/-]+\ *:\ """,  # Spring
         rf"""\ {{0,2}}\[?(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +
         (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+\ >)\ """,  # Rust
         r"(?P<klog>[IWEF])\d{4}\ (?P<stamp>\d\d:\d\d:\d\d)\.\d+\ +\d+\ [\w./-]+:\d+\]\ ",
         rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]+)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
         # A level without a stamp must look like one: bracketed, followed by a separator, or in capitals.
         rf"""\ {{0,2}}(?:\([^()\n]{{1,60}}\)\ |[\w.]+\ -\ )?
-        (?:[\[(]\ *)?(?P<level>{_LEVEL})\ *(?:[\])]\ *[-|:]*|[-|:]+|(?=\ ))\ *
+        (?:[\[(]\ *|\|\ )?(?P<level>{_LEVEL})(?:/\w+(?=\]))?\ *(?:[\])]\ *[-|:]*|[-|:]+|(?=\ ))\ *
         (?:(?P<stamp>{_STAMP})(?:\ +[-|]\ |\ ))?(?:[\w./-]{{1,80}}\.go:\d+:\ )?{_AFTER}""",
         r"\ {0,2}(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)",  # debug's
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical):\ +" + _AFTER,
@@ -201,7 +211,8 @@ def head(text: str) -> Head | None:
         found = shape.match(text)
         if found:
             groups = found.groupdict()
-            word = groups.get("level") or _KLOG.get(groups.get("klog") or "")
+            short = groups.get("klog") or groups.get("dotnet") or ""
+            word = groups.get("level") or _KLOG.get(short) or _DOTNET.get(short)
             return Head(groups.get("stamp"), severity(word), text[found.end() :])
     return None
 

@@ -51,7 +51,11 @@ _WHY = re.compile(
 )
 """What failed, said before the words that say why; looked at where nothing more exact stands there."""
 _FIRST = {
-    Form.TRACEBACK: re.compile(r"[A-Za-z_][\w.]*(?:\[\w+\])?:\s+"),  # an exception's class, whatever its name
+    # An exception's class, whatever its name; before a known one, the label of him who printed the stack.
+    Form.TRACEBACK: re.compile(
+        r"[A-Za-z_][\w.]*(?:\[\w+\])?:\s+"
+        r"|[^\W\d][^\n:\"'`«“]{0,60}? (?=(?:[A-Z]\w{0,60})?Error(?: \[\w+\])?: )"
+    ),
     # A logger of one word, which no head can tell from a message; but some words announce somebody's own.
     Form.LOG: re.compile(
         r"(?!(?:received|got|sent|said|says|wrote|message|msg|text|caption|content|body|data|input|query|prompt"
@@ -109,11 +113,9 @@ class Rulebook:
     def state(self, record: Parsed) -> Found | None:
         """The exact cause that `record` states, or None."""
         left = self.claims(record)
-        # The first cause is the root; a reason says more than none.
-        return next(
-            (each for each in left if each.pattern.code == left[0].pattern.code and each.pattern.reason),
-            left[0] if left else None,
-        )
+        # The first cause is the root; a reason says more than none, and so does whether it heals.
+        same = [each for each in left if each.pattern.code == left[0].pattern.code]
+        return max(same, key=_said, default=None)
 
     def claims(self, record: Parsed) -> list[Found]:
         """The causes left when wrappers and beaten ones are dropped: of good packs, one code at most."""
@@ -180,6 +182,11 @@ def _starts(statement: Statement, leads: list[re.Pattern[str]]) -> list[int]:
             break
         found.append(at := part.end())
     return found
+
+
+def _said(found: Found) -> tuple[bool, bool]:
+    """How much a pattern knows beyond its code."""
+    return found.pattern.reason is not None, found.pattern.fatal is False
 
 
 def words(statement: Statement) -> str:

@@ -12,7 +12,8 @@ _CAUSE = re.compile(r"(?:Caused by: |\[?cause\]?: |Suppressed: |---> |error: (?=
 _INNER = re.compile(r" ---> (?=[A-Za-z_][\w.]{1,120}(?:Exception|Error): )")
 _ERROR = re.compile(
     r"(?:(?:[a-z]\w{0,40}\.){1,8}[A-Z][\w$]{0,80}(?:Error|Exception)(?:: |$)"
-    r"|(?:[A-Z]\w{0,60})?(?:Error|Exception)(?: ?\[\w{1,60}\])?: \S)"
+    r"|(?:[A-Z]\w{0,60})?(?:Error|Exception)(?: ?\[\w{1,60}\])?: \S"
+    r"|(?:[A-Z]\w{0,40}[.\\]{1,2}){1,8}\w{0,80}(?:Exception|Error)(?: \(\w{1,12}\))? {0,2}: \S)"
 )
 _NAME = re.compile(r"(?:Error|Exception)\b")
 _PLACE = re.compile(r"(?:[A-Za-z]:\\|file://|node:|[\w./@~-])[^\n:]{0,300}:\d{1,6}$")
