@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 
 import pytest
 
@@ -115,8 +116,8 @@ QUOTES = {
     "a list": "- {}",
     "a numbered list": "3. {}",
     "a heading": "### {}",
-    "code in a text": "`{}`",
     "a table": "| 7 | {} | fatal |",
+    "Markdown's quotation": "> {}",
     "SQL": "INSERT INTO log (line) VALUES ('{}');",
     "a search": 'grep -rn "{}" .',
     "an assignment": "PATTERN={}",
@@ -135,11 +136,14 @@ QUOTES = {
     "a question": "What does {} mean?",
     "guillemets": "«{}»",
     "curly quotes": "“{}”",
-    "Markdown's quotation": "> {}",
     "an update": '{{"update_id": 7, "message": {{"message_id": 1, "text": "{}"}}}}',
     "a request": '{{"chat_id": 42, "text": "{}"}}',
     "a user": '{{"user_id": 42, "message": "{}"}}',
 }
+REPORT = re.compile(
+    r"\[?\d{4}-\d\d-\d\d[T ]\d\d|Traceback |(?:[a-z_]\w*\.)+[A-Z]\w*: |[A-Z]\w*(?:Error|Exception): "
+)
+"""How a line begins that only a program writes: people paste it into Markdown, and it stays what it is."""
 SAMPLES = [
     sample
     for pattern in rulebook().patterns
@@ -174,6 +178,15 @@ def test_a_quoted_sample_says_nothing(quote: str) -> None:
     """What a program prints is silent in code, texts, chats and JSON of somebody else's."""
     loud = [(line, codes(line)) for sample in SAMPLES if codes(line := quote.format(sample))]
 
+    assert loud == []
+
+
+def test_a_phrase_in_backticks_says_nothing() -> None:
+    """Whatever it says, it is a mention; only what begins as no person speaks is a record that was pasted."""
+    said = [sample for sample in SAMPLES if not REPORT.match(sample)]
+    loud = [(line, codes(line)) for sample in said if codes(line := f"`{sample}`")]
+
+    assert len(said) > len(SAMPLES) / 2
     assert loud == []
 
 

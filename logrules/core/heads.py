@@ -69,6 +69,11 @@ _ANY_LEVEL = rf"(?:{_LEVEL}|(?i:{_LEVEL})(?=\ *[\])>]|:\ ))"
 _FLY = r"[a-z][\w-]*\ ?\[[\w.-]+\]\ [a-z]{3}\ \[\w+\]:?\ ?"
 _EVENT = r"(?:Warning|Normal)\ +[A-Z]\w+"
 _AGE = r"\d\w*(?:\ \(x\d+\ over\ \w+\))?"
+_REPORT = r"""(?:
+    \[?\d{4}-\d\d-\d\d[T\ ]\d\d:\d\d | Traceback\ \(most\ recent\ call | (?:[a-z_]\w*\.)+[A-Z]\w*:\ \S
+  | [A-Z]\w*(?:Error|Exception):\ \S
+)"""
+"""How a line begins that a program has written, and nobody else: a stamp, a traceback, an exception's class."""
 _TRANSPORT = re.compile(
     rf"""
     (?P<stamp>{_RFC3339})(?:\ (?:\ +(?={_LEVEL}\ ))?|$)               # Render, docker -t
@@ -81,7 +86,7 @@ _TRANSPORT = re.compile(
       )?
   | (?P<local>\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)\ {_FLY}       # Fly.io's command line
   | [A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:\d\d:\d\d\ [AP]M\ {{1,2}} # Render's dashboard, pasted
-  | (?: (?:<\d+>)?[A-Z][a-z]{{2}}\ [\d ]\d\ \d\d:\d\d:\d\d             # syslog, journald
+  | (?: (?:<\d+>)?(?:[^\W\d_]{{3,5}}\.?|\d{{1,2}}月)\ [\d ]\d\ \d\d:\d\d:\d\d  # syslog, journald, in any language
       | [A-Z][a-z]{{2}}\ \d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d\ [A-Z]+      # …, short-full
     )\ [\w.-]+\ [\w./@-]+(?:\[\d+\])?:[ ](?:[ ](?=\())?
   | \ ?(?:systemd|dockerd|kernel)(?:\[\d+\])?:\                     # …, what people leave of it
@@ -89,6 +94,10 @@ _TRANSPORT = re.compile(
   | <\d+>1\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
   | (?:app|heroku)?\[[a-z]+\.\d+\]:(?:\ |$)                           # Heroku, its stamp cut off
   | (?:\^C)+(?=\S)                                                  # what a terminal echoes
+  | [\w@:~/.-]{{0,60}}\ ?[\#$]\ (?=Traceback\ \(most)                # …, and its prompt
+  | (?P<viewer>\d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d)\ (?={_REPORT}|\ \ )  # Docker Desktop
+  | `{{1,3}}(?={_REPORT})                                           # Markdown around a whole record
+  | >\ (?:(?=\ \ File\ "|\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*])|$)    # …, in front of a traceback
   | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
   | \d{{4}}/\d\d/\d\d\ \d\d:\d\d:\d\d\ \|\ (?:stdout|stderr)\ \|(?:\ |$)        # Synology
   | remote:(?:\ |$)                                                 # git push, what the other side says
@@ -106,6 +115,7 @@ _TRANSPORT = re.compile(
   | \d+\|[\w.-]+\ *\|\                                              # pm2
   | (?:\d\d:\d\d:\d\d\ )?[a-z][\w-]*\.\d+\ *\|\                     # foreman, honcho
   | (?!{_LEVEL})[a-z][\w.@-]*\ *\|(?:\ |$)                           # docker compose, docker service
+  | \[(?!{_LEVEL})[\w.:-]{{1,40}}\]\ +\|(?:\ |$)                     # …, and those who write it their own way
     """,
     re.VERBOSE,
 )
@@ -119,7 +129,7 @@ _MID = r"""(?:
     )\ *[-|:]*\ *"""
 _AFTER = r"""
     (?:\([\w-]{1,40}\)\ +(?=\[))?
-    (?:\[[^\]\n]{0,80}\]\ *[-:|]*\ *(?=\S)){0,2}
+    (?:\[(?!-?\d{3}\ [A-Z])[^\]\n]{0,80}\]\ *[-:|]*\ *(?=\S)){0,2}
     (?: [\w.<>]+:[\w.<>]+:\d+\ +[-|]\ + | (?<=:)[\w.]+:(?=\S) | TeleBot:\ "
       | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ \|\ +){1,3} | [\w.$/-]+\ -\ +
       | (?:[A-Za-z_]\w*\.)+\w+:?\ + | (?<=\ \ )[a-z_]\w{0,30}\ (?=[A-Z]) )?
@@ -133,7 +143,7 @@ _HEADS = tuple(
         r"(?P<dotnet>trce|dbug|info|warn|fail|crit):\ [\w.]{1,120}\[\d{1,9}\]\ *",  # .NET's console
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
         rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +)?\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:{_MID}){{0,4}}?
-        [\[(<]?\ *(?P<level>{_ANY_LEVEL})(?:/[\w-]+)?\ *[\])>]?\ *[-|:]*\ *{_AFTER}""",
+        [\[(<]?\ *(?P<level>{_ANY_LEVEL})(?:[/@][\w.:@-]+)?\ *[\])>]?\ *[-|:]*\ *{_AFTER}""",
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
         rf"\d\d?:\d\d[AP]M\ (?P<level>{_LEVEL})\ (?:[\w./-]+:\d+\ >\ )?",  # zerolog
         rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",  # logrus
@@ -142,6 +152,8 @@ _HEADS = tuple(
         rf"""\ {{0,2}}\[?(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +
         (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+\ >)\ """,  # Rust
         r"(?P<klog>[IWEF])\d{4}\ (?P<stamp>\d\d:\d\d:\d\d)\.\d+\ +\d+\ [\w./-]+:\d+\]\ ",
+        rf"\[(?P<stamp>{_STAMP})\ [\w./-]{{1,80}}:\d+\ (?P<klog>[DIWEC])\]\ ",
+        r"\[(?P<klog>[DIWEC])\ \d{6}\ \d\d:\d\d:\d\d\ [\w./-]{1,80}:\d+\]\ ",  # Tornado
         rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]+)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
         # A level without a stamp must look like one: bracketed, followed by a separator, or in capitals.
         rf"""\ {{0,2}}(?:\([^()\n]{{1,60}}\)\ |[\w.]+\ -\ )?
@@ -151,6 +163,7 @@ _HEADS = tuple(
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical):\ +" + _AFTER,
         r"\[(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical)\]:?\ *" + _AFTER,
         rf"\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:[\w./-]{{1,80}}\.go:\d+:\ )?",
+        r"\ ?[A-Za-z_][\w.]{1,80}:[\w.<>]{2,80}:\d{1,5}\ -\ ",  # loguru, the beginning cut off
     )
 )
 
@@ -181,7 +194,7 @@ def line(raw: bytes) -> Line:
         found = _TRANSPORT.match(text)
         if not found or found.end() == 0:
             break
-        stamp = stamp or found["stamp"] or found["local"] or found["syslog"]
+        stamp = stamp or found["stamp"] or found["local"] or found["viewer"] or found["syslog"]
         text = text[found.end() :]
     return Line(text.rstrip(), stamp)
 

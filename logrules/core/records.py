@@ -183,6 +183,8 @@ class _Draft:
 
     def takes(self, line: _Line) -> bool:
         """Whether `line` belongs to it; takes it if so."""
+        if self.margin is not None and (words := tracebacks.unquoted(line.text)):
+            line.text = words
         if (
             self.lines[0].kind is _Kind.JSON
             or line.end - self.lines[0].start > REACH
@@ -237,7 +239,8 @@ class _Draft:
         """A traceback belongs to a head that may speak of it; an information is not followed by its own."""
         first = self.lines[0]
         if first.kind is _Kind.HEAD:
-            return trace.indent > 0 or not self.quiet
+            told = self.quiet or (first.head is not None and tracebacks.is_farewell(first.head.body))
+            return trace.indent > 0 or not told
         return trace.indent > 0 or tracebacks.is_caught(first.text)
 
     def _follow(self, line: _Line) -> None:
@@ -259,7 +262,7 @@ class _Draft:
             self.margin, self.finished, self.chained = None, True, False
         elif line.text.endswith(TRACEBACK):  # behind a head in one line; behind anything else it is quoted
             self.margin, self.traced = 0, True
-            self.quoted = line.kind is not _Kind.HEAD
+            self.quoted = line.kind is not _Kind.HEAD  # until a frame shows that it is whole, if in Markdown
         elif stacks.is_cause(line.text.lstrip()) or (
             (0 < line.indent <= DUMPED or number == 1) and stacks.is_error(line.text.lstrip())
         ):
@@ -286,6 +289,7 @@ class _Draft:
         self.traced = True
         words = line.text.lstrip()
         if tracebacks.is_frame(words):
+            self.quoted = self.quoted and not tracebacks.is_quoted(self.lines[0].text)
             self.margin = max(0, line.indent - 2) if self.margin is None else self.margin
             self.flat = line.indent <= self.margin
         else:

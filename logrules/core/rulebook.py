@@ -33,6 +33,7 @@ _LEAD_IN = re.compile(
   | \([A-Za-z_][\w.]*(?:Error|Exception|Failure)\)\s+                     # (psycopg2.OperationalError)
   | (?:Unhandled\ (?:promise\ )?rejection|Uncaught(?:\ Exception)?|uncaughtException):?\s+
   | \(node:\d+\)\s+
+  | [-=]{3,40}\s+(?=\w)                                                   # a ruler
   | Exception\ in\ thread\ "?[\w-]+"?:?\s+
     """,
     re.VERBOSE,
@@ -43,9 +44,13 @@ _WHY = re.compile(
     (?![^:\n]{0,90}\b(?:understand|pars(?:e|ing)|recogni[sz]e|interpret|translate)\b)  # then it quotes
     (?!(?i:what|how|why|when|where|if|is|does|did|see|fix(?:e[sd])?|closes|revert|i|my|we|you|your|she|he|this
       |that|it|the\ error)\b)                                                          # then it is spoken of
-    (?:[^\W\d][\w()/.-]*\ (?:[\w()/.-]+\ ){0,5})?
+    (?:(?![^\n:：]{0,60}(?:用户|消息|收到|说))(?=[^\W\d])[^\n:：<>"'`“]{0,60}
+      (?:错误|失败|异常|出错|报错)[^\n:：<>"'`“]{0,20}[:：]\s*                           # Chinese
+    |(?:[^\W\d][\w()/.-]*\ (?:[\w()/.-]+\ ){0,5})?
     (?:Error|error|ERROR|[Ff]ailed|FAILED|[Ff]ailure|[Ee]xception|[Uu]nable|went\ wrong|[Cc]ould\ not
-    |Couldn't|[Cc]annot|Can't|[Cc]rashed|[Оо]шибка|[Нн]е\ удалось|[Сс]бой)(?:\ [^:"'«“`\n]{1,60})?:\s+
+    |Couldn't|[Cc]annot|Can't|[Cc]rashed|[Оо]шибка|[Нн]е\ удалось|[Сс]бой|not\ available
+    |[Пп]омилка|[Нн]е\ вдалося|[Ff]allo|[Ff]alha|[Ee]rro|[Ee]rreur|[Ff]ehler|[Hh]ata(?:sı)?|[Gg]agal|[Ee]rrore)
+    (?:\ [^:"'«“`\n]{1,90})?:\s+)
     """,
     re.VERBOSE,
 )

@@ -35,10 +35,14 @@ _RAISED = re.compile(
 )
 _FUTURE = re.compile(r"(?:future|task): <.{1,1000} exception=(\w+)\([\"'](.*)[\"'],?\)>")
 _ESCAPED = re.compile(r"Traceback \(most recent call last\):\\r?\\?n +File ")
-_RAISE = re.compile(r"raise ([A-Za-z_][\w.]*)(?:\(\s*(?:([\"'])([^\"'{}\n]{3,400})\2\s*)?\))?(?: from \w+)?$")
+_RAISE = re.compile(
+    r"raise ([A-Za-z_][\w.]*)(?:\((?:\s*([\"'])([^\"'{}\n]{3,400})\2\s*\)|[^\n]{0,400}))?(?: from \w+)?$"
+)
+_FAREWELL = re.compile(r"Goodbye!$|Polling is stopped\.$|(?:Bot|Polling|Application) (?:is )?stopped[.!]?$")
 _LIBRARY = re.compile(r"File \"[^\"\n]*-packages[/\\]([^\"\n]+)\", line \d+, in (\S+)")
 _QUALIFIED = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*: \S")
 _BOX = "│╰"
+_QUOTE = "> "
 LONGEST = 4096
 """Characters of a line that are searched for an exception's name."""
 
@@ -107,6 +111,22 @@ def raised(text: str) -> str | None:
     if not found:
         return None
     return f"{found[1]}: {found[3]}" if found[3] else found[1]
+
+
+def unquoted(text: str) -> str | None:
+    """A traceback's last line without Markdown's mark of a quotation; None if it is none."""
+    words = text.removeprefix(_QUOTE)
+    return words if text.startswith(_QUOTE) and names_class(words) else None
+
+
+def is_quoted(text: str) -> bool:
+    """Whether a traceback's first line stands behind Markdown's mark of a quotation, and nothing else."""
+    return text == f"{_QUOTE}{HEAD}"
+
+
+def is_farewell(words: str) -> bool:
+    """Whether a logger's words say that a program ends; a traceback after them is not what they speak of."""
+    return bool(_FAREWELL.match(words))
 
 
 def library(text: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from logrules.core.heads import line
+from logrules.core.heads import head, line
 
 SAID = "ERROR - Conflict: terminated"
 PREFIXES = [
@@ -84,3 +84,40 @@ def test_other_json_is_left_alone(text: str) -> None:
 def test_tables_and_residues(seen: str, said: str) -> None:
     """The columns of kubectl, dmesg's clock and what is left of colours are no words."""
     assert line(seen.encode()).text == said
+
+
+REPORTS = [
+    "telegram.error.TimedOut: Timed out",
+    "2026-01-15 08:29:41,511 - bot - ERROR - Timed out",
+    "Traceback (most recent call last):",
+    "ValueError: x",
+]
+
+
+@pytest.mark.parametrize("report", REPORTS)
+@pytest.mark.parametrize("before", ["`", "```", "2026-01-15 08:29:41 "])
+def test_a_report_is_seen_through_what_people_paste_it_into(before: str, report: str) -> None:
+    """Markdown around a record that only a program writes, and a viewer's own stamp, are taken off."""
+    assert line(f"{before}{report}".encode()).text == report
+
+
+def test_words_that_anybody_may_say_stay_quoted() -> None:
+    """What begins like no record keeps its quotation marks."""
+    assert line(b"`Bot stopped`").text == "`Bot stopped`"
+    assert line(b"> Bot stopped").text == "> Bot stopped"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "2026-01-15-08:29:41:WARNING:telethon.network - ",
+        "[2026-01-15 08:29:41,511] [WARNING@telethon.7.network] ",
+        "bot.main:run:7 - ",
+    ],
+)
+def test_the_heads_of_odd_formats_are_known(before: str) -> None:
+    """A hyphen between date and time, a logger behind `@`, a line of loguru whose beginning is cut off."""
+    found = head(f"{before}Timed out")
+
+    assert found
+    assert found.body == "Timed out"

@@ -342,3 +342,20 @@ def test_the_cut_of_the_bytes_changes_nothing() -> None:
         found += window.take(0.0, final=True)
 
         assert found == records(whole)
+
+
+def test_a_traceback_behind_markdowns_quotation_marks_is_one_record() -> None:
+    """What people paste as a quotation is read as it was printed; words alone stay a quotation."""
+    block = f"> {TRACEBACK}\n>   File 'bot.py', line 1, in <module>\n>     run()\n> A: HIT\n".replace(
+        "'", '"'
+    )
+
+    assert "A: HIT" in [each.text for each in stated(block)]
+    assert [each.text for each in stated("> A: HIT\n")] == ["> A: HIT"]
+
+
+def test_a_traceback_behind_a_farewell_stands_for_itself() -> None:
+    """A library that says goodbye does not speak of the exception that is printed after it."""
+    (record,) = records(f"WARNING:aiogram:Goodbye!\n{TRACEBACK}\n{FRAMES}A: HIT\n")
+
+    assert record.record.text.startswith(TRACEBACK)
