@@ -1,15 +1,18 @@
-"""Rewrites what the READMEs say from the packs: run `python docs/generate.py` after changing one.
+"""Rewrites what the documents say from packs and code: run `python docs/generate.py` after changing one.
 
 A generated block stands between `<!-- generated: NAME -->` and `<!-- end -->`; tests/test_docs.py compares.
 """
 
 from __future__ import annotations
 
+import ast
+import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from logrules.core.event import Event, encode, timestamp
+from logrules.core.lease import OPERATORS, TABLE, Action, Timers
 from logrules.core.model import Sign
 from logrules.rules import rules
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 READMES = {"en": ROOT / "README.md", "ru": ROOT / "README.ru.md"}
+LOCK = ROOT / "docs" / "lock.md"
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 MARKS = {Sign.BAD: "❌", Sign.WARN: "⚠️", Sign.INFO: "ℹ️", Sign.GOOD: "✅"}
 HEADS = {
@@ -55,9 +59,54 @@ def event(lang: str) -> str:
     return f"```json\n{encode(line, str).decode().rstrip()}\n```"
 
 
+def lease(_lang: str) -> str:
+    """The lock's state table as a diagram: one arrow per pair of states, with its events and codes."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for (state, event), step in TABLE.items():
+        said = f"{event} / {step.code}{' ✝' if step.fatal else ''}" if step.code else str(event)
+        arrows.setdefault((state.name, step.state.name), []).append(said)
+    lines = [f"    {a} --> {b}: {'<br>'.join(said)}" for (a, b), said in arrows.items()]
+    ends = sorted({step.state.name for step in TABLE.values() if step.action is Action.END})
+    lines = ["    [*] --> NEW", *lines, *(f"    {end} --> [*]" for end in ends)]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *lines, "```"])
+
+
+def cells(_lang: str) -> str:
+    """The same table as rows."""
+    rows = [
+        f"| {state} | {event} | {step.state} | {f'`{step.code}`' if step.code else ''} | {step.action} |"
+        for (state, event), step in TABLE.items()
+    ]
+    return "\n".join(["| in | comes | then | said | to do |", "|---|---|---|---|---|", *rows])
+
+
+def timers(_lang: str) -> str:
+    """Every duration of the lock with its meaning, which is its docstring."""
+    usual, meanings = Timers(), attribute_docs(ROOT / "logrules" / "core" / "lease.py", "Timers")
+    rows = [
+        f"| {name} | {getattr(usual, name):g} | {f'`LOGRULES_{name.upper()}`' if name in OPERATORS else ''} "
+        f"| {meaning} |"
+        for name, meaning in meanings.items()
+    ]
+    return "\n".join(["| timer | seconds | setting | meaning |", "|---|---|---|---|", *rows])
+
+
+def attribute_docs(file: Path, name: str) -> dict[str, str]:
+    """The docstrings that stand under the attributes of a class."""
+    tree = ast.parse(file.read_text("utf-8"))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    pairs = itertools.pairwise(body)
+    return {
+        at.target.id: " ".join(str(doc.value.value).split())
+        for at, doc in pairs
+        if isinstance(at, ast.AnnAssign) and isinstance(at.target, ast.Name)
+        if isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant)
+    }
+
+
 def rewritten(text: str, lang: str) -> str:
     """`text` with every generated block made anew."""
-    makers = {"codes": codes, "event": event}
+    makers = {"codes": codes, "event": event, "lease": lease, "cells": cells, "timers": timers}
     return BLOCK.sub(lambda block: f"{block[1]}{makers[block[2]](lang)}\n{block[3]}", text)
 
 
@@ -79,3 +128,4 @@ def _wakes(spec: Code, lang: str) -> str:
 if __name__ == "__main__":
     for lang, readme in READMES.items():
         readme.write_text(rewritten(readme.read_text("utf-8"), lang), "utf-8")
+    LOCK.write_text(rewritten(LOCK.read_text("utf-8"), "en"), "utf-8")

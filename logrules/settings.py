@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from logrules.core.lease import SETTINGS, Timers, strict
+from logrules.core.lease import Timers, strict
 from logrules.core.model import ConfigError
 from logrules.rules import language
 
@@ -38,6 +38,17 @@ STRICT = "strict"
 
 LONGEST = 3600.0
 """More seconds than this is a mistake in any of our settings."""
+
+_TIMERS = {
+    "lease": "LOGRULES_LEASE",
+    "fence": "LOGRULES_FENCE",
+    "grace": "LOGRULES_GRACE",
+    "drain": "LOGRULES_DRAIN",
+    "patience": "LOGRULES_PATIENCE",
+}
+"""The few of the lock's durations that an operator may have a reason to set."""
+
+_WORDS = {"LOGRULES_GRACE": f", or the word {STRICT}"}
 
 _NAME_LENGTH = 100  # fits into a tag of any alert receiver
 _LAST_PORT = 65535
@@ -262,29 +273,29 @@ def _overlaps(env: Mapping[str, str]) -> bool:
     return "RENDER" in env or "RAILWAY_SERVICE_NAME" in env
 
 
-def _seconds(env: Mapping[str, str], setting: str, default: float) -> float:
+def _seconds(env: Mapping[str, str], setting: str, default: float, *, also: str = "") -> float:
     try:
         seconds = float(env.get(setting, default))
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds <= LONGEST:
         raise ConfigError(
-            f"{setting} must be a number of seconds from 0 to {LONGEST:g}, such as {default or OVERLAP:g}"
+            f"{setting} must be a number of seconds from 0 to {LONGEST:g}, such as {default or OVERLAP:g}{also}"
         )
     return seconds
 
 
 def _timers(env: Mapping[str, str]) -> Timers:
     """The lock's durations: what depends on the lease follows it."""
+    usual = Timers()
+    is_strict = env.get("LOGRULES_GRACE") == STRICT
     given = {
-        name: _seconds(env, setting, getattr(Timers(), name))
-        for name, setting in SETTINGS.items()
-        if setting in env and not (name == "grace" and env[setting] == STRICT)
+        name: _seconds(env, setting, getattr(usual, name), also=_WORDS.get(setting, ""))
+        for name, setting in _TIMERS.items()
+        if setting in env and not (setting == "LOGRULES_GRACE" and is_strict)
     }
-    timers = Timers.scaled(**{"lease": Timers().lease, **given})
-    if env.get(SETTINGS["grace"]) != STRICT:
-        return timers
-    return replace(timers, grace=strict(timers))
+    timers = Timers.scaled(**{"lease": usual.lease, **given})
+    return replace(timers, grace=strict(timers)) if is_strict else timers
 
 
 def _descriptor(env: Mapping[str, str]) -> int | None:

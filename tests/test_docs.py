@@ -9,12 +9,14 @@ import re
 import runpy
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 from logrules.core.event import Event
+from logrules.core.lease import TABLE, Timers
 from logrules.core.model import Exit
 from logrules.rules import rules
 
@@ -53,6 +55,19 @@ def test_generated_blocks_are_current(lang: str) -> None:
 
     assert text.count("<!-- generated: ") == text.count("<!-- end -->") == 2
     assert _rewritten(text, lang) == text
+
+
+def test_lock_is_described_as_it_is() -> None:
+    """The lock's diagram, table and timers are those of the code; else run `python docs/generate.py`."""
+    text = (ROOT / "docs" / "lock.md").read_text("utf-8")
+    arrows = re.findall(r"^    (\w+) --> (\w+): (.*)$", text, re.MULTILINE)
+    drawn = {(a, event.split(" / ")[0], b) for a, b, events in arrows for event in events.split("<br>")}
+
+    assert _rewritten(text, "en") == text
+    assert text.count("<!-- generated: ") == 3
+    assert drawn == {(state.name, event, step.state.name) for (state, event), step in TABLE.items()}
+    assert all(f"`{step.code}`" in text for step in TABLE.values() if step.code)
+    assert all(f"| {field.name} | {field.default:g} |" in text for field in fields(Timers))
 
 
 @pytest.mark.parametrize("lang", READMES)

@@ -194,15 +194,15 @@ class Timers:
         Raises ConfigError as the class itself does.
         """
         usual = cls()
-        by = lease / usual.lease
-        names = ("dropped", "keepalive", "answer", "fence", "chunk")
-        return cls(**{"lease": lease, **{name: by * getattr(usual, name) for name in names}, **given})
+        names = ("lease", "dropped", "keepalive", "answer", "fence", "chunk")
+        shares = {name: getattr(usual, name) / usual.lease for name in names}
+        return cls(**{**{name: lease * share for name, share in shares.items()}, **given})
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
             if not (value > 0 or (name == "grace" and value == 0)):
-                said = f"{name} ({SETTINGS[name]})" if name in SETTINGS else name
+                said = f"{name} (LOGRULES_{name.upper()})" if name in OPERATORS else name
                 raise ConfigError(f"timers: {said} must be more than 0 seconds, it is {value:g}")
         soft = self.fence - SOFT
         least = max(self.answer, POLL)
@@ -217,14 +217,8 @@ class Timers:
                 raise ConfigError(f"timers: {less} must stay below {more}: set {settings} differently")
 
 
-SETTINGS = {
-    "lease": "LOGRULES_LEASE",
-    "fence": "LOGRULES_FENCE",
-    "grace": "LOGRULES_GRACE",
-    "drain": "LOGRULES_DRAIN",
-    "patience": "LOGRULES_PATIENCE",
-}
-"""The timers that an operator may set, and how; what else depends on the lease follows it."""
+OPERATORS = ("lease", "fence", "grace", "drain", "patience")
+"""The timers that an operator may set, as `LOGRULES_<NAME>`; what else depends on the lease follows it."""
 _LEASE_OR_FENCE = "LOGRULES_LEASE or LOGRULES_FENCE"
 SOFT = 2.0
 """Seconds before the fence from which on a holder does not poll."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import fields
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from logrules.core.lease import (
+    LAST_WORD,
+    MARGIN,
+    OPERATORS,
+    POLL,
+    SOFT,
     TABLE,
     Action,
     Event,
@@ -19,6 +25,7 @@ from logrules.core.lease import (
     grace,
     lock_key,
     notice,
+    strict,
 )
 from logrules.core.model import ConfigError
 from logrules.rules import rules
@@ -69,18 +76,56 @@ def test_every_state_can_be_left_or_is_an_end():
     assert all(step.action is Action.END for step in TABLE.values() if step.state in ENDS)
 
 
-def test_random_walks_poll_only_after_a_proof():
-    """Whatever happens in whatever order: HOLDING is reached only through a proof."""
-    chance = random.Random(4)
-    for _ in range(2000):
-        lease, proved = Lease(), False
-        while lease.state not in ENDS:
-            event = chance.choice([event for state, event in TABLE if state is lease.state])
-            before = lease.state
-            step = lease.on(event)
-            proved = event in {Event.PROVED, Event.REGAINED} or (proved and before.holds)
-            assert proved or step.state is not State.HOLDING
-            assert step.state.holds == (step.action is Action.KEEP)
+@settings(deadline=None)
+@given(some.lists(some.sampled_from(Event), max_size=60))
+def test_whatever_happens_in_whatever_order(events):
+    """Any events at all: polling needs a proof, an end is an end, and what is said is said in its order."""
+    lease, proved, said = Lease(), False, []
+    for event in events:
+        before = lease.state
+        if (before, event) not in TABLE:
+            with pytest.raises(UnexpectedEventError):
+                lease.on(event)
+            assert lease.state is before
+            continue
+        assert before not in ENDS
+        step = lease.on(event)
+        proved = event in {Event.PROVED, Event.REGAINED} or (proved and before.holds)
+        said.append(step.code)
+        assert proved or not step.state.holds
+        assert step.state.holds == (step.action is Action.KEEP)
+        assert step.fatal == (step.state is State.FAILED)
+        assert not step.fatal or step.code
+    assert said.count("LOCK_RELEASED") + said.count("LOCK_FENCED") <= 1
+    story = [
+        code for code in said if code in {"LOCK_ACQUIRED", "LOCK_REACQUIRED", "LOCK_LOST", "LOCK_RELEASED"}
+    ]
+    assert story[::2] == [code for code in story if code.endswith("ACQUIRED")]  # have, have not, have …
+
+
+@settings(deadline=None)
+@given(some.data())
+def test_walks_along_the_table_end(data):
+    """Whoever follows the table can always end: a stop, or two steps, from anywhere."""
+    lease = Lease()
+    for _ in range(data.draw(some.integers(0, 40))):
+        if lease.state in ENDS:
+            return
+        lease.on(data.draw(some.sampled_from([event for state, event in TABLE if state is lease.state])))
+    if lease.state not in {*ENDS, State.RELEASING}:
+        lease.on(Event.STOP)
+    if lease.state is State.RELEASING:
+        lease.on(Event.BROKEN)
+
+    assert lease.state in ENDS
+
+
+def test_fence_is_known_wherever_a_poll_may_be_out():
+    """Time can run out while holding, and after it as long as polls may be in flight."""
+    fenced = {state for state, event in TABLE if event is Event.FENCED}
+
+    assert fenced == {State.HOLDING, State.LOST, State.RELEASING}
+    assert {TABLE[state, Event.FENCED] for state in fenced} == {(State.FAILED, "LOCK_FENCED", Action.END)}
 
 
 @pytest.mark.parametrize("state", [state for state in State if state not in {*ENDS, State.RELEASING}])
@@ -107,7 +152,9 @@ def test_codes_exist_and_fatal_ones_have_an_exit():
         ({"lease": 20.0}, ("fence", "lease")),
         ({"dropped": 20.0}, ("fence", "dropped")),
         ({"check": 6.0}, ("check", "chunk")),
-        ({"patience": 0.0}, ("patience",)),
+        ({"lease": 15.0}, ("LOGRULES_LEASE", "LOGRULES_FENCE")),
+        ({"patience": 0.0}, ("patience", "LOGRULES_PATIENCE")),
+        ({"grace": -1.0}, ("grace",)),
         ({"answer": float("nan")}, ("answer",)),
     ],
 )
@@ -117,6 +164,46 @@ def test_timers_that_contradict_each_other(changes, named):
         Timers(**changes)
 
     assert all(name in str(error.value) for name in named)
+
+
+EXTRA = some.floats(-1, 30)
+
+
+@settings(deadline=None)
+@given(some.floats(0.05, 60), some.floats(0.05, 60), EXTRA, EXTRA, EXTRA)
+def test_no_timers_let_two_poll(keepalive, answer, later, lasting, open_for):
+    """Whatever timers can be built: the last poll, the last word and the end all come before the server's."""
+    fence = keepalive + max(answer, POLL) + SOFT + later
+    durations = {"lease": fence + MARGIN + lasting, "dropped": fence + MARGIN + open_for}
+    try:
+        timers = Timers(keepalive=keepalive, answer=answer, fence=fence, **durations)
+    except ConfigError:
+        assert min(later, lasting, open_for, fence) < 1e-9
+        return
+    last_poll_ends = timers.fence - SOFT
+    freed = min(timers.lease, timers.dropped)  # at the earliest, after the last proof was sent
+
+    assert last_poll_ends < timers.fence - LAST_WORD < timers.fence < freed
+    assert timers.keepalive + timers.answer < last_poll_ends  # a loss is known before time runs out
+    assert timers.keepalive + POLL < last_poll_ends  # and an ordinary holder always may poll
+    assert strict(timers) > timers.fence
+
+
+@settings(deadline=None)
+@given(some.floats(13, 3600))
+def test_timers_follow_the_lease(lease):
+    """An operator who sets the lease alone gets timers that agree with one another."""
+    timers = Timers.scaled(lease)
+
+    assert timers.fence == pytest.approx(lease * 2 / 3)
+    assert timers.dropped == timers.lease == lease
+    assert Timers.scaled(lease, fence=lease * 0.7).fence == lease * 0.7
+    assert Timers.scaled(Timers().lease) == Timers()
+
+
+def test_settings_name_timers():
+    """What an operator may set is there under that name."""
+    assert set(OPERATORS) <= {field.name for field in fields(Timers)}
 
 
 def test_timers_by_default_fit_a_platform():
