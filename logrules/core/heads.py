@@ -50,10 +50,11 @@ _RESIDUE = re.compile(
 
 _STAMP = r"""
     \d{4}[-/.]\d\d[-/.]\d\d(?:[T\ _-]|\ -\ )\d\d:\d\d:\d\d(?:[.,]\d{1,9})?
-      (?:\ ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d|(?:[A-Z]{3,4}|[+-]\d\d)(?=\ \[\d)))?  # the last: PostgreSQL's log
+      (?:\ ?(?:Z|(?:UTC|GMT|(?=[+-]))(?:[+-]\d\d:?\d\d)?|(?:[A-Z]{3,4}|[+-]\d\d)(?=\ \[\d)))?  # PostgreSQL
   | \d\d?[-/.]\d\d?[-/.]\d{2,4},?\ \d\d?:\d\d:\d\d(?:[.,]\d+)?(?:\ [AP]M)?
   | \d\d?[-\ /][A-Z][a-z]{2}[-\ /]\d{2,4},?\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | \d\d-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d+)?
+  | \d{4}-[A-Z][a-z]{2}-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,9})?               # Coolify
   | [A-Z][a-z]{2}\ {1,2}\d{1,2}\ \d\d:\d\d:\d\d
   | \d{1,2}\ [A-Z][a-z]{2}\ \d\d:\d\d:\d\d                              # Node-RED
   | [A-Z][a-z]{2},?\ (?:[A-Z][a-z]{2}\ {1,2}\d{1,2}|\d{1,2}\ [A-Z][a-z]{2})(?:\ \d{4})?\ \d\d:\d\d:\d\d
@@ -93,9 +94,11 @@ _TRANSPORT = re.compile(
   | \[\ *\d+\.\d{{6}}\]\ ?                                          # dmesg
   | <\d+>1\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
   | (?:app|heroku)?\[[a-z]+\.\d+\]:(?:\ |$)                           # Heroku, its stamp cut off
+  | [\w./-]{{1,100}}\.log(?:\.\d{{1,3}})?:(?=[A-Z][a-z]{{2}}\ [\d ]\d\ )        # grep's name of the file
+  | \ {{1,4}}(?=[\u2600-\u2712\u2728-\u275e\u2b50\u2b55\U0001f300-\U0001faff])   # no code begins so
   | (?:\^C)+(?=\S)                                                  # what a terminal echoes
   | [\w@:~/.-]{{0,60}}\ ?[\#$]\ (?=Traceback\ \(most)                # …, and its prompt
-  | (?P<viewer>\d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d)\ (?={_REPORT}|\ \ )  # Docker Desktop
+  | (?P<viewer>\d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d)\ (?={_REPORT}|\ \ (?!\ *{_LEVEL}))  # Docker Desktop
   | `{{1,3}}(?={_REPORT})                                           # Markdown around a whole record
   | >\ (?:(?=\ \ File\ "|\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*])|$)    # …, in front of a traceback
   | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
@@ -104,8 +107,8 @@ _TRANSPORT = re.compile(
   | \ ?!\ {{1,8}}(?=\S)                                             # Heroku's build, where it is unhappy
   | \ {{5,}}(?=ERROR:\ |error:\ [a-z]+-|https://\S+\ deployed\ to)   # …, and what runs in it
   | \#\d+\ (?:\d+\.\d+(?:\ |$)|(?=ERROR:\ ))                       # docker build
-  | \d+\.\d{{3}}\ (?=ERROR:\ |error:\ )|\ (?==>\ ERROR\ )           # …, its summary
-  | \ (?=ERR_PNPM_|ELIFECYCLE)|\ +(?=Active:\ (?:failed|activating)\ )    # pnpm; systemctl status
+  | \d+\.\d{{3}}\ (?=ERROR:\ |error:\ |E:\ )|\ (?==>\ ERROR\ )           # …, its summary
+  | \ (?=ERR_PNPM_|ELIFECYCLE)|\ +(?=Active:\ (?:failed|activating|inactive)\ )    # pnpm; systemctl status
   | \#\#\[(?:error|warning|notice|debug|section|command)\]         # GitHub Actions, Azure Pipelines
   | \[pod/[\w.-]+/[\w.-]+\]\                                       # kubectl logs --prefix
   | \ *{_EVENT}\ +{_AGE}\ +[a-z][\w.-]*(?:,\ [\w.-]+)?\ +            # kubectl describe, its events
