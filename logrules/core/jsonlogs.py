@@ -18,10 +18,14 @@ _STACK = ("exception", "exc_info", "traceback", "stack", "stack_trace", "exc_tex
 _LOGFMT = re.compile(r"(?:time|ts|t|timestamp|level|lvl|severity)=\S")
 _PAIR = re.compile(r'([\w.@-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)')
 
-_CHAT = frozenset(
-    {"chat", "chat_id", "message_id", "update_id", "user_id", "from", "from_id", "author", "channel_id"}
+_CHAT = (
+    frozenset({"chat", "chat_id", "message_id", "update_id", "channel_id", "guild_id", "from", "from_id"})
+    | {"user", "user_id", "user_name", "username", "first_name", "nick", "nickname", "sender", "sender_id"}
+    | {"author", "role"}
 )
 """Keys of a message that somebody wrote, unless a logger's level stands beside them."""
+_WRITTEN = frozenset({"text", "body"})
+"""…and what holds his words even then."""
 
 
 class Said(NamedTuple):
@@ -69,8 +73,10 @@ def read(line: dict[str, Any]) -> Said:
             _stamp(record.get("time")),
             str(line.get("text", "")) if record.get("exception") else "",
         )
-    if not _CHAT.isdisjoint(line) and _first(line, _LEVEL) is None:
-        return Said("", None, None, "")
+    if not _CHAT.isdisjoint(line):
+        if _first(line, _LEVEL) is None:
+            return Said("", None, None, "")
+        line = {key: value for key, value in line.items() if key not in _WRITTEN}
     return Said(_message(line), _level(line), _stamp(_first(line, _STAMP)), _stack(line))
 
 

@@ -75,6 +75,18 @@ _SPOKEN_OF = re.compile(
     r"|[A-Z][A-Z0-9_]{2,80}(?:,\d{3}[, ]|\t)"  # a table of errors
 )
 """How lines begin in which words are only listed, changed or commented: bullets, diffs, source code."""
+_TOLD = re.compile(
+    r"""
+    \b(?i:(?<!telegram\ )(?<!server\ )says?|said|wrote|writes?|asks?|asked|tells|told|thinks?|thought|knows?
+      |complain\w*|anybody|anyone|somebody|someone
+      |(?:understand|pars(?:e|ing))\ (?:the\ |a\ )?(?:message|text|input)
+      |пиш[еу]т|написал\w?|сказал\w?|говор[ия]т|спро?с\w+)\b|[说問问][:：]|收到
+    """,
+    re.VERBOSE,
+)
+"""Words of him who tells what others said: not his are the words behind them."""
+_DUMPED = frozenset("{('\"")
+"""What a lead-in that shows an update has in it; there anybody may have said anything."""
 _PARTS = 9
 
 
@@ -183,7 +195,7 @@ def _starts(statement: Statement, leads: list[re.Pattern[str]]) -> list[int]:
         found.append(at := name.end())
     while len(found) < _PARTS:
         part = next((part for lead in leads if (part := lead.match(text, at)) and part.end() > at), None)
-        if not part:
+        if not part or _is_told(part[0]):
             break
         found.append(at := part.end())
     return found
@@ -192,6 +204,11 @@ def _starts(statement: Statement, leads: list[re.Pattern[str]]) -> list[int]:
 def _said(found: Found) -> tuple[bool, bool]:
     """How much a pattern knows beyond its code."""
     return found.pattern.reason is not None, found.pattern.fatal is False
+
+
+def _is_told(lead_in: str) -> bool:
+    """Whether somebody tells in it what others said."""
+    return _DUMPED.isdisjoint(lead_in) and bool(_TOLD.search(lead_in))
 
 
 def words(statement: Statement) -> str:
