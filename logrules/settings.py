@@ -279,9 +279,8 @@ def _seconds(env: Mapping[str, str], setting: str, default: float, *, also: str 
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds <= LONGEST:
-        raise ConfigError(
-            f"{setting} must be a number of seconds from 0 to {LONGEST:g}, such as {default or OVERLAP:g}{also}"
-        )
+        form = f"a number of seconds from 0 to {LONGEST:g}, such as {default or OVERLAP:g}{also}"
+        raise ConfigError(f"{setting} must be {form}")
     return seconds
 
 

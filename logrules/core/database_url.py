@@ -32,6 +32,9 @@ _SSL_WORDS = {  # `ssl=` of other drivers, as `sslmode=` says it
     **dict.fromkeys(("true", "1", "on", "yes", "no-verify"), "require"),
     **dict.fromkeys(("false", "0", "off", "no"), "disable"),
 }
+SYSTEM = "system"
+"""What `sslrootcert` is where the system's own certificates are meant."""
+_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SCHEME = re.compile(r"([a-z][a-z0-9.-]*)(?:\+[\w.-]+)?://", re.IGNORECASE)
 _HOST = re.compile(r"(?:\[[0-9a-f:.%]+\]|[^\s@:\[\]/?#,]*)(?::(\d*))?", re.IGNORECASE)
@@ -46,6 +49,8 @@ class DatabaseUrl:
     """For the driver; holds the password."""
     host: str
     database: str
+    certificates: tuple[tuple[str, str], ...] = ()
+    """Files that it names for TLS: each with the option that names it."""
     connect_timeout: float | None = None
     """Seconds, if the URL asked for some."""
     notes: tuple[str, ...] = ()
@@ -75,12 +80,22 @@ def parse(raw: str, setting: str = "DATABASE_URL") -> DatabaseUrl | None:
         authority, _, query = _split_raw(text[scheme.end() :])
     user, hosts, path = _authority(authority, setting)
     options, timeout, notes, unknown = _options(query.partition("#")[0], setting)
+    if "host" not in options and not _names_hosts(hosts):
+        if user or hosts:
+            raise ConfigError(
+                f"{setting} names no host: probably a variable in it was empty; {_HOW}. "
+                "For a socket name its folder: ?host=/run/postgresql"
+            )
+        notes.append("it names no host: the server on this very machine is used")
+    if options.get("sslrootcert") == SYSTEM:
+        options["sslmode"] = "verify-full"  # as libpq has it
     database = _decoded(path) or _decoded(options.get("dbname", options.get("database", ""))) or "(default)"
     dsn = f"postgresql://{user}{hosts}/{path}"
     if options:
         dsn += "?" + "&".join(f"{key}={value}" for key, value in options.items())
     host = hosts or _decoded(options.get("host", "(local)"))
-    return DatabaseUrl(dsn, host, database, timeout, tuple(notes), tuple(unknown))
+    files = tuple((name, _decoded(options[name])) for name in _FILES if options.get(name, SYSTEM) != SYSTEM)
+    return DatabaseUrl(dsn, host, database, files, timeout, tuple(notes), tuple(unknown))
 
 
 def _unwrapped(raw: str) -> str:
@@ -88,6 +103,10 @@ def _unwrapped(raw: str) -> str:
     text = raw.strip()
     text = re.sub(r"^(?:psql\s+|jdbc:|(?:export\s+)?DATABASE_URL\s*=\s*)", "", text)
     return text.strip().strip("'\"").strip()
+
+
+def _names_hosts(hosts: str) -> bool:
+    return all(host.partition(":")[0] for host in hosts.split(","))
 
 
 def _plain(authority: str) -> bool:

@@ -8,13 +8,18 @@ neither inside a transaction nor while a statement runs does that clock tick.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import socket
+import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
 
 import asyncpg
+import certifi
 
+from logrules.core.database_url import SYSTEM
 from logrules.core.lease import (
     BrokenError,
     FullError,
@@ -118,6 +123,7 @@ class PostgresSession:
         self.name = name
         self.timers = timers
         self.announced = False
+        self._dsn = _with_system_roots(url.dsn)
         self._channel = f"logrules_{key & (1 << 64) - 1:016x}"
         self._nonce = ""
         self._pid = 0
@@ -136,6 +142,7 @@ class PostgresSession:
         limit = min(self.url.connect_timeout or self.timers.connect, self.timers.connect)
         try:
             with _opening(self.url):
+                _look_for_certificates(self.url)
                 async with asyncio.timeout(limit):
                     return await self._open(lost)
         except BaseException:
@@ -144,7 +151,7 @@ class PostgresSession:
 
     async def _open(self, lost: Callable[[str], None]) -> tuple[str, ...]:
         connection = await asyncpg.connect(
-            self.url.dsn,
+            self._dsn,
             timeout=self.timers.connect,
             statement_cache_size=0,  # a prepared statement does not survive a pooler
             server_settings={"application_name": self.name},
@@ -178,7 +185,7 @@ class PostgresSession:
         """
         if await connection.fetchval("select pg_backend_pid()") == connection.get_server_pid():
             return
-        thief = await asyncpg.connect(self.url.dsn, timeout=self.timers.connect, statement_cache_size=0)
+        thief = await asyncpg.connect(self._dsn, timeout=self.timers.connect, statement_cache_size=0)
         try:
             for _ in range(STEALS):
                 mark = secrets.token_hex(8)
@@ -307,6 +314,21 @@ class PostgresSession:
     async def _value(self, query: str, *args: object) -> Any:
         with _while_open():
             return await self._open_connection.fetchval(query, *args)
+
+
+def _with_system_roots(dsn: str) -> str:
+    """The driver does not know `sslrootcert=system`: it gets the file of the system, else of certifi."""
+    file = ssl.get_default_verify_paths().cafile or certifi.where()
+    return dsn.replace(f"sslrootcert={SYSTEM}", f"sslrootcert={quote(file)}")
+
+
+def _look_for_certificates(url: DatabaseUrl) -> None:
+    """The driver's own error for a missing file is that of a server whose socket is not there yet."""
+    for option, file in url.certificates:
+        if not os.access(file, os.R_OK):
+            raise MisconfiguredError(
+                f"DATABASE_URL: {option} names a file that is not there, or not readable"
+            )
 
 
 async def _within(seconds: float, query: Awaitable[Any]) -> Any:

@@ -46,14 +46,17 @@ _SETTINGS: Final = {  # a throw-away server: quick to start, small, not meant to
 
 # Makes the server's folder, waits on a pipe that closes when our process ends, however and whenever it ends,
 # and then leaves nothing behind. The kernel's parent-death signal would not do: it fires when the starting
-# *thread* ends, removes no folder, and is Linux's own.
+# *thread* ends, removes no folder, and is Linux's own. The server may still be writing when the folder is to
+# go, so it tries for some seconds; for ever it does not.
 _UNDERTAKER = """
 trap '' PIPE
 folder=$(mktemp -d "$1/logrules-pg-XXXXXX") || exit 1
 echo "$folder"
 read -r _
 pid=$(head -n 1 "$folder/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
-until rm -rf "$folder" 2>/dev/null; do sleep 0.1; done
+for _ in $(seq 50); do rm -rf "$folder" 2>/dev/null && exit; sleep 0.1; done
+echo "$folder could not be removed; what is left: $(ls -A "$folder" 2>&1 | head -n 5)" >&2
+exit 1
 """
 
 
@@ -307,7 +310,10 @@ class PostgresServer:
         if self._undertaker is None:
             return
         self._undertaker.communicate(b"\n")
+        failed, folder = self._undertaker.returncode, self._folder
         self._undertaker = self._folder = None
+        if failed and folder is not None:
+            raise PostgresError(f"{folder} could not be removed: does somebody else own what is in it?")
 
 
 def _unprivileged() -> tuple[int, int] | None:

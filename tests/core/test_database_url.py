@@ -40,6 +40,14 @@ def driven(url):
         ("postgres://u:p@[::1]:5433/d", [("::1", 5433)], "u", "p", "d"),
         ("postgresql://u:p@/d?host=/run/pg", ["/run/pg/.s.PGSQL.5432"], "u", "p", "d"),
         ("postgres://u:p@h/my%20db", [("h", 5432)], "u", "p", "my db"),
+        ("postgres://u:p@/d?host=h&port=99", [("h", 99)], "u", "p", "d"),
+        (
+            "postgresql+psycopg2://u:p@/d?host=/cloudsql/p:r:i",
+            ["/cloudsql/p:r:i/.s.PGSQL.5432"],
+            *("u", "p", "d"),
+        ),
+        ("postgresql+psycopg://u:p@h/d?sslmode=no-verify", [("h", 5432)], "u", "p", "d"),
+        ("postgres://u:p@h:5432/d?schema=public&connection_limit=1", [("h", 5432)], "u", "p", "d"),
     ],
 )
 def test_driver_understands_our_form(url, where, user, password, database):
@@ -104,6 +112,12 @@ def test_another_kind_of_database(url):
         "postgres://u:s3cret@h:0/d",
         "postgres://u:s3cret@h:70000/d",
         "postgres://u:s3cret@a b/d",
+        "postgres://u:s3cret@/d",
+        "postgres://u:s3cret@",
+        "postgres://u@/d",
+        "postgres://:s3cret@:5433/d",
+        "postgres://u:s3cret@:5433/d",
+        "postgres://u:s3cret@h1,:5433/d",
         "postgres://u:s3cret@h/d?sslmode=s3cret",
         "postgres://u:p@h/d?connect_timeout=s3cret",
     ],
@@ -116,6 +130,28 @@ def test_malformed(url):
     assert str(error.value).startswith("LOGRULES_DATABASE_URL")
     assert "s3cret" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_address_without_host_is_a_decision():
+    """An empty variable must not lead to this host's own server; a socket or no name at all may."""
+    with pytest.raises(ConfigError, match=r"names no host.*\?host=/run/postgresql"):
+        parse("postgres://u:p@/d")
+    local = parse("postgresql:///bot")
+
+    assert local.database == "bot"
+    assert local.host == "(local)"
+    assert "this very machine" in local.notes[0]
+    assert parse("postgresql://u:p@/d?host=/run/pg").host == "/run/pg"
+
+
+def test_certificates_are_told_apart_from_the_systems_own():
+    """A file is named, so that its absence can be told; `system` is the strict mode with no file."""
+    url = parse("postgres://u:p@h/d?sslmode=verify-ca&sslrootcert=/etc/ca.pem&sslkey=k%20ey")
+    system = parse("postgres://u:p@h/d?sslrootcert=system")
+
+    assert url.certificates == (("sslrootcert", "/etc/ca.pem"), ("sslkey", "k ey"))
+    assert system.certificates == ()
+    assert system.dsn.endswith("?sslrootcert=system&sslmode=verify-full")
 
 
 def test_text_form_shows_no_password():

@@ -262,3 +262,20 @@ def test_death_of_the_test_takes_the_server_along(folder: Path, number: int, whe
         assert ended
 
     assert list(folder.iterdir()) == []
+
+
+def test_folder_that_cannot_be_removed_is_told_of(folder: Path) -> None:
+    """What somebody else has put there is named after some seconds; nobody waits for ever."""
+    server = PostgresServer()
+    server.start()
+    (home,) = folder.iterdir()
+    stuck = home / "stuck"
+    stuck.mkdir()
+    (stuck / "file").touch()
+    stuck.chmod(0o555)
+    try:
+        with pytest.raises(PostgresError, match="could not be removed"):
+            server.close()
+        assert not server.running
+    finally:
+        stuck.chmod(0o755)
