@@ -138,3 +138,18 @@ def test_core_touches_nothing():
     }
 
     assert {module: names for module, names in touching.items() if names} == {}
+
+
+def test_the_lock_goes_by_clocks_that_nobody_sets():
+    """A clock that jumps moves no deadline: what guards the lock reads the wall clock for people only."""
+    guards = [name for name in MODULES if name.startswith(("logrules.guards.", "logrules.gate"))]
+    shown = {"logrules.guards.flock"}  # since when somebody holds the file
+    wall = {
+        module
+        for module in guards
+        for node in ast.walk(MODULES[module])
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"time.time", "datetime.now"}
+    }
+
+    assert len(guards) > 5
+    assert wall == shown

@@ -298,7 +298,7 @@ class PostgresServer:
             lines = (self._data / "postmaster.pid").read_text("utf-8").splitlines()
         except FileNotFoundError:
             return False
-        return len(lines) >= 8 and lines[7].strip() == "ready"  # noqa: PLR2004 - the line's number
+        return len(lines) >= 8 and lines[7].strip() in {"ready", "standby"}  # noqa: PLR2004 - the line's number
 
     def _buried(self, process: subprocess.Popen[bytes], what: str) -> None:
         try:

@@ -10,7 +10,15 @@ from contextlib import contextmanager
 import pytest
 
 from logrules.core.database_url import parse
-from logrules.core.lease import FullError, RefusedError, State, Timers, UnavailableError, lock_key
+from logrules.core.lease import (
+    FullError,
+    MisconfiguredError,
+    RefusedError,
+    State,
+    Timers,
+    UnavailableError,
+    lock_key,
+)
 from logrules.guards.keeper import Keeper
 from logrules.guards.postgres import PostgresSession, application_name
 from logrules.testing import PostgresServer
@@ -383,6 +391,8 @@ async def test_refusals_say_whose_fault_it_is(postgres):
     with pytest.raises(RefusedError) as database:
         await _refusal(postgres.url.replace("/postgres?", "/nowhere?").removesuffix("/postgres") + "/nowhere")
 
+    assert password.value.reason is None
+    assert database.value.reason == "database_missing"
     assert "password authentication failed" in str(password.value)
     assert '"nowhere" does not exist' in str(database.value)
     assert "s3cret" not in str(password.value) + str(database.value)
@@ -399,6 +409,66 @@ async def test_full_server_is_waited_for(postgres):
     finally:
         for session in taken:
             session.terminate()
+
+
+def test_full_server_is_given_up_with_its_own_code():
+    """No connection to spare until our patience is over: told once, then fatal, under its own code."""
+    with PostgresServer(settings={"max_connections": "5", "superuser_reserved_connections": "0"}) as server:
+        taken = [session_for(server, str(number)) for number in range(5)]
+        loop = asyncio.new_event_loop()
+        for session in taken:
+            loop.run_until_complete(session.connect(print))
+        with keeper_for(server) as keeper:
+            keeper.log.wait("DB_TOO_MANY_CONNECTIONS", count=2)
+        for session in taken:
+            session.terminate()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+    assert keeper.log.codes() == ["DB_TOO_MANY_CONNECTIONS"] * 2
+    assert [more["fatal"] for _, _, more in keeper.log.said] == [False, True]
+
+
+def test_replica_is_waited_for_and_called_by_its_name():
+    """A server in recovery keeps no lock that others see; once it is promoted, it does."""
+    with PostgresServer(settings={"wal_level": "replica"}) as server:
+        server.stop()
+        standby = server._data / "standby.signal"
+        standby.touch()
+        server.start()
+        with keeper_for(server, timers=Timers(patience=60)) as keeper:
+            _, message, more = keeper.log.wait("DB_UNREACHABLE")
+            server.query("select pg_promote()")
+            keeper.log.wait("LOCK_ACQUIRED")
+
+    assert "is a read-only replica" in message
+    assert (more["reason"], more["fatal"]) == ("replica", False)
+    assert keeper.log.codes().count("DB_UNREACHABLE") == 1
+
+
+def test_foreign_holder_is_named_as_such(postgres):
+    """A program that is none of ours and has the lock's number: LOCK_WAITING says so, with its name."""
+    foreign = PostgresSession(url_of(postgres.url), KEY, "their report", QUICK)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(foreign.connect(print))
+    assert loop.run_until_complete(foreign.try_lock())
+    with keeper_for(postgres) as keeper:
+        _, message, more = keeper.log.wait("LOCK_WAITING")
+        foreign.terminate()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+        keeper.log.wait("LOCK_ACQUIRED")
+
+    assert more["reason"] == "foreign"
+    assert message.startswith("Waiting for the lock: their report holds it, which is no bot of logrules,")
+    assert more["attrs"]["holder"]["foreign"] is True
+
+
+async def test_certificate_that_is_missing_is_a_mistake_not_an_outage(postgres):
+    """A file that the address names and that is not there: no waiting helps, and the option is named."""
+    for option in ("sslrootcert", "sslkey"):
+        with pytest.raises(MisconfiguredError, match=option):
+            await _refusal(f"{postgres.url}?sslmode=verify-ca&{option}=/no/such/file.pem")
 
 
 class Faulty(PostgresSession):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from logrules.core.lease import Timers
 from logrules.core.model import ConfigError
 from logrules.settings import read
 
@@ -260,3 +261,35 @@ def test_what_happens_around_a_life():
     assert read({"LOGRULES_WEBHOOK": "delete"}).delete_webhook
     with pytest.raises(ConfigError, match="LOGRULES_PREVIEW must be poll"):
         read({**preview, "LOGRULES_PREVIEW": "yes"})
+
+
+def test_timers_are_those_that_were_asked_for():
+    """What depends on the lease follows it; `strict` outlasts any fence."""
+    timers = read({"LOGRULES_LEASE": "60", "LOGRULES_DRAIN": "20", "LOGRULES_PATIENCE": "30"}).timers
+    strict = read({"LOGRULES_FENCE": "22", "LOGRULES_GRACE": "strict"}).timers
+
+    assert read({}).timers == Timers()
+    assert (timers.lease, timers.dropped, timers.keepalive) == (60, 60, 10)
+    assert timers.fence == pytest.approx(40)
+    assert (timers.drain, timers.patience, timers.grace) == (20, 30, 2)
+    assert strict.fence < strict.grace <= strict.fence + 1
+    assert read({"LOGRULES_GRACE": "0"}).timers.grace == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"LOGRULES_LEASE": "10"}, ("LOGRULES_LEASE", "LOGRULES_FENCE")),
+        ({"LOGRULES_LEASE": "20", "LOGRULES_FENCE": "25"}, ("LOGRULES_LEASE", "LOGRULES_FENCE")),
+        ({"LOGRULES_FENCE": "15"}, ("LOGRULES_LEASE", "LOGRULES_FENCE")),
+        ({"LOGRULES_LEASE": "0"}, ("LOGRULES_LEASE",)),
+        ({"LOGRULES_DRAIN": "soon"}, ("LOGRULES_DRAIN",)),
+        ({"LOGRULES_GRACE": "Strict!"}, ("LOGRULES_GRACE", "or the word strict")),
+    ],
+)
+def test_timers_that_make_no_sense(environ, named):
+    """A contradiction names both settings; a value that is none names its own, and what else it may be."""
+    with pytest.raises(ConfigError) as error:
+        read(environ)
+
+    assert all(name in str(error.value) for name in named)
