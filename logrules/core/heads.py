@@ -96,6 +96,8 @@ _TRANSPORT = re.compile(
   | (?:app|heroku)?\[[a-z]+\.\d+\]:(?:\ |$)                           # Heroku, its stamp cut off
   | [\w./-]{{1,100}}\.log(?:\.\d{{1,3}})?:(?=[A-Z][a-z]{{2}}\ [\d ]\d\ )        # grep's name of the file
   | \ {{1,4}}(?=[\u2600-\u2712\u2728-\u275e\u2b50\u2b55\U0001f300-\U0001faff])   # no code begins so
+  | \ +(?=\(node:\d+\)\ [\[A-Z])                                    # Node's warnings, pasted with a margin
+  | [IWE]\d{{8}}-\d\d:\d\d:\d\d\.\d{{3}}\(-?\d+\)\?\ (?:\(STD(?:ERR|OUT)\)\ )?  # Meteor
   | (?:\^C)+(?=\S)                                                  # what a terminal echoes
   | [\w@:~/.-]{{0,60}}\ ?[\#$]\ (?=Traceback\ \(most)                # …, and its prompt
   | (?P<viewer>\d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d)\ (?={_REPORT}|\ \ (?!\ *{_LEVEL}))  # Docker Desktop
@@ -134,7 +136,7 @@ _AFTER = r"""
     (?:\([\w-]{1,40}\)\ +(?=\[))?
     (?:\[(?!-?\d{3}\ [A-Z])[^\[\]{}'"\n]{0,80}\]\ *[-:|]*\ *(?=\S)){0,2}
     (?: [\w.<>]+:[\w.<>]+:\d+\ +[-|]\ + | (?<=:)[\w.]+:(?=\S) | TeleBot:\ "
-      | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ \|\ +){1,3} | [\w.$/-]+\ -\ +
+      | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3} | [\w.$/-]+\ -\ +
       | (?:[A-Za-z_]\w*\.)+\w+:?\ + | (?<=\ \ )[a-z_]\w{0,30}\ (?=[A-Z]) )?
     (?:\[(?!-?\d{3}\ [A-Z])[^\[\]{}'"\n]{0,80}\]\ *[-:|]*\ *(?=\S)|-\ [|-]\ +|:\ +){0,2}(?:->\ +)?"""
 
@@ -144,6 +146,8 @@ _HEADS = tuple(
         rf"""(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +\d+\ ---\ (?:\[[^\]\n]{{0,80}}\]\ ?){{1,3}}
         [\w.$\[\]/-]+\ *:\ """,  # Spring
         r"(?P<dotnet>trce|dbug|info|warn|fail|crit):\ [\w.]{1,120}\[\d{1,9}\]\ *",  # .NET's console
+        rf"""\ {{0,2}}\[?(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +
+        (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+(?:\ >|\]))\ """,  # Rust
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
         rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +)?\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:{_MID}){{0,4}}?
         [\[(<]?\ *(?<![A-Za-z0-9_])(?P<level>{_ANY_LEVEL})(?:[/@][\w.:@-]+)?\ *[\])>]?\ *[-|:]*\ *{_AFTER}""",
@@ -152,8 +156,7 @@ _HEADS = tuple(
         rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",  # logrus
         rf"(?:\d+\ TID-\w+|(?:(?:pid|tid|class|jid)=\S{{1,80}}\ ?){{1,4}})\ ?(?P<level>{_LEVEL}):\ ",
         rf"\[[^\]\n]{{1,60}}\]\ (?P<level>{_LEVEL})\ +[\w.$-]+\ -\ ",  # slf4j-simple
-        rf"""\ {{0,2}}\[?(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +
-        (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+\ >)\ """,  # Rust
+        rf"(?:\[[^\]\n]{{1,40}}\]\ ?){{1,4}}\[\ *(?P<level>{_ANY_LEVEL})\ *\]\ *[-|:]*\ *",  # brackets
         r"(?P<klog>[IWEF])\d{4}\ (?P<stamp>\d\d:\d\d:\d\d)\.\d+\ +\d+\ [\w./-]+:\d+\]\ ",
         rf"\[(?P<stamp>{_STAMP})\ [\w./-]{{1,80}}:\d+\ (?P<klog>[DIWEC])\]\ ",
         r"\[(?P<klog>[DIWEC])\ \d{6}\ \d\d:\d\d:\d\d\ [\w./-]{1,80}:\d+\]\ ",  # Tornado
