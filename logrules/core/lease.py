@@ -235,11 +235,20 @@ def strict(timers: Timers) -> float:
     return timers.fence + MARGIN
 
 
+def is_clean(timers: Timers, *, announced: bool, waited: bool) -> bool:
+    """Whether a grant needs no grace: the last holder has said that it is done, or there was none.
+
+    Nobody there when we came proves little: a holder that is cut off, and whose session somebody has ended,
+    may have been there a moment ago. Strict timers take its own word alone.
+    """
+    return announced or (not waited and timers.grace < strict(timers))
+
+
 def grace(timers: Timers, *, clean: bool, server_age: float) -> float:
     """Seconds to hold still after a grant.
 
-    None where it was `clean`: a first try that succeeded at once, or a predecessor that said it is done. A
-    server that has started since the last possible fence has forgotten a holder that may still be polling.
+    None where it was `clean`. A server that has started since the last possible fence has
+    forgotten a holder that may still be polling.
     """
     return 0.0 if clean and server_age >= timers.fence else timers.grace
 

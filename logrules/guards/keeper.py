@@ -7,6 +7,7 @@ business: a PostgreSQL connection or a file.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import threading
 import time
@@ -27,6 +28,7 @@ from logrules.core.lease import (
     Step,
     UnavailableError,
     grace,
+    is_clean,
     notice,
 )
 
@@ -207,7 +209,10 @@ class Keeper:
         elif self._polls == 0 and self._fenced_at is not None:
             self._fenced_at = None
             if self._fence is not None:
-                self._fence.disarm()
+                with contextlib.suppress(
+                    OSError
+                ):  # what cannot be taken down comes down: we are safe, not alive
+                    self._fence.disarm()
 
     def _wake(self) -> bool:
         loop = self._loop
@@ -398,7 +403,7 @@ class Keeper:
         self.epoch = grant.epoch
         if self._lease.state is State.PROVING:
             self._acquired = steady()  # after a loss the lock is held since its first grant
-        self._clean = self.session.announced or not self.waited
+        self._clean = is_clean(self.timers, announced=self.session.announced, waited=self.waited)
         self._settles = steady() + grace(self.timers, clean=self._clean, server_age=grant.server_age)
         return Event.PROVED
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +23,7 @@ from logrules.core.lease import (
     UnexpectedEventError,
     bot_id,
     grace,
+    is_clean,
     lock_key,
     notice,
     strict,
@@ -222,6 +223,23 @@ def test_timers_by_default_fit_a_platform():
 def test_grace(clean, server_age, expected):
     """Nobody waits after an announced handover, unless the server may have forgotten a holder."""
     assert grace(Timers(), clean=clean, server_age=server_age) == expected
+
+
+@pytest.mark.parametrize(
+    ("announced", "waited", "usual", "strictly"),
+    [
+        (True, True, True, True),
+        (True, False, True, True),
+        (False, False, True, False),
+        (False, True, False, False),
+    ],
+)
+def test_whose_word_is_taken(announced, waited, usual, strictly):
+    """An announcement always counts; that nobody was there counts only where two may poll for a moment."""
+    timers = Timers()
+
+    assert is_clean(timers, announced=announced, waited=waited) is usual
+    assert is_clean(replace(timers, grace=strict(timers)), announced=announced, waited=waited) is strictly
 
 
 def test_notices_grow_rarer():

@@ -6,11 +6,12 @@ import asyncio
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from logrules.core.database_url import parse
-from logrules.core.lease import State, Timers, UnavailableError, lock_key
+from logrules.core.lease import State, Timers, UnavailableError, lock_key, strict
 from logrules.guards.keeper import Keeper, steady
 from logrules.guards.postgres import PostgresSession, application_name
 from logrules.testing import TcpProxy
@@ -59,12 +60,18 @@ def session(port, instance, key=KEY):
     return PostgresSession(url, key, application_name("bot", instance, None), QUICK)
 
 
+class Watched(Keeper):
+    """A keeper with what it says, and its fence, at hand."""
+
+    def __init__(self, session):
+        self.log = Recorder()
+        super().__init__(session, QUICK, self.log, lambda step: None)
+
+
 @contextmanager
 def keeper_for(port, instance="a"):
-    log = Recorder()
-    keeper = Keeper(session(port, instance), QUICK, log, lambda step: None)
-    keeper.log = log
-    keeper.start(log)
+    keeper = Watched(session(port, instance))
+    keeper.start(keeper.log)
     try:
         yield keeper
     finally:
@@ -232,6 +239,53 @@ def test_unreachable_network_is_one_line(proxy):
         assert "for up to 30 s" in message
         assert more["fatal"] is False
         assert len(keeper.log.of("DB_UNREACHABLE")) == 1
+
+
+class Refused(Recorder):
+    """A fence that the kernel refuses, as it does in a process that was forked."""
+
+    def extend(self, deadline):
+        raise OSError(22, "Invalid argument")
+
+    def disarm(self):
+        self.extend(0.0)
+
+
+def test_without_its_fence_nobody_polls(postgres):
+    """A fence that cannot be raised is a lock that cannot be trusted: LOCK_LOST, fatal, and no permission."""
+    log = Refused()
+    states = []
+    keeper = Keeper(session(postgres.port, "a"), QUICK, log, lambda step: states.append(step.state))
+    keeper.start(log)
+    _, message, more = log.wait("LOCK_LOST")
+    assert keeper.join(30)
+
+    assert "Invalid argument" in message
+    assert more["fatal"] is True
+    assert keeper.begin() == 0
+    assert State.HOLDING not in states
+    assert states[-1] is State.FAILED
+
+
+def test_strict_takes_the_last_holders_own_word_only(postgres):
+    """With a grace that outlasts any fence the first comer waits as well; an announced handover does not."""
+    timers = replace(QUICK, grace=strict(QUICK))
+    log, second = Recorder(), Recorder()
+    first = Keeper(session(postgres.port, "a"), timers, log, lambda step: None)
+    first.start()
+    _, _, more = log.wait("LOCK_ACQUIRED")
+    successor = Keeper(session(postgres.port, "b"), timers, second, lambda step: None)
+    successor.start()
+    second.wait("LOCK_WAITING")
+    first.release()
+    _, _, taken = second.wait("LOCK_ACQUIRED")
+    successor.release()
+
+    assert first.join(30)
+    assert successor.join(30)
+    assert (more["attrs"]["clean"], taken["attrs"]["clean"]) == (False, True)
+    assert more["attrs"]["grace"] == pytest.approx(timers.grace, abs=0.1)
+    assert taken["attrs"]["grace"] == 0
 
 
 async def test_name_that_does_not_resolve_has_its_own_reason():

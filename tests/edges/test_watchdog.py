@@ -44,7 +44,7 @@ class Log:
 class Unfenced:
     """A lock without any deadline."""
 
-    epoch = 7
+    epoch: int | None = 7
 
     def last_word(self):
         return None
