@@ -163,7 +163,7 @@ def _made(found: Found, parsed: Parsed, rulebook: Rulebook) -> Match:
 
 def _is_fatal(found: Found, parsed: Parsed, code: Code) -> bool:
     """What nobody caught ends the process, whatever it is; who tries a database again goes on by himself."""
-    if parsed.uncaught and code.sign in {Sign.BAD, Sign.WARN}:
+    if parsed.uncaught and (code.sign in {Sign.BAD, Sign.WARN} or found.pattern.code == "BOT_BLOCKED"):
         return True
     if found.pattern.code.startswith("DB_") and _RETRIES.search(parsed.record.text[:EVIDENCE]):
         return False

@@ -50,7 +50,7 @@ _RESIDUE = re.compile(
 
 _STAMP = r"""
     \d{4}[-/.]\d\d[-/.]\d\d(?:[T\ _-]|\ -\ )\d\d:\d\d:\d\d(?:[.,]\d{1,9})?
-      (?:\ ?(?:Z|(?:UTC|GMT|(?=[+-]))(?:[+-]\d\d:?\d\d)?|(?:[A-Z]{3,4}|[+-]\d\d)(?=\ \[\d)))?  # PostgreSQL
+      (?:\ ?(?:Z|(?:UTC|GMT)(?:[+-]\d\d:?\d\d)?|[+-]\d\d:?\d\d|(?:[A-Z]{3,4}|[+-]\d\d)(?=\ \[\d)))?
   | \d\d?[-/.]\d\d?[-/.]\d{2,4},?\ \d\d?:\d\d:\d\d(?:[.,]\d+)?(?:\ [AP]M)?
   | \d\d?[-\ /][A-Z][a-z]{2}[-\ /]\d{2,4},?\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | \d\d-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d+)?
@@ -74,7 +74,7 @@ _REPORT = r"""(?:
     \[?\d{4}-\d\d-\d\d[T\ ]\d\d:\d\d | Traceback\ \(most\ recent\ call | (?:[a-z_]\w*\.)+[A-Z]\w*:\ \S
   | [A-Z]\w*(?:Error|Exception):\ \S
 )"""
-"""How a line begins that a program has written, and nobody else: a stamp, a traceback, an exception's class."""
+"""How a line begins that only a program writes: a stamp, a traceback, an exception's class."""
 _TRANSPORT = re.compile(
     rf"""
     (?P<stamp>{_RFC3339})(?:\ (?:\ +(?={_LEVEL}\ ))?|$)               # Render, docker -t
@@ -87,7 +87,7 @@ _TRANSPORT = re.compile(
       )?
   | (?P<local>\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)\ {_FLY}       # Fly.io's command line
   | [A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:\d\d:\d\d\ [AP]M\ {{1,2}} # Render's dashboard, pasted
-  | (?: (?:<\d+>)?(?:[^\W\d_]{{3,5}}\.?|\d{{1,2}}月)\ [\d ]\d\ \d\d:\d\d:\d\d  # syslog, journald, in any language
+  | (?: (?:<\d+>)?(?:[^\W\d_]{{3,5}}\.?|\d{{1,2}}月)\ [\d ]\d\ \d\d:\d\d:\d\d  # syslog, journald
       | [A-Z][a-z]{{2}}\ \d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d\ [A-Z]+      # …, short-full
     )\ [\w.-]+\ [\w./@-]+(?:\[\d+\])?:[ ](?:[ ](?=\())?
   | \ ?(?:systemd|dockerd|kernel)(?:\[\d+\])?:\                     # …, what people leave of it
@@ -102,7 +102,9 @@ _TRANSPORT = re.compile(
   | [\w@:~/.-]{{0,60}}\ ?[\#$]\ (?=Traceback\ \(most)                # …, and its prompt
   | (?P<viewer>\d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d)\ (?={_REPORT}|\ \ (?!\ *{_LEVEL}))  # Docker Desktop
   | `{{1,3}}(?={_REPORT})                                           # Markdown around a whole record
-  | >\ (?:(?=\ \ File\ "|\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*])|$)    # …, in front of a traceback
+  | \*\*(?=[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:|{_REPORT})        # …, in bold
+  | >\ (?: (?=\ \ File\ "|During\ handling\ of\ the|The\ above\ exception\ was)|$  # …, before a traceback
+        | (?=\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*]) )
   | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
   | \d{{4}}/\d\d/\d\d\ \d\d:\d\d:\d\d\ \|\ (?:stdout|stderr)\ \|(?:\ |$)        # Synology
   | remote:(?:\ |$)                                                 # git push, what the other side says
@@ -118,6 +120,7 @@ _TRANSPORT = re.compile(
   | \ +(?=(?:State|Last\ State|Reason|Exit\ Code):\ +\S)            # kubectl describe, its states
   | \ +(?="(?:OOMKilled|ExitCode)":\ )                             # docker inspect
   | \d+\|[\w.-]+\ *\|\                                              # pm2
+  | \d{{1,2}}\ [A-Z][a-z]{{2}},\ \d\d:\d\d:\d\d\.\d{{3}}\ \|\              # Okteto
   | (?:\d\d:\d\d:\d\d\ )?[a-z][\w-]*\.\d+\ *\|\                     # foreman, honcho
   | (?!{_LEVEL})[a-z][\w.@-]*\ *\|(?:\ |$)                           # docker compose, docker service
   | \[(?!{_LEVEL})[\w.:-]{{1,40}}\]\ +\|(?:\ |$)                     # …, and those who write it their own way
@@ -133,11 +136,12 @@ _MID = r"""(?:
       | (?:\w+\.)+\w+ | \w+@\w+ | -[\w.]+-? | p?\d+ | [a-z]\w{1,20}=[^\s\]]{1,60}(?=\ )
     )\ *[-|:]*\ *"""
 _AFTER = r"""
-    (?:\([\w-]{1,40}\)\ +(?=\[))?
+    (?:in\ [\w.]{1,60}:\ +)?(?:\([\w-]{1,40}\)\ +(?=\[))?
+    (?:(?:[\w.]{1,80}\ )?\([\w.<>]{1,80};\ [\w.]{1,80}:\d+\)\s*)?
     (?:\[(?!-?\d{3}\ [A-Z])[^\[\]{}'"\n]{0,80}\]\ *[-:|]*\ *(?=\S)){0,2}
-    (?: [\w.<>]+:[\w.<>]+:\d+\ +[-|]\ + | (?<=:)[\w.]+:(?=\S) | TeleBot:\ "
+    (?: [\w.<>]+:[\w.<>]+:\d+\ +[-|]\ + | (?<=:)[\w.-]+:(?:[a-z][\w-]{0,30}:(?=[A-Z]))?(?=\S) | TeleBot:\ "
       | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3} | [\w.$/-]+\ -\ +
-      | (?:[A-Za-z_]\w*\.)+\w+:?\ + | (?<=\ \ )[a-z_]\w{0,30}\ (?=[A-Z]) )?
+      | (?:[A-Za-z_]\w*\.)+\w+:?\ + | (?<=\ \ )[a-z_][\w-]{0,30}(?:\ (?=[A-Z])|\ {2,}(?=\S)) )?
     (?:\[(?!-?\d{3}\ [A-Z])[^\[\]{}'"\n]{0,80}\]\ *[-:|]*\ *(?=\S)|-\ [|-]\ +|:\ +){0,2}(?:->\ +)?"""
 
 _HEADS = tuple(
@@ -145,6 +149,8 @@ _HEADS = tuple(
     for head in (
         rf"""(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +\d+\ ---\ (?:\[[^\]\n]{{0,80}}\]\ ?){{1,3}}
         [\w.$\[\]/-]+\ *:\ """,  # Spring
+        # Minecraft, in which bots live as plugins.
+        rf"\[(?P<stamp>{_STAMP})\]\ \[[^\]/\n]{{1,60}}/(?P<level>{_LEVEL})\](?:\ \[[\w.$/-]{{1,60}}/?\])?:\ " + _AFTER,
         r"(?P<dotnet>trce|dbug|info|warn|fail|crit):\ [\w.]{1,120}\[\d{1,9}\]\ *",  # .NET's console
         rf"""\ {{0,2}}\[?(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +
         (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+(?:\ >|\]))\ """,  # Rust

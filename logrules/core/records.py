@@ -185,6 +185,8 @@ class _Draft:
         """Whether `line` belongs to it; takes it if so."""
         if self.margin is not None and (words := tracebacks.unquoted(line.text)):
             line.text = words
+        elif self.chained and tracebacks.is_quoted(line.text):
+            line.text, line.kind = TRACEBACK, _Kind.TRACE
         if (
             self.lines[0].kind is _Kind.JSON
             or line.end - self.lines[0].start > REACH
@@ -447,7 +449,7 @@ def _statements(draft: _Draft, number: int) -> Iterator[Statement]:
     if draft.margin is not None and (words := tracebacks.raised(draft.lines[draft.last].text.lstrip())):
         yield Statement(Form.TRACEBACK, words, number + draft.last)
     if draft.margin is not None and (place := draft.place):
-        yield Statement(Form.TRACEBACK, f"{INSIDE}{place}", number)
+        yield Statement(Form.TRACEBACK, f"{INSIDE}{place}", number + draft.last)
     if draft.frame is not None and draft.fails:  # for errors of which nothing more is known
         yield Statement(Form.TRACEBACK, draft.lines[draft.frame].text.lstrip(), number + draft.frame)
     if draft.traced:

@@ -61,7 +61,7 @@ STATEMENTS = {
     "an object without a message": ('{"ok":false,"HIT":1}\n', [(Form.LINE, '{"ok":false,"HIT":1}', 1)]),
     "a traceback that is cut off inside a library": (
         f'{TRACEBACK}\n  File "/x/site-packages/httpx/_client.py", line 1, in send\n    HIT\n',
-        [(Form.TRACEBACK, f"{INSIDE}httpx/_client.py send", 1), (Form.TRACEBACK, CUT_OFF, 1)],
+        [(Form.TRACEBACK, f"{INSIDE}httpx/_client.py send", 3), (Form.TRACEBACK, CUT_OFF, 1)],
     ),
     "a line that cannot be a traceback's last": (
         f'{TRACEBACK}\n  File "bot.py", line 1, in main\n    HIT\n>>> HIT\n',
@@ -351,6 +351,7 @@ def test_a_traceback_behind_markdowns_quotation_marks_is_one_record() -> None:
     )
 
     assert "A: HIT" in [each.text for each in stated(block)]
+    assert "A: HIT" in [each.text for each in stated(f"{block.replace('HIT', 'x')}>\n> {CAUSE}\n>\n{block}")]
     assert [each.text for each in stated("> A: HIT\n")] == ["> A: HIT"]
 
 
