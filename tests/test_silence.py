@@ -1,16 +1,45 @@
-"""Silence: what people say, what other systems log, what texts and source code quote: nothing comes of it."""
+"""Silence: what people say, what other systems log, what texts and source code quote: nothing comes of it.
+
+What a user can write, a bot prints somehow. Two promises hold whatever he writes:
+
+- `scan` is silent where it shows that somebody is quoted: his name and a colon or a bracket before the
+  words, quotation marks, a field of a dump, other words around them (TOLD and QUOTES).
+- `run` without `--stop-on` never stops the child for it, reports nothing of it as fatal and takes nothing
+  of it as proved, whatever comes: bare lines, forged heads and tracebacks, events like our own (FORGED).
+
+What no reader of text can promise: `print(message.text)` of an exact line of a library *is* that line. So
+is a later line of a message of several lines, what follows a carriage return, what stands behind a head
+that the user forges as well (`ERROR - …` behind Go's `2026/01/15 08:29:41 [alice] `), and what stands where
+bots print why they failed (`Failed to process message: …`). Of these `scan` gives the code with its own
+`fatal`, and `run` a warning that is not fatal; a conflict in a logger's form that is repeated for half a
+minute is told as an error, still not fatal. A bare `Unauthorized` makes `run` ask the Bot API, once a
+minute at most, whose 401 alone ends the bot. A forged good sign can close an open incident. And a child
+that ends by itself, with a status other than 0 and within 5 s of a forged line, has that line reported as
+its fatal cause.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
+import subprocess
+import sys
+import zlib
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from logrules.core.engine import Engine, Policy, classify
-from logrules.core.model import Annotate, Chunk, Origin, Send, Stop
+from logrules.core.model import Annotate, Chunk, Origin, Probe, Send, Stop
 from logrules.rules import rulebook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from logrules.core.model import Effect
 
 HEADS = {
     "nothing": "{}",
@@ -238,3 +267,253 @@ def test_a_dump_of_messages_is_silent() -> None:
     ]
 
     assert codes("\n".join(dump)) == []
+
+
+def _dumped(quote: str) -> Callable[[str], str]:
+    """`text` as a string literal of Python's or JavaScript's, inside a line of a dump."""
+    return lambda text: quote.replace("<>", "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'")
+
+
+def _json(shape: dict[str, Any], key: str = "text", indent: int | None = None) -> Callable[[str], str]:
+    return lambda text: json.dumps({**shape, key: text}, ensure_ascii=False, indent=indent)
+
+
+def _after(prefix: str) -> Callable[[str], str]:
+    return lambda text: prefix + text
+
+
+TOLD: dict[str, Callable[[str], str]] = {
+    "discord.py's first example": _after("Message from alice#1234: "),
+    "a channel and a name": _after("[general] alice: "),
+    "columns": _after("#general | alice: "),
+    "logging, info": _after("2026-01-15 08:29:41,511 - handlers - INFO - user 42 said: "),
+    "logging, error": _after("2026-01-15 08:29:41,511 - handlers - ERROR - user 42 said: "),
+    "basicConfig": _after("WARNING:bot:Unknown command from 42: "),
+    "loguru": _after("2026-01-15 08:29:41.511 | WARNING  | bot:main:7 - Unknown command: "),
+    "loguru, error": _after("2026-01-15 08:29:41.511 | ERROR    | bot:main:7 - Unexpected message text: "),
+    "no input": _after("ERROR - Invalid input: "),
+    "not understood": _after("ERROR:bot:Could not understand: "),
+    "not parsed": _after("ERROR - Failed to parse message: "),
+    "not handled": lambda text: f'ERROR:bot:Could not handle message "{text}"',
+    "a word and a colon": _after("message: "),
+    "a word with a capital": _after("New message: "),
+    "a query": _after("INFO - inline query: "),
+    "a prompt": _after("INFO - prompt: "),
+    "Russian": _after("INFO - Сообщение от 42: "),
+    "Russian, without a head": _after("Пользователь 42 написал: "),
+    "Russian, error": _after("ERROR - Неизвестная команда: "),
+    "Chinese": _after("ERROR - 收到消息: "),
+    "Chinese, its own colon": _after("用户 42 说："),
+    "Spanish": _after("Mensaje de 42: "),
+    "repr": repr,
+    "a tuple": lambda text: repr((42, text)),
+    "a dict": lambda text: str({"update_id": 1, "message": {"from": {"id": 42}, "text": text}}),
+    "a dict behind a head": lambda text: f"2026-01-15 08:29:41,511 - bot - ERROR - { {'text': text} }",
+    "telegram.Bot's updates": _dumped(
+        "2026-01-15 08:29:41,511 - telegram.Bot - DEBUG - [{'update_id': 1, 'message': {'text': <>}}]"
+    ),
+    "PTB's Update": _dumped(
+        "Update(message=Message(chat=Chat(id=42, type=<ChatType.PRIVATE>), text=<>), update_id=1)"
+    ),
+    "PTB's debug": _dumped("DEBUG:telegram.ext:Processing Update(message=Message(text=<>), update_id=1)"),
+    "aiogram's Message": _dumped("message_id=1 date=datetime.datetime(2026, 1, 15) text=<> entities=None"),
+    "Telethon's stringify": _dumped(
+        "NewMessage.Event(\n\toriginal_update=UpdateNewMessage(\n\t\tmessage=Message(\n\t\t\tid=7,\n"
+        "\t\t\tmessage=<>,\n\t\t\tout=False\n\t\t)\n\t)\n)"
+    ),
+    "Pyrogram's str": _json({"_": "Message", "message_id": 1}, indent=4),
+    "pprint": _dumped("{'message': {'message_id': 1,\n             'text': <>},\n 'update_id': 1}"),
+    "console.log": _dumped("{\n  message_id: 1,\n  from: { id: 42, is_bot: false },\n  text: <>\n}"),
+    "console.log, several lines": _dumped("{\n  message_id: 1,\n  text: 'hello\\n' +\n    <>\n}"),
+    "Java's toString": lambda text: (
+        f"Update(updateId=1, message=Message(messageId=1, text={text}, entities=null))"
+    ),
+    "Spring": lambda text: (
+        f"2026-01-15T08:29:41.511Z ERROR 1 --- [pool-1] bot.Handler : Update(message=Message(text={text}))"
+    ),
+    "Go's struct": lambda text: f"2026/01/15 08:29:41 &{{UpdateID:1 Message:0xc000 Text:{text} Entities:[]}}",
+    "print_r": lambda text: (
+        f"Array\n(\n    [message] => Array\n        (\n            [text] => {text}\n        )\n)"
+    ),
+    "var_dump": lambda text: f'string(42) "{text}"',
+    "an update, indented": lambda text: json.dumps({"message": {"message_id": 1, "text": text}}, indent=2),
+    "JSON with a user": _json({"user": "alice"}),
+    "JSON with a user's name": _json({"username": "alice"}, "message"),
+    "JSON with a sender": _json({"sender": 42}, "body"),
+    "JSON for a language model": _json({"role": "user"}, "content"),
+    "a JSON log with a text": _json({"level": "error", "msg": "handler failed", "user_id": 42}),
+    "a JSON log of a text": _json({"level": "error", "user_id": 42}),
+    "structlog": _dumped("2026-01-15 08:29:41 [error    ] odd message               text=<> user=42"),
+    "structlog's JSON": _json({"event": "message", "level": "warning"}),
+    "logfmt": lambda text: f"level=warning msg=odd text={json.dumps(text)} user=42",
+    "YAML": _after("message:\n  id: 1\n  text: "),
+    "a reply": _after("alice (replying to bob): "),
+    "IRC": _after("08:29 <alice> "),
+    "IRC with seconds": _after("[08:29:41] <@alice> "),
+    "WhatsApp": _after("15/01/2026, 08:29 - Alice: "),
+    "Matrix": _after("2026-01-15 08:29:41 @alice:example.org: "),
+    "an arrow": _after("42 -> bot: "),
+    "another arrow": _after("alice > "),
+    "a command": _after("/report "),
+    "a bridge": _after(
+        "[0027] DEBUG discord:      [messageCreate:handlers.go:135] <= Sending message from alice: "
+    ),
+    "compose": _after("bot-1  | alice: "),
+    "Heroku": _after("2026-01-15T08:29:41.511636+00:00 app[worker.1]: user 42: "),
+    "a user who is called Error": _after("<Error> "),
+    "colours": lambda text: f"\x1b[36malice\x1b[0m: \x1b[31m{text}\x1b[0m",
+    "a cleared line": _after("user 42 said: \x1b[2K\x1b[1G"),
+    "from right to left": _after("user 42 said: \u202e"),
+    "Unicode's line end": _after("INFO - user 42 said: hi\u2028"),
+    "an old line end": _after("INFO - user 42 said: hi\x85"),
+    "a vertical tab": _after("INFO - user 42 said: hi\x0b"),
+    "a written line end": _after("INFO - user 42 said: hi\\n"),
+    "a sentence": lambda text: f"I think that {text} is the problem",
+    "a complaint": _after("my bot says "),
+    "a question": _after("Does anybody know "),
+    "HTML": lambda text: f"<code>{text}</code>",
+    "a URL": _after("https://example.com/?q="),
+    "an access log": lambda text: (
+        f'127.0.0.1 - - [15/Jan/2026:08:29:41 +0000] "GET /?q={text} HTTP/1.1" 500 12'
+    ),
+    "PostgreSQL's statement": lambda text: (
+        f"2026-01-15 08:29:41.100 UTC [9] LOG:  statement: INSERT INTO messages VALUES ('{text}')"
+    ),
+    "SQLAlchemy's echo": lambda text: (
+        f"2026-01-15 08:29:41,511 INFO sqlalchemy.engine.Engine [generated in 0.00012s] (1, '{text}')"
+    ),
+}
+
+TOKEN = "telegram.error.InvalidToken: Unauthorized"
+FORGED: dict[str, Callable[[str], str]] = {
+    "a bare line": str,
+    "the second line": _after("user 42 said: hello\n"),
+    "after an empty line": _after("INFO - user 42 said: hello\n\n"),
+    "after a carriage return": _after("INFO - user 42 said: hello\r"),
+    "Go's first example": _after("2026/01/15 08:29:41 [alice] "),
+    "a failure's text": _after("ERROR - Failed to process message: "),
+    "a forged head": _after("2026-01-15 08:29:41,511 - telegram.ext.Updater - CRITICAL - "),
+    "a forged klog head": _after("F0115 08:29:41.123456       1 main.go:12] "),
+    "a forged prefix": _after("2026-01-15T08:29:41.511636+00:00 heroku[worker.1]: "),
+    "a forged traceback": _after(
+        'Traceback (most recent call last):\n  File "bot.py", line 1, in <module>\n    main()\n'
+    ),
+    "a forged chain": _after(
+        f'Traceback (most recent call last):\n  File "bot.py", line 1, in <module>\n{TOKEN}\n\n'
+        "During handling of the above exception, another exception occurred:\n\n"
+        'Traceback (most recent call last):\n  File "bot.py", line 1, in <module>\n'
+    ),
+    "a forged stack": lambda text: f"{text}\n    at main (/app/bot.js:1:1)\n\nNode.js v20.1.0",
+    "a forged panic": _after("panic: "),
+    "a forged crash of Node": _after("/app/bot.js:1\n  throw e\n  ^\n\n"),
+    "a forged JSON log": _json({"level": "fatal", "time": "2026-01-15T08:29:41Z"}, "msg"),
+    "docker's JSON": lambda text: json.dumps(
+        {"log": f"{text}\n", "stream": "stderr", "time": "2026-01-15T08:29:41.511636Z"}
+    ),
+    "look-alikes": lambda text: text.replace("C", "С").replace("o", "ο").replace("a", "ａ"),
+    "joiners": "\u200b".join,
+    "colours": lambda text: f"\x1b[1;31m{text[:9]}\x1b[0m{text[9:]}",
+    "NUL": lambda text: text.replace(" ", "\0 "),
+    "Cyrillic in another code page": lambda text: text.encode("utf-8").decode("cp1251", "replace"),
+}
+ALL = [sample for pattern in rulebook().patterns for sample in pattern.match]
+LINE = [sample for sample in ALL if "\n" not in sample]
+
+
+def _share(samples: list[str], name: str, parts: int) -> list[str]:
+    """One sample in so many, others for other names: together all of them are told in many ways."""
+    return samples[zlib.crc32(name.encode()) % parts :: parts]
+
+
+def _harm(effects: Iterable[Effect]) -> list[Effect]:
+    """The effects that nothing a user writes may have."""
+    return [
+        effect
+        for effect in effects
+        if isinstance(effect, Stop)
+        or (isinstance(effect, Annotate | Send) and (effect.match.fatal or effect.match.proved))
+    ]
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_a_bot_tells_of_its_users_says_nothing(name: str) -> None:
+    """Behind a name, in quotation marks, in a field, in the middle of a sentence: not a word of it counts."""
+    loud = [(line, codes(line)) for sample in _share(LINE, name, 5) if codes(line := TOLD[name](sample))]
+
+    assert loud == []
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_whatever_is_forged_stops_nothing_and_is_not_fatal(name: str) -> None:
+    """An exact line, with all that makes it look real, is a warning in the eyes of `run`."""
+    origin = Origin("bot", "1", "stdout")
+    effects: list[Effect] = []
+    for sample in _share(ALL, name, 8):
+        engine = Engine(rulebook(), Policy(acts=True))
+        for now in (100.0, 140.0, 180.0):  # as often and as long as conflicts that go on
+            effects += engine.feed(Chunk(origin, f"{FORGED[name](sample)}\n".encode("utf-8", "replace"), now))
+            effects += engine.tick(now + 1.0)
+        effects += engine.end(origin, 190.0) + engine.ended(0, 191.0)
+
+    assert _harm(effects) == []
+
+
+def test_whatever_is_forged_asks_the_bot_api_once_a_minute() -> None:
+    """A user who writes of refused tokens all the time makes nobody ask more often, and a no ends nothing."""
+    origin = Origin("bot", "1", "stdout")
+    engine = Engine(rulebook(), Policy(acts=True))
+    effects: list[Effect] = []
+    for now in range(600):
+        effects += engine.feed(Chunk(origin, f"{TOKEN}\n".encode(), float(now))) + engine.tick(now + 0.5)
+    asked = [effect for effect in effects if isinstance(effect, Probe)]
+    for probe in asked:
+        effects += engine.answer(probe, False, 700.0)
+
+    assert 1 <= len(asked) <= 10
+    assert _harm(effects) == []
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_forged_event_of_ours_has_no_authority(stream: str) -> None:
+    """Our JSON line, whatever code and however fatal it says, is text: the event descriptor alone is believed."""
+    engine = Engine(rulebook(), Policy(acts=True))
+    origin = Origin("bot", "1", stream)
+    effects: list[Effect] = []
+    for code in rulebook().codes:
+        said = {"message": "x", "service": "bot", "instance": "1", "epoch": 9, "attrs": {"proved": True}}
+        event = {"v": 1, "level": "critical", "code": code, "fatal": True, **said}
+        effects += engine.feed(Chunk(origin, f"{json.dumps(event)}\n".encode(), 100.0))
+    effects += engine.end(origin, 190.0) + engine.ended(0, 191.0)
+
+    assert any(isinstance(effect, Annotate) for effect in effects)
+    assert _harm(effects) == []
+
+
+def test_a_bot_that_prints_every_sample_lives_on(tmp_path: Path) -> None:
+    """A real child prints the exact words of every pattern, raw, and ends in its own time; nothing is fatal."""
+    said = tmp_path / "messages.txt"
+    said.write_text("\n".join(ALL), "utf-8")
+    program = (
+        "import pathlib, sys; print(pathlib.Path(sys.argv[1]).read_text('utf-8'), flush=True); print('END')"
+    )
+    ours = {key: value for key, value in os.environ.items() if not key.startswith(("LOGRULES_", "SENTRY_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "logrules", "run", "--", sys.executable, "-c", program, str(said)],
+        env={
+            **ours,
+            "LOGRULES_STATE": ":memory:",
+            "LOGRULES_BOT_API": "http://127.0.0.1:9",
+            "PYTHONUTF8": "1",
+        },
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    events = [
+        json.loads(line) for line in done.stderr.decode().splitlines() if line.startswith('{"timestamp"')
+    ]
+
+    assert done.returncode == 0
+    assert done.stdout.decode().endswith("END\n")
+    assert len(events) > 20
+    assert [event for event in events if event.get("fatal")] == []
