@@ -44,7 +44,7 @@ _WHY = re.compile(
     (?![^:\n]{0,90}\b(?:understand|pars(?:e|ing)|recogni[sz]e|interpret|translate)\b)  # then it quotes
     (?!(?i:what|how|why|when|where|if|is|does|did|see|fix(?:e[sd])?|closes|revert|i|my|we|you|your|she|he|this
       |that|it|the\ error)\b)                                                          # then it is spoken of
-    (?:(?![^\n:：]{0,60}(?:用户|消息|收到|说))(?=[^\W\d])[^\n:：<>"'`“]{0,60}
+    (?:(?![^\n:：]{0,60}(?:用户|消息|收到|说))(?=[^\W\d])[^\n:：=<>"'`“]{0,60}
       (?:错误|失败|异常|出错|报错)[^\n:：<>"'`“]{0,20}[:：]\s*                           # Chinese
     |(?:[^\W\d][\w()/.-]*\ (?:[\w()/.-]+\ ){0,5})?
     (?:Error|error|ERROR|[Ff]ailed|FAILED|[Ff]ailure|[Ee]xception|[Uu]nable|went\ wrong|[Cc]ould\ not
