@@ -3,13 +3,20 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test chaos bench-guard lint lock clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m bot.demo
 
 test: $(VENV)/.ready lint
 	@$(BIN)/python -m pytest -q -n 3 --dist worksteal
+
+# Longer ones. ROUNDS says how often; `python -m tests.chaos --help` what else there is.
+chaos: $(VENV)/.ready
+	@$(BIN)/python -m tests.chaos $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-guard: $(VENV)/.ready
+	@$(BIN)/python -m benchmarks.guard $(if $(ROUNDS),--rounds $(ROUNDS))
 
 lint: $(VENV)/.ready
 	@$(BIN)/ruff check .

@@ -47,6 +47,8 @@ class Request:
     """When it arrived."""
     port: int
     """The client's port: tells one connection from another."""
+    agent: str = ""
+    """What the client calls itself (User-Agent): tells one instance from another, if each has its own."""
     ended: float | None = None
     """When it was answered or its client hung up; None while it is parked."""
     status: int | None = None
@@ -363,7 +365,8 @@ class BotApiServer:
             return
         wanted = (method or params.get("method", "")).lower()
         name = next((name for name in self.methods if name.lower() == wanted), method)
-        request = Request(name, token, params, time.monotonic(), exchange.request.port)
+        agent = exchange.request.headers.get("user-agent", "")
+        request = Request(name, token, params, time.monotonic(), exchange.request.port, agent)
         self._requests.append(request)
         fault = self._take_fault(name)
         reply = _Reply(request, exchange, self._bell.ring, None if fault is None else fault.spoil)

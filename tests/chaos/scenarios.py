@@ -1,0 +1,280 @@
+"""What can go wrong, each in a world of its own. A scenario ends with the counts that it must have."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.chaos.world import TIMERS, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+OVERLAP = 3.0
+"""Seconds for which a deploy runs both versions: a platform's 60, scaled down."""
+
+
+class Scenario(NamedTuple):
+    """A fault, and how much of it is allowed."""
+
+    name: str
+    run: Callable[[World], None]
+    repeats: bool
+    """Whether a message may be answered twice: after a kill the one in hand comes again."""
+    overlaps: bool
+    """Whether two may poll at once in the default mode; never in the strict one."""
+
+    @property
+    def fault(self) -> str:
+        """The first line of what it is."""
+        return (self.run.__doc__ or "").partition("\n")[0].rstrip(".")
+
+
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(
+    *, repeats: bool = False, overlaps: bool = False
+) -> Callable[[Callable[[World], None]], Callable[[World], None]]:
+    """Add it to the suite."""
+
+    def added(run: Callable[[World], None]) -> Callable[[World], None]:
+        SCENARIOS[run.__name__] = Scenario(run.__name__, run, repeats, overlaps)
+        return run
+
+    return added
+
+
+def _taken_over(world: World, name: str = "second") -> float:
+    """When this bot first polled; somebody writes to it."""
+    world.write("are you there")
+    world.all_answered()
+    return world.first_poll(name)
+
+
+@scenario()
+def sigterm(world: World) -> None:
+    """SIGTERM to the holder while people write: a planned handover."""
+    first = world.holder()
+    second = world.standby()
+    with world.writing():
+        world.api.wait_for(lambda: len(world.answers()) > 3)
+        told = first.signal(signal.SIGTERM)
+        assert first.ended() == 0
+        second.wait("POLLING_STARTED")
+    world.timings["handover after SIGTERM"] = world.first_poll("second") - told
+    world.all_answered()
+
+
+@scenario(repeats=True)
+def sigkill(world: World) -> None:
+    """SIGKILL to the holder while people write."""
+    first = world.holder()
+    second = world.standby()
+    with world.writing():
+        world.api.wait_for(lambda: len(world.answers()) > 3)
+        killed = first.signal(signal.SIGKILL)
+        second.wait("POLLING_STARTED")
+    beyond = world.first_poll("second") - killed - world.timers.grace
+    world.timings["takeover after SIGKILL, beyond the grace"] = beyond
+    world.all_answered()
+
+
+@scenario(repeats=True)
+def sigstop(world: World) -> None:
+    """SIGSTOP to the holder; SIGCONT when another has taken over."""
+    first = world.holder()
+    second = world.standby()
+    first.signal(signal.SIGSTOP)
+    second.wait("POLLING_STARTED")
+    woken = first.signal(signal.SIGCONT)
+    assert first.ended() != 0
+    _taken_over(world)
+    assert world.polls_after("first", woken) == 0
+
+
+@scenario(repeats=True)
+def nap(world: World) -> None:
+    """SIGSTOP and SIGCONT shorter than the fence: the holder goes on."""
+    first = world.holder()
+    world.standby()
+    first.signal(signal.SIGSTOP)
+    time.sleep(1.0)
+    first.signal(signal.SIGCONT)
+    _taken_over(world, "first")
+    assert first.of("LOCK_LOST") == []
+
+
+@scenario()
+def blocked_loop(world: World) -> None:
+    """A handler blocks the holder's event loop for longer than the lease."""
+    first = world.holder()
+    second = world.standby()
+    world.write(f"block {TIMERS.lease + 1}")
+    first.wait("LOOP_BLOCKED")
+    _taken_over(world, "first")
+    assert second.of("LOCK_ACQUIRED") == []
+
+
+@scenario(repeats=True)
+def black_hole(world: World) -> None:
+    """The network between the holder and its database swallows everything."""
+    first = world.holder(through=world.proxy)
+    world.standby()
+    world.proxy.cut(new=True)
+    first.wait("LOCK_LOST")
+    assert first.ended() != 0
+    _taken_over(world)
+
+
+@scenario()
+def terminated_backend(world: World) -> None:
+    """An administrator ends the lock's session."""
+    first = world.holder()
+    world.postgres.terminate_backends("logrules/%")
+    first.wait("LOCK_REACQUIRED")
+    _taken_over(world, "first")
+
+
+@scenario(repeats=True)
+def database_restart(world: World) -> None:
+    """The database restarts under a holder and a standby."""
+    first = world.holder()
+    second = world.standby()
+    world.postgres.restart()
+    first.wait("LOCK_LOST")
+    world.write("are you there")
+    world.all_answered()
+    assert first.of("LOCK_REACQUIRED") or second.of("POLLING_STARTED")
+
+
+@scenario(repeats=True, overlaps=True)
+def black_hole_and_termination(world: World) -> None:
+    """The holder is cut off, and the database ends its session at the same moment."""
+    first = world.holder(through=world.proxy)
+    world.standby()
+    world.proxy.cut(new=True)
+    world.postgres.terminate_backends("logrules/%/first%")
+    _taken_over(world)
+    assert first.ended() != 0
+
+
+@scenario(repeats=True)
+def ghost_waiter(world: World) -> None:
+    """A standby dies behind a black hole while it waits: its place in the queue must not outlive it."""
+    first = world.holder()
+    world.standby("ghost", through=world.proxy)
+    world.proxy.cut(new=True)
+    world.bots[-1].signal(signal.SIGKILL)
+    third = world.standby("second")
+    first.signal(signal.SIGTERM)
+    assert first.ended() == 0
+    third.wait("POLLING_STARTED")
+    _taken_over(world)
+
+
+@scenario()
+def cancel_race(world: World) -> None:
+    """The standby is told to end in the moment in which it gets the lock."""
+    first = world.holder()
+    second = world.standby()
+    third = world.standby("third")
+    first.signal(signal.SIGTERM)
+    second.signal(signal.SIGTERM)
+    assert (first.ended(), second.ended()) == (0, 0)
+    third.wait("POLLING_STARTED")
+    _taken_over(world, "third")
+
+
+@scenario(repeats=True)
+def users_alarm(world: World) -> None:
+    """The bot's own code uses the alarm clock; then the holder is stopped."""
+    first = world.holder()
+    second = world.standby()
+    world.write("alarm")
+    world.all_answered()
+    first.signal(signal.SIGSTOP)
+    second.wait("POLLING_STARTED")
+    woken = first.signal(signal.SIGCONT)
+    assert first.ended() != 0
+    _taken_over(world)
+    assert world.polls_after("first", woken) == 0
+
+
+def _namespaces() -> bool:
+    unshare = shutil.which("unshare")
+    return unshare is not None and subprocess.run([unshare, *_INIT, "true"], check=False).returncode == 0
+
+
+_INIT = ("--pid", "--fork", "--kill-child")
+
+if _namespaces():
+
+    @scenario(repeats=True)
+    def process_one(world: World) -> None:
+        """The holder is process 1 of a container, and is stopped."""
+        first = world.holder(prefix=("unshare", *_INIT))
+        second = world.standby()
+        inside = _child(first.process.pid)
+        os.kill(inside, signal.SIGSTOP)
+        second.wait("POLLING_STARTED")
+        woken = time.monotonic()
+        os.kill(inside, signal.SIGCONT)
+        assert first.ended() != 0
+        _taken_over(world)
+        assert world.polls_after("first", woken) == 0
+
+
+def _child(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()[0])
+
+
+@scenario()
+def rolling_deploy(world: World) -> None:
+    """Three deploys in a row, old and new side by side for a while, people writing all the time."""
+    old = world.holder("version 0")
+    with world.writing():
+        for version in range(1, 4):
+            new = world.standby(f"version {version}")
+            time.sleep(OVERLAP)
+            old.signal(signal.SIGTERM)
+            assert old.ended() == 0
+            new.wait("POLLING_STARTED")
+            old = new
+    world.all_answered()
+    world.timings["409s per deploy, guarded"] = world.api.conflicts / 3
+
+
+def unguarded_deploys(world: World) -> None:
+    """The same three deploys as python-telegram-bot does them by itself, for comparison."""
+    old = world.start("version 0", {"UNGUARDED": "1"})
+    world.first_poll("version 0")
+    for version in range(1, 4):
+        name = f"version {version}"
+        new = world.start(name, {"UNGUARDED": "1"})
+        world.first_poll(name)
+        time.sleep(OVERLAP)
+        old.signal(signal.SIGTERM)
+        old.ended()
+        old = new
+    world.timings["409s per deploy, python-telegram-bot alone"] = world.api.conflicts / 3
+    world.timings["overlapping polls, python-telegram-bot alone"] = world.counts().overlaps
+
+
+@scenario(repeats=True)
+def unguarded_rival(world: World) -> None:
+    """Somebody polls the same bot without a guard."""
+    first = world.holder()
+    rival = world.start("rival", {"UNGUARDED": "1"})
+    first.wait("CONFLICT_409")
+    assert first.ended() == 75
+    rival.signal(signal.SIGKILL)
+    rival.ended()
+    world.holder("second")
+    _taken_over(world)
