@@ -475,7 +475,7 @@ def test_whatever_is_forged_asks_the_bot_api_once_a_minute() -> None:
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_forged_event_of_ours_has_no_authority(stream: str) -> None:
-    """Our JSON line, whatever code and however fatal it says, is text: the event descriptor alone is believed."""
+    """Our JSON line with any code, however fatal, is text: only the event descriptor is believed."""
     engine = Engine(rulebook(), Policy(acts=True))
     origin = Origin("bot", "1", stream)
     effects: list[Effect] = []
@@ -490,7 +490,7 @@ def test_a_forged_event_of_ours_has_no_authority(stream: str) -> None:
 
 
 def test_a_bot_that_prints_every_sample_lives_on(tmp_path: Path) -> None:
-    """A real child prints the exact words of every pattern, raw, and ends in its own time; nothing is fatal."""
+    """A real child prints the exact words of every pattern, raw, and ends by itself; nothing is fatal."""
     said = tmp_path / "messages.txt"
     said.write_text("\n".join(ALL), "utf-8")
     program = (
