@@ -43,6 +43,8 @@ async def answer(update, context):
             context.application.create_task(work, update=update)
             return
         await work
+    if text == "die":
+        os._exit(9)
     if text == "stop":
         context.application.stop_running()
     if text == "count":
@@ -109,8 +111,11 @@ if os.environ.get("BREAK") == "conflict":
 
     logrules.guarded.Conflicts = Faulty
 
+import logrules.guards.ptb
 import logrules.onfatal
 import logrules.sinks.health
+
+logrules.guards.ptb.LAST_CHANCE = float(os.environ.get("LAST_CHANCE", 600))
 
 logrules.onfatal.REMINDER = float(os.environ.get("REMINDER", 3600))
 logrules.sinks.health.PATIENCE = float(os.environ.get("SOON", 5))
@@ -125,10 +130,14 @@ if "THREAD" in os.environ:
     thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
     thread.join()
-elif "FOR" in os.environ:
+elif os.environ.get("BREAK") == "no timers":
+    import resource
+    resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, 0))
+
+if "FOR" in os.environ:
     asyncio.run(main())
 else:
-    build().run_polling(timeout=2, drop_pending_updates=True)
+    build().run_polling(timeout=2, drop_pending_updates="KEEP" not in os.environ)
 logging.getLogger("bot").warning("run_polling returned")
 """
 
@@ -641,6 +650,23 @@ def test_killed_bot_loses_no_update(bot_api, postgres, start):
     assert set(echoes(bot_api)) == {"echo quick", "echo hang"}
 
 
+def test_deadly_update_does_not_kill_for_ever(bot_api, postgres, start):
+    """What kills the process comes again while it is fresh; once it is old it is tried a last time."""
+    first = start("first", database=postgres)
+    first.wait("POLLING_STARTED")
+    bot_api.send_text("die")
+    assert first.ended() == 9
+    again = texts(bot_api.pending)
+    second = start("second", database=postgres, KEEP="1", LAST_CHANCE="0")
+    bot_api.wait_for(lambda: bot_api.pending == [])
+    second.ended()
+    third = start("third", database=postgres, KEEP="1")
+    third.wait("POLLING_STARTED")
+
+    assert again == ["die"]
+    assert third.term() == 0
+
+
 @pytest.mark.parametrize("way", ["CONCURRENT", "UNBLOCKED", "TASK"])
 def test_slow_handler_delays_nobody(bot_api, postgres, start, way):
     """Where updates run side by side, others are answered once each while one is in hand for long."""
@@ -752,6 +778,26 @@ def test_blocking_handler_keeps_the_lock(bot_api, postgres, start):
     assert bot.term() == 0
     assert "LOCK_LOST" not in bot.codes()
     assert any(place.startswith("answer (") for place in blocked["attrs"]["stack"])
+
+
+def test_kernel_without_a_timer_is_told_of(postgres, start):
+    """Where the kernel refuses its timer the start says so, with the reason; the bot polls all the same."""
+    bot = start(database=postgres, BREAK="no timers")
+    bot.wait("POLLING_STARTED")
+    weak = bot.of("LOCK_FENCE_WEAK")[0]
+
+    assert "Resource temporarily unavailable" in weak["message"]
+    assert weak["fatal"] is False
+    assert bot.term() == 0
+
+
+def test_contradicting_timers_end_the_start(start):
+    """Two settings that contradict each other: one line with both names, status 78, nothing begun."""
+    bot = start(LOGRULES_LEASE="20", LOGRULES_FENCE="25")
+
+    assert bot.ended() == 78
+    assert bot.codes() == ["CONFIG_INVALID"]
+    assert "LOGRULES_LEASE or LOGRULES_FENCE" in bot.events[0]["message"]
 
 
 def test_stopped_holder_is_ended_by_the_kernel(bot_api, postgres, start, tmp_path):
