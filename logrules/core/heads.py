@@ -53,7 +53,7 @@ _STAMP = r"""
       (?:\ ?(?:Z|(?:UTC|GMT)(?:[+-]\d\d:?\d\d)?|[+-]\d\d:?\d\d|(?:[A-Z]{3,4}|[+-]\d\d)(?=\ \[\d)))?
   | \d\d?[-/.]\d\d?[-/.]\d{2,4},?\ \d\d?:\d\d:\d\d(?:[.,]\d+)?(?:\ [AP]M)?
   | \d\d?[-\ /][A-Z][a-z]{2}[-\ /]\d{2,4},?\ \d\d:\d\d:\d\d(?:[.,]\d+)?
-  | \d\d-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d+)?
+  | \d\d[-.]\d\d\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | \d{4}-[A-Z][a-z]{2}-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,9})?               # Coolify
   | [A-Z][a-z]{2}\ {1,2}\d{1,2}\ \d\d:\d\d:\d\d
   | \d{1,2}\ [A-Z][a-z]{2}\ \d\d:\d\d:\d\d                              # Node-RED
@@ -96,7 +96,7 @@ _TRANSPORT = re.compile(
   | (?:app|heroku)?\[[a-z]+\.\d+\]:(?:\ |$)                           # Heroku, its stamp cut off
   | [\w./-]{{1,100}}\.log(?:\.\d{{1,3}})?:(?=[A-Z][a-z]{{2}}\ [\d ]\d\ )        # grep's name of the file
   | \ {{1,4}}(?=[\u2600-\u2712\u2728-\u275e\u2b50\u2b55\U0001f300-\U0001faff])   # no code begins so
-  | \ +(?=\(node:\d+\)\ [\[A-Z])                                    # Node's warnings, pasted with a margin
+  | \ +(?=\(node:\d+\)\ [\[A-Z]|{_RFC3339}\ )                       # pasted with a margin: Node's, Render's
   | [IWE]\d{{8}}-\d\d:\d\d:\d\d\.\d{{3}}\(-?\d+\)\?\ (?:\(STD(?:ERR|OUT)\)\ )?  # Meteor
   | (?:\^C)+(?=\S)                                                  # what a terminal echoes
   | [\w@:~/.-]{{0,60}}\ ?[\#$]\ (?=Traceback\ \(most)                # …, and its prompt
@@ -150,7 +150,8 @@ _HEADS = tuple(
         rf"""(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +\d+\ ---\ (?:\[[^\]\n]{{0,80}}\]\ ?){{1,3}}
         [\w.$\[\]/-]+\ *:\ """,  # Spring
         # Minecraft, in which bots live as plugins.
-        rf"\[(?P<stamp>{_STAMP})\]\ \[[^\]/\n]{{1,60}}/(?P<level>{_LEVEL})\](?:\ \[[\w.$/-]{{1,60}}/?\])?:\ " + _AFTER,
+        rf"\[(?P<stamp>{_STAMP})\]\ \[[^\]/\n]{{1,60}}/(?P<level>{_LEVEL})\](?:\ \[[\w.$/-]{{1,60}}/?\])?:\ "
+        + _AFTER,
         r"(?P<dotnet>trce|dbug|info|warn|fail|crit):\ [\w.]{1,120}\[\d{1,9}\]\ *",  # .NET's console
         rf"""\ {{0,2}}\[?(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +
         (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+(?:\ >|\]))\ """,  # Rust
@@ -173,7 +174,9 @@ _HEADS = tuple(
         (?:(?P<stamp>{_STAMP})(?:\ +[-|]\ |\ ))?(?:[\w./-]{{1,80}}\.go:\d+:\ )?{_AFTER}""",
         r"\ {0,2}(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)",  # debug's
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical):\ +" + _AFTER,
-        r"\[(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical)\]:?\ *" + _AFTER,
+        r"\ {0,2}\[(?P<level>(?i:trace|debug|verbose|info|notice|warn|warning|error|fatal|critical))\]:?\ *"
+        + _AFTER,
+        rf"\[?(?P<stamp>{_STAMP})\]?\ \[[^\]\n]{{1,40}}\]\ (?:[\w\ .#-]{{1,60}}/)?(?P<level>{_LEVEL})\ ",
         rf"\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:[\w./-]{{1,80}}\.go:\d+:\ )?",
         r"\ ?[A-Za-z_][\w.]{1,80}:[\w.<>]{2,80}:\d{1,5}\ -\ ",  # loguru, the beginning cut off
     )

@@ -265,13 +265,18 @@ class _Draft:
         elif line.text.endswith(TRACEBACK):  # behind a head in one line; behind anything else it is quoted
             self.margin, self.traced = 0, True
             self.quoted = line.kind is not _Kind.HEAD  # until a frame shows that it is whole, if in Markdown
-        elif stacks.is_cause(line.text.lstrip()) or (
-            (0 < line.indent <= DUMPED or number == 1) and stacks.is_error(line.text.lstrip())
-        ):
+        else:
+            self._stack(line, number)
+
+    def _stack(self, line: _Line, number: int) -> None:
+        """What a line of a stack adds: an error, or a call that led to it."""
+        words = line.text.lstrip()
+        dumped = 0 < line.indent <= DUMPED or number == 1
+        if stacks.is_cause(words) or (dumped and stacks.is_error(words)):
             self.last_lines.append(number)
-        elif stacks.is_frame(line.text.lstrip()):
+        elif stacks.is_frame(words):
             self.frame = number if self.frame is None else self.frame
-            self.started = self.started or stacks.is_outermost(line.text.lstrip())
+            self.started = self.started or stacks.is_outermost(words)
 
     def _shows(self, line: _Line, number: int) -> bool:
         """Whether `line` is part of what Node prints around an error that nobody caught."""

@@ -27,7 +27,7 @@ _GOES_ON = re.compile(
     r"at [^\n]{1,300}(?::\d+:\d+\)?|\(<anonymous>\)|\([A-Z]\w+\.java:\d+\))$|Emitted 'error' event on "
     r"|--- (?:await|End of )|\(Use `node --trace-|Require stack:$|- [\w./~-]{1,300}\.[cm]?[jt]sx?$"
     r"|Instead (?:change|rename) |require\(\) of |called `(?:Result|Option)::|note: run with `RUST_BACKTRACE"
-    r"|goroutine \d+ \[|CloseCode\(\d+"
+    r"|goroutine \d+ \[|CloseCode[\[(]"
 )
 _LAST_WORDS = re.compile(
     r"panic: |thread 'main' (?:\(\d+\) )?panicked at |Unhandled [Ee]xception[.:] "
