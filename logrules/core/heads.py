@@ -120,6 +120,7 @@ _TRANSPORT = re.compile(
   | \ +(?=(?:State|Last\ State|Reason|Exit\ Code):\ +\S)            # kubectl describe, its states
   | \ +(?="(?:OOMKilled|ExitCode)":\ )                             # docker inspect
   | \d+\|[\w.-]+\ *\|\                                              # pm2
+  | \[Nest\]\ \d+\ +-\                                            # NestJS
   | \d{{1,2}}\ [A-Z][a-z]{{2}},\ \d\d:\d\d:\d\d\.\d{{3}}\ \|\              # Okteto
   | (?:\d\d:\d\d:\d\d\ )?[a-z][\w-]*\.\d+\ *\|\                     # foreman, honcho
   | (?!{_LEVEL})[a-z][\w.@-]*\ *\|(?:\ |$)                           # docker compose, docker service
@@ -152,6 +153,7 @@ _HEADS = tuple(
         # Minecraft, in which bots live as plugins.
         rf"\[(?P<stamp>{_STAMP})\]\ \[[^\]/\n]{{1,60}}/(?P<level>{_LEVEL})\](?:\ \[[\w.$/-]{{1,60}}/?\])?:\ "
         + _AFTER,
+        rf"\[(?P<stamp>{_STAMP})[^\]\n]{{0,12}}\]\ [\w-]{{1,40}}\.(?P<level>{_LEVEL}):\ ",  # Monolog
         r"(?P<dotnet>trce|dbug|info|warn|fail|crit):\ [\w.]{1,120}\[\d{1,9}\]\ *",  # .NET's console
         rf"""\ {{0,2}}\[?(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +
         (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+(?:\ >|\]))\ """,  # Rust

@@ -50,7 +50,7 @@ _WHY = re.compile(
     (?:Error|error|ERROR|[Ff]ailed|FAILED|[Ff]ailure|[Ee]xception|[Uu]nable|went\ wrong|[Cc]ould\ not
     |Couldn't|[Cc]annot|Can't|[Cc]rashed|[Оо]шибка|[Нн]е\ удалось|[Сс]бой|not\ available
     |[Пп]омилка|[Нн]е\ вдалося|[Ff]allo|[Ff]alha|[Ee]rro|[Ee]rreur|[Ff]ehler|[Hh]ata(?:sı)?|[Gg]agal|[Ee]rrore)
-    (?:\ [^:"'«“`\n]{1,90})?:\s+)
+    (?:[\ ,][^:"'«“`\n]{1,90})?:\s+)
     """,
     re.VERBOSE,
 )
@@ -77,7 +77,7 @@ _SPOKEN_OF = re.compile(
 """How lines begin in which words are only listed, changed or commented: bullets, diffs, source code."""
 _TOLD = re.compile(
     r"""
-    \b(?i:(?<!telegram\ )(?<!server\ )says?|said|wrote|writes?|asks?|asked|tells|told|thinks?|thought|knows?
+    \b(?i:(?<!telegram\ )(?<!server\ )says?|said|wrote|writes|asks?|asked|tells|told|thinks?|thought|knows?
       |complain\w*|anybody|anyone|somebody|someone
       |(?:understand|pars(?:e|ing))\ (?:the\ |a\ )?(?:message|text|input)
       |пиш[еу]т|написал\w?|сказал\w?|говор[ия]т|спро?с\w+)\b|[说問问][:：]|收到

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 
 _FRAME = re.compile(r"at (?:async |new )?[\w$.<>\[\]/@:#-]+")
-_CAUSE = re.compile(r"(?:Caused by: |\[?cause\]?: |Suppressed: |---> |error: (?=(?:[A-Z]\w*)?Error: ))")
+_CAUSE = re.compile(
+    r"(?:Caused by: |\[?cause\]?: |Suppressed: |---> |(?:error:|<rejected>) (?=(?:[A-Z]\w*)?Error: ))"
+)
 _INNER = re.compile(r" ---> (?=[A-Za-z_][\w.]{1,120}(?:Exception|Error): )")
 _ERROR = re.compile(
     r"(?:(?:[a-z]\w{0,40}\.){1,8}[A-Z][\w$]{0,80}(?:Error|Exception)(?:: |$)"
