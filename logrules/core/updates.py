@@ -98,6 +98,11 @@ class Updates:
             if update.work <= 0:
                 self._forget(id_)
 
+    def forget(self, id_: int) -> None:
+        """It counts as handled, whatever becomes of it."""
+        if id_ in self._in_hand:
+            self._forget(id_)
+
     def slow(self, now: float) -> list[Slow]:
         """Those whose patience is over; they count as handled."""
         late = [

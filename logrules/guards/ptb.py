@@ -34,6 +34,9 @@ FIRST_POLL = 1
 """Seconds of the first long poll: whether polling works is then known soon."""
 ARRIVED = 1.0
 """Seconds after which a poll has surely reached Telegram, and acknowledged what came before it."""
+LAST_CHANCE = 600.0
+"""Seconds after which an update is acknowledged when it is fetched: what kills its handler's process would
+come again to each next one, for ever."""
 AGAIN = 1.0
 """Seconds between two polls while updates are in hand: each of them brings those once more."""
 LOOK = 10.0
@@ -123,15 +126,16 @@ class PollingBot:
                 continue
             if answer is None:
                 continue  # not acknowledged: they will come again, to whoever holds the lock then
-            self._polled_before = True
             self._gate.polled()
-            new = self._new(*answer)
+            new, tried = self._new(*answer)
+            if tried:
+                await self.acknowledge()  # before its handler runs: that may be the end
             if new or not answer[0]:
                 return new
         return ()
 
     async def acknowledge(self) -> None:
-        """The last call: tells Telegram what was handled, and leaves the rest to the next instance.
+        """Tell Telegram at once what was handled; the rest is left to the next poll, or instance.
 
         Telegram acknowledges when a request arrives. So it is left out where the last poll has said the same
         long enough ago, and not waited for any longer than it needs to arrive: Telegram would park it.
@@ -215,12 +219,15 @@ class PollingBot:
                 self._gate.unreadable(data["update_id"], error)
         return updates, unreadable
 
-    def _new(self, updates: Sequence[Update], unreadable: list[int]) -> tuple[Update, ...]:
+    def _new(self, updates: Sequence[Update], unreadable: list[int]) -> tuple[tuple[Update, ...], bool]:
+        """What is given on, and whether any of it has its last chance."""
         ids = [*(update.update_id for update in updates), *unreadable]
         new = self._updates.fetched(ids, time.monotonic())
-        for update_id in unreadable:
-            self._updates.turn_over(update_id)
-        return tuple(update for update in updates if update.update_id in new)
+        first, self._polled_before = not self._polled_before, True
+        given_up = [update.update_id for update in updates if _is_its_last_chance(update, first=first)]
+        for update_id in (*unreadable, *given_up):
+            self._updates.forget(update_id)
+        return tuple(update for update in updates if update.update_id in new), bool(given_up)
 
     def _clamped(self, timeout: Any, permitted: float) -> int:
         asked = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout or 0)
@@ -240,6 +247,21 @@ class PollingBot:
             halted.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await task
+
+
+_DATED = ("message", "edited_message", "channel_post", "edited_channel_post", "business_message")
+
+
+def _is_its_last_chance(update: Update, *, first: bool) -> bool:
+    """Whether it may have been tried for long.
+
+    An update without a time of its own may, in a process's first answer.
+    """
+    message = next(filter(None, (getattr(update, name, None) for name in _DATED)), None)
+    if message is None:
+        return first
+    age: float = time.time() - (message.edit_date or message.date).timestamp()
+    return age > LAST_CHANCE
 
 
 def attach(application: AnyApplication, gate: Gate, updates: Updates, stop: Callable[[], None]) -> PollingBot:

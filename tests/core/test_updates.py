@@ -53,6 +53,17 @@ def test_tasks_of_an_update():
     assert (len(updates), updates.offset(6)) == (0, 6)
 
 
+def test_forgotten():
+    """What is forgotten is acknowledged, and what ends later does no harm."""
+    updates = Updates(60)
+    updates.fetched([5, 6], 0)
+    updates.forget(5)
+    updates.forget(5)
+    updates.turn_over(5)
+
+    assert (len(updates), updates.offset(None)) == (1, 6)
+
+
 def test_slow_updates_count_as_handled():
     """After its patience an update is acknowledged, said once, and what ends later does no harm."""
     updates = Updates(60)
