@@ -168,6 +168,8 @@ _HEADS = tuple(
         rf"(?:\[[^\]\n]{{1,40}}\]\ ?){{1,4}}\[\ *(?P<level>{_ANY_LEVEL})\ *\]\ *[-|:]*\ *",  # brackets
         r"(?P<klog>[IWEF])\d{4}\ (?P<stamp>\d\d:\d\d:\d\d)\.\d+\ +\d+\ [\w./-]+:\d+\]\ ",
         rf"\[(?P<stamp>{_STAMP})\ [\w./-]{{1,80}}:\d+\ (?P<klog>[DIWEC])\]\ ",
+        rf"""(?:\[{_STAMP}\]|\ {{8}})\ {{1,16}}(?P<level>{_LEVEL})\ +
+        (?=\S[^\n]{{0,300}}\ [\w./-]{{1,80}}\.py:\d+$)""",  # Rich
         r"\[(?P<klog>[DIWEC])\ \d{6}\ \d\d:\d\d:\d\d\ [\w./-]{1,80}:\d+\]\ ",  # Tornado
         rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]+)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
         # A level without a stamp must look like one: bracketed, followed by a separator, or in capitals.

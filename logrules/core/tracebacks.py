@@ -11,7 +11,7 @@ HEAD = "Traceback (most recent call last):"
 _FRAME = r"[> ]*File \"[^\"\n]+\", line \d+"
 _BEGINS = re.compile(
     rf"(?:Exception Group )?Traceback \(most recent call last\):|{_FRAME}"
-    r"|╭─+ Traceback \(most recent call last\) ─+"
+    r"|╭─+ Traceback \(most recent call[^\n]{0,12}─+"
 )
 _CHAIN = re.compile(
     r"The above exception was the direct|During handling of the above exception|[+-]*-{4,}[-+ \d]*$"

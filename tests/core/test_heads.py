@@ -107,6 +107,15 @@ def test_words_that_anybody_may_say_stay_quoted() -> None:
     assert line(b"> Bot stopped").text == "> Bot stopped"
 
 
+def test_richs_columns_are_a_head() -> None:
+    """The time stands in the first line of a second only; the file at the end tells it from indented prose."""
+    found = head("           ERROR    Timed out          client.py:979")
+
+    assert found
+    assert found.body.startswith("Timed out")
+    assert not head("           ERROR    Timed out")
+
+
 @pytest.mark.parametrize(
     "before",
     [
