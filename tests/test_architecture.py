@@ -142,7 +142,8 @@ def test_core_touches_nothing():
 
 def test_the_lock_goes_by_clocks_that_nobody_sets():
     """A clock that jumps moves no deadline: what guards the lock reads the wall clock for people only."""
-    guards = [name for name in MODULES if name.startswith(("logrules.guards.", "logrules.gate"))]
+    others = {"logrules.guards.ptb"}  # it reads the dates of messages, which are Telegram's
+    guards = {name for name in MODULES if name.startswith(("logrules.guards.", "logrules.gate"))} - others
     shown = {"logrules.guards.flock"}  # since when somebody holds the file
     wall = {
         module
