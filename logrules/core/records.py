@@ -271,7 +271,7 @@ class _Draft:
     def _stack(self, line: _Line, number: int) -> None:
         """What a line of a stack adds: an error, or a call that led to it."""
         words = line.text.lstrip()
-        dumped = 0 < line.indent <= DUMPED or number == 1
+        dumped = 0 < line.indent <= DUMPED or (number == 1 and self.lines[0].kind is _Kind.HEAD)
         if stacks.is_cause(words) or (dumped and stacks.is_error(words)):
             self.last_lines.append(number)
         elif stacks.is_frame(words):

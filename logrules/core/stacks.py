@@ -17,6 +17,7 @@ _ERROR = re.compile(
     r"|(?:[A-Z]\w{0,60})?(?:Error|Exception)(?: ?\[\w{1,60}\])?: \S"
     r"|(?:[A-Z]\w{0,40}[.\\]{1,2}){1,8}\w{0,80}(?:Exception|Error)(?: \(\w{1,12}\))? {0,2}: \S)"
 )
+_ENTRY = re.compile(r"['\"],$|^[\w.]{1,200}: (?:If|When|Whenever|Raised|In case) ")
 _NAME = re.compile(r"(?:Error|Exception)\b")
 _PLACE = re.compile(r"(?:[A-Za-z]:\\|file://|node:|[\w./@~-])[^\n:]{0,300}:\d{1,6}$")
 _OUTERMOST = re.compile(
@@ -62,8 +63,8 @@ def inner(words: str) -> str | None:
 
 
 def is_error(words: str) -> bool:
-    """Whether a line begins with an error's class, and is no entry of a table."""
-    return bool(_ERROR.match(words)) and not words.endswith(("',", '",'))
+    """Whether a line begins with an error's class, and is no entry of a table or of a manual."""
+    return bool(_ERROR.match(words)) and not _ENTRY.search(words)
 
 
 def names_error(text: str) -> bool:
