@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from logrules.core.lease import Timers
-    from logrules.guarded import Guard, bot_token, guard
+    from logrules.guarded import bot_token, guard
+    from logrules.life import Guard
 
 __version__ = "0.1.0"
 __all__ = ["Guard", "Timers", "__version__", "bot_token", "guard"]
 
 _HOMES = {
-    "Guard": "logrules.guarded",
+    "Guard": "logrules.life",
     "Timers": "logrules.core.lease",
     "bot_token": "logrules.guarded",
     "guard": "logrules.guarded",

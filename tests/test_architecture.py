@@ -17,9 +17,10 @@ FLOORS = (
     ("logrules.botapi", "logrules.settings", "logrules.streams", "logrules.tracebacks"),
     ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guards", "logrules.logs"),
     ("logrules.report", "logrules.alerts"),
-    ("logrules.gate", "logrules.onfatal"),
+    ("logrules.gate", "logrules.onfatal", "logrules.loops"),
     ("logrules.summary",),
     ("logrules.scan", "logrules.explain", "logrules.check", "logrules.newrule"),
+    ("logrules.life",),
     ("logrules.runtime", "logrules.guarded"),
     ("logrules",),  # the public names, lazily
     ("logrules.cli",),

@@ -103,13 +103,13 @@ async def main():
         await asyncio.sleep(float(os.environ["FOR"]))
 
 if os.environ.get("BREAK") == "conflict":
-    import logrules.guarded
+    import logrules.life
 
-    class Faulty(logrules.guarded.Conflicts):
+    class Faulty(logrules.life.Conflicts):
         def seen(self, *args, **kwargs):
             raise ZeroDivisionError("our own fault")
 
-    logrules.guarded.Conflicts = Faulty
+    logrules.life.Conflicts = Faulty
 
 import logrules.guards.ptb
 import logrules.onfatal

@@ -1,0 +1,60 @@
+"""The event loop and the signals of a process that somebody else may share with us."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+
+def dies_of_sigterm() -> bool:
+    """Whether nobody has decided what SIGTERM does, and we may."""
+    ours = threading.current_thread() is threading.main_thread()
+    return ours and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def event_loop() -> asyncio.AbstractEventLoop:
+    """The loop that the user's code has prepared, as run_polling takes it, or a new one."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            loop = asyncio.get_event_loop()
+    except RuntimeError:
+        loop = asyncio.new_event_loop()
+    if loop.is_closed():
+        loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+@contextlib.contextmanager
+def stopped_by(
+    loop: asyncio.AbstractEventLoop, numbers: Iterable[int], stop: Callable[[int], None]
+) -> Iterator[None]:
+    """While entered, each of these signals stops us in order."""
+    numbers = tuple(numbers)
+    for number in numbers:
+        loop.add_signal_handler(number, stop, number)
+    try:
+        yield
+    finally:
+        if not loop.is_closed():
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+
+def close(loop: asyncio.AbstractEventLoop) -> None:
+    """Close the loop; what was left behind is cancelled first."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=1.0))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
