@@ -50,7 +50,7 @@ def event(lang: str) -> str:
         code=spec.code,
         message="409 CONFLICT DETECTED: another process polls: Conflict: terminated by other getUpdates "
         "request; make sure that only one bot instance is running",
-        remediation=spec.steps.joined(lang),
+        remediation=spec.remediation(lang),
         service="my-bot",
         instance="srv-d0cjkelq67qs70c2pugg-sbpkm",
         fatal=spec.fatal,

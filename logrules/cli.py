@@ -16,11 +16,18 @@ from logrules.streams import OutputError, complain, ensure_standard
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from logrules.rules import Rules
+    from logrules.userpacks import Own
+
+PLATFORMS = ("render", "railway", "fly", "heroku", "docker", "kubernetes", "systemd", "local")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status: 78, with one clear line, for what the user can put right."""
     ensure_standard()
-    options = _parser().parse_args(argv)
+    options, unknown = _parser().parse_known_args(argv)
+    if unknown:  # said by the command's own parser, whose help knows what there is
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         status: int = options.command(options)
         sys.stdout.flush()
@@ -78,36 +85,47 @@ def _add_scan(commands: argparse._SubParsersAction[_Parser]) -> None:
         action="store_true",
         help="how often each rule was met in these files, and which never, instead of events",
     )
-    _add_common(scan, packs=True)
-    scan.set_defaults(command=_scan)
+    _add_common(scan)
+    scan.set_defaults(command=_scan, parser=scan)
 
 
 def _add_explain(commands: argparse._SubParsersAction[_Parser]) -> None:
-    text = "Explain a code, or what a line of a log means."
+    text = "Explain codes, or what a line of a log means."
     explain = commands.add_parser("explain", help=text.lower()[:-1], description=text)
     explain.add_argument(
-        "words", nargs="+", metavar='CODE|"LINE"', help="a code or a raw line; - reads standard input"
+        "words", nargs="+", metavar='CODE|"LINE"', help="codes, or a raw line; - reads standard input"
     )
     explain.add_argument("--json", action="store_true", help="one JSON object per line")
-    _add_common(explain, packs=True)
-    explain.set_defaults(command=_explain)
+    explain.add_argument(
+        "--on",
+        metavar="PLATFORM",
+        choices=PLATFORMS,
+        help=f"show how things are done on one platform only: {', '.join(PLATFORMS)}; by default the "
+        "one that this runs on, else all",
+    )
+    _add_common(explain)
+    explain.set_defaults(command=_explain, parser=explain)
 
 
 def _add_codes(commands: argparse._SubParsersAction[_Parser]) -> None:
     text = "List every code, grouped by what it says."
     codes = commands.add_parser("codes", help=text.lower()[:-1], description=text)
     codes.add_argument("--json", action="store_true", help="one JSON object per line")
-    _add_common(codes, packs=False)
-    codes.set_defaults(command=_codes)
+    _add_common(codes)
+    codes.set_defaults(command=_codes, parser=codes)
 
 
 def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     text = "Check packs of patterns and run their samples."
     check = commands.add_parser("check", help=text.lower()[:-1], description=text)
     check.add_argument(
-        "packs", nargs="*", metavar="PACK", help="a pack of your own; without one, those that logrules ships"
+        "packs",
+        nargs="*",
+        metavar="PACK",
+        help="a pack of your own, or a folder of them; without one, those of LOGRULES_PACKS or of this "
+        "folder (logrules.toml and logrules.d/*.toml), else those that logrules ships",
     )
-    check.set_defaults(command=_check)
+    check.set_defaults(command=_check, parser=check)
 
 
 def _add_new_rule(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -116,13 +134,13 @@ def _add_new_rule(commands: argparse._SubParsersAction[_Parser]) -> None:
     new.add_argument("words", nargs="+", metavar='"LINE"', help="a raw line; - reads standard input")
     new.add_argument("--code", help="what the line means; without it the draft leaves that to you")
     _add_packs(new)
-    new.set_defaults(command=_new_rule)
+    new.set_defaults(command=_new_rule, parser=new)
 
 
 def _add_schema(commands: argparse._SubParsersAction[_Parser]) -> None:
     text = "Print the JSON Schema of packs, for your editor."
     schema = commands.add_parser("schema", help=text[0].lower() + text[1:-1], description=text)
-    schema.set_defaults(command=_schema)
+    schema.set_defaults(command=_schema, parser=schema)
 
 
 def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -142,16 +160,16 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="CODE",
         help="end the command when its log shows CODE; raw chat output could then imitate CONFLICT_409",
     )
+    _add_packs(run)
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help=argparse.SUPPRESS)
-    run.set_defaults(command=_run)
+    run.set_defaults(command=_run, parser=run)
 
 
-def _add_common(command: argparse.ArgumentParser, *, packs: bool) -> None:
+def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--lang", choices=("en", "ru"), help="the language of the texts (LOGRULES_LANG, else LANG)"
     )
-    if packs:
-        _add_packs(command)
+    _add_packs(command)
 
 
 def _add_packs(command: argparse.ArgumentParser) -> None:
@@ -160,46 +178,46 @@ def _add_packs(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="add a pack of your own, or a folder of them",
+        help="add a pack of your own, or a folder of them, to those of LOGRULES_PACKS, or else of this "
+        "folder (logrules.toml and logrules.d/*.toml)",
     )
 
 
 def _scan(options: argparse.Namespace) -> int:
     from logrules import scan
 
-    return scan.scan(
-        options.files,
-        _packs(options.pack),
-        lang=_lang(options),
-        as_json=options.json,
-        coverage=options.rules_report,
-    )
+    return scan.scan(options.files, _known(options), as_json=options.json, coverage=options.rules_report)
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from logrules import explain
+    from logrules import explain, settings
 
-    words = sys.stdin.read() if options.words == ["-"] else " ".join(options.words)
-    return explain.explain(words, _packs(options.pack), lang=_lang(options), as_json=options.json)
+    words = [_stdin()] if options.words == ["-"] else options.words
+    platform = options.on or settings.platform(os.environ)
+    return explain.explain(words, _known(options), as_json=options.json, platform=platform)
 
 
 def _codes(options: argparse.Namespace) -> int:
     from logrules import explain
 
-    return explain.codes(lang=_lang(options), as_json=options.json)
+    return explain.codes(_known(options), as_json=options.json)
 
 
 def _check(options: argparse.Namespace) -> int:
-    from logrules import check
+    from logrules import check, settings, userpacks
 
-    return check.check(_packs(options.packs))
+    own = userpacks.own(settings.packs(os.environ))
+    asked = userpacks.read(options.packs)
+    if not asked:
+        _tell(own)
+    return check.check(asked or own.texts, own.texts)
 
 
 def _new_rule(options: argparse.Namespace) -> int:
     from logrules import newrule
 
-    words = sys.stdin.read() if options.words == ["-"] else " ".join(options.words)
-    return newrule.new_rule(words, options.code, _packs(options.pack))
+    text = _stdin() if options.words == ["-"] else " ".join(options.words)
+    return newrule.new_rule(text, options.code, _known(options))
 
 
 def _schema(_options: argparse.Namespace) -> int:
@@ -217,36 +235,33 @@ def _run(options: argparse.Namespace) -> int:
             "nothing to run. Write the command after two dashes: logrules run -- python bot.py"
         )
     name = Path(command[0]).name
-    return runtime.run(command, settings.read(os.environ, command=name), _known(options.stop_on))
+    read = settings.read(os.environ, command=name)
+    stop_on = frozenset(options.stop_on)
+    # Packs that somebody names must be right before anything starts; those that lie here are read beside it.
+    known = _known(options) if options.pack or read.packs or stop_on else None
+    for code in stop_on - (known or {}).keys():
+        raise LogrulesError(f"--stop-on: there is no code {code!r}. List them all: logrules codes")
+    return runtime.run(command, read, stop_on, known)
 
 
-def _known(codes: Sequence[str]) -> frozenset[str]:
-    """The codes as asked for. Raises LogrulesError for one that does not exist."""
-    from logrules.rules import rules
+def _known(options: argparse.Namespace) -> Rules:
+    """Our rules with the user's packs upon them. Raises LogrulesError for a pack that is of no use."""
+    from logrules import settings, userpacks
+    from logrules.rules import extended, language
 
-    for code in codes:
-        if code not in rules:
-            raise LogrulesError(f"--stop-on: there is no code {code!r}. List them all: logrules codes")
-    return frozenset(codes)
-
-
-def _lang(options: argparse.Namespace) -> str:
-    from logrules.rules import language
-
-    return options.lang or language()
+    own = userpacks.own(settings.packs(os.environ), options.pack)
+    _tell(own)
+    return extended(own.texts).speak(getattr(options, "lang", None) or language())
 
 
-def _packs(paths: Sequence[str]) -> dict[str, str]:
-    """File name to text, a folder giving each of its packs. Raises LogrulesError for what cannot be read."""
-    found = {}
-    # A path stays as it was typed: what is no path must still be recognised, and redacted, in a complaint.
-    files = [file for path in paths for file in sorted(map(str, Path(path).glob("*.toml"))) or [path]]
-    for path in files:
-        try:
-            found[path] = Path(path).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise LogrulesError(
-                f"cannot read the pack {path}: {why}. Name a TOML file of patterns"
-            ) from error
-    return found
+def _tell(own: Own) -> None:
+    """Say which packs nobody named, so that nobody wonders."""
+    from logrules.userpacks import told
+
+    note = told(own)
+    if note:
+        complain(note)
+
+
+def _stdin() -> str:
+    return sys.stdin.buffer.read().decode("utf-8", "backslashreplace")

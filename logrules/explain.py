@@ -12,13 +12,13 @@ from logrules.core.engine import classify
 from logrules.core.model import Exit, LogrulesError, Sign
 from logrules.core.redact import Redactor, secrets_in
 from logrules.core.text import printable
-from logrules.rules import rulebook, rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from logrules.core.model import Match
-    from logrules.rules import Rule
+    from logrules.page import Page
+    from logrules.rules import Rule, Rules
 
 _SIGNS = {
     Sign.BAD: {"en": "Bad signs", "ru": "Плохие признаки"},
@@ -27,59 +27,92 @@ _SIGNS = {
     Sign.GOOD: {"en": "Good signs", "ru": "Хорошие признаки"},
 }
 _SAYS = {
-    "todo": {"en": "What to do:", "ru": "Что делать:"},
-    "exit": {"en": "Exit status when we end it:", "ru": "Код выхода, когда завершаем мы:"},
-    "alert": {"en": "Alert:", "ru": "Оповещение:"},
-    "nobody": {"en": "nobody is woken", "ru": "никого не будит"},
-    "repeat": {"en": "repeated every", "ru": "повтор каждые"},
-    "fatal": {"en": "needs an operator or a restart", "ru": "само не пройдёт: нужен человек или перезапуск"},
+    "what": {"en": "What happened", "ru": "Что случилось"},
+    "says": {"en": "The log says", "ru": "В журнале"},
+    "check": {"en": "How to make sure", "ru": "Как убедиться"},
+    "todo": {"en": "What to do", "ru": "Что делать"},
+    "avoid": {"en": "What not to do", "ru": "Чего не делать"},
+    "how": {"en": "Where your bot runs", "ru": "Там, где работает ваш бот"},
+    "reasons": {"en": "Told apart", "ru": "Различаем причины"},
+    "more": {"en": "And what else", "ru": "И ещё"},
+    "exit": {"en": "Exit status when we end it: {}", "ru": "Код выхода, когда завершаем мы: {}"},
+    "nobody": {"en": "Wakes nobody.", "ru": "Никого не будит."},
+    "alert": {"en": "Alert ({}, again every {:g} h): {}", "ru": "Оповещение ({}, повтор каждые {:g} ч): {}"},
+    "search": {"en": "In a raw log search for: {}", "ru": "В сыром журнале ищите: {}"},
+    "fatal": {"en": "needs you or a restart", "ru": "само не пройдёт"},
     "heals": {"en": "heals by itself, or needs no one", "ru": "проходит само или никого не требует"},
-    "reasons": {"en": "Told apart:", "ru": "Различаем причины:"},
-    "says": {"en": "The log says:", "ru": "В журнале:"},
+    "times": {"en": "seen {} times", "ru": "замечено раз: {}"},
     "nothing": {
-        "en": "This line says nothing that logrules knows. `logrules codes` lists what it does know.",
-        "ru": "В этой строке нет ничего знакомого logrules. Что ему знакомо: `logrules codes`.",
+        "en": "This says nothing that logrules knows. `logrules codes` lists what it does know.",
+        "ru": "Здесь нет ничего знакомого logrules. Что ему знакомо: `logrules codes`.",
     },
 }  # fmt: skip
 
 
-def explain(words: str, packs: Mapping[str, str], *, lang: str, as_json: bool) -> int:
-    """Explain a code or a raw text. A text that says nothing is no error; an unknown code is."""
-    known = rules.speak(lang)
-    name = words.strip().upper()
-    if name in known:
-        _show(known[name], None, as_json=as_json)
-    elif CODE.match(words.strip()) or ("_" in name and CODE.match(name)):
-        close = difflib.get_close_matches(name, list(known), 3)
-        hint = f"Did you mean {', '.join(close)}?" if close else "`logrules codes` lists them all."
-        raise LogrulesError(f"there is no code {words.strip()}. {hint}")
-    else:
-        matches = classify(rulebook(packs), words)
-        redact = Redactor(secrets_in(os.environ))
-        for match in matches:
-            _show(known[match.code].why(match.reason), match, redact(match.message), as_json=as_json)
-        if not matches and not as_json:
-            print(_SAYS["nothing"][lang])
+def explain(words: Sequence[str], known: Rules, *, as_json: bool, platform: str | None = None) -> int:
+    """Explain codes, or a raw text. A text that says nothing is no error; an unknown code is.
+
+    Args:
+        words: Codes, or the words of a text.
+        known: The rules, in the language to speak.
+        as_json: One object per line, for programs.
+        platform: Where the bot runs: only this platform's ways are shown. None: all of them.
+    """
+    if not "".join(words).strip():
+        raise LogrulesError(
+            "there is nothing to explain: give a code, such as CONFLICT_409 (logrules codes lists them), "
+            "or a line of a log in quotes"
+        )
+    asked = _codes(words, known)
+    if asked:
+        _show([(known[code], None, 1) for code in asked], known, as_json=as_json, platform=platform)
+        return Exit.OK
+    text = " ".join(words)
+    matches = classify(known.rulebook, text)
+    found = [(known[match.code].why(match.reason), match) for match in matches]
+    if as_json:
+        shown = [(rule, match, 1) for rule, match in found]
+    else:  # people read a page once
+        first = {(match.code, match.reason): (rule, match) for rule, match in reversed(found)}
+        times = [(match.code, match.reason) for match in matches]
+        shown = [(*first[key], times.count(key)) for key in dict.fromkeys(times)]
+    _show(shown, known, as_json=as_json, platform=platform)
     return Exit.OK
 
 
-def codes(*, lang: str, as_json: bool) -> int:
+def _codes(words: Sequence[str], known: Rules) -> list[str]:
+    """The codes that the words are; none if they are a text. Raises LogrulesError for one that is unknown."""
+    names = [name.strip(",;") for word in words for name in word.split() if name.strip(",;")]
+    if not all(name.upper() in known or CODE.match(name) or _is_meant(name) for name in names):
+        return []
+    for name in names:
+        if name.upper() not in known:
+            close = difflib.get_close_matches(name.upper(), list(known), 3)
+            hint = f"Did you mean {' or '.join(close)}?" if close else "`logrules codes` lists them all."
+            raise LogrulesError(f"there is no code {name}. {hint}")
+    return list(dict.fromkeys(name.upper() for name in names))
+
+
+def _is_meant(name: str) -> bool:
+    return "_" in name and bool(CODE.match(name.upper()))
+
+
+def codes(known: Rules, *, as_json: bool) -> int:
     """List every code, the bad signs first."""
-    known = rules.speak(lang)
     for sign, title in _SIGNS.items():
         listed = sorted((rule for rule in known.values() if rule.sign is sign), key=lambda rule: rule.code)
         if as_json:
             for rule in listed:
-                _write(as_dict(rule))
+                _write(as_dict(rule, known))
             continue
-        print(f"{title[lang]}:")
+        print(f"{title[known.lang]}:")
         for rule in listed:
-            print(f"  {rule.code:<24} {rule.summary}")
+            print(printable(f"  {rule.code:<24} {rule.headline}"))
         print()
     return Exit.OK
 
 
-def as_dict(rule: Rule) -> dict[str, Any]:
+def as_dict(rule: Rule, known: Rules) -> dict[str, Any]:
     """Everything that is said of a code, in the rule's language."""
     alert = rule.alert
     return {
@@ -90,41 +123,104 @@ def as_dict(rule: Rule) -> dict[str, Any]:
         "exit": rule.exit,
         "alert": alert and {"level": alert.level, "title": alert.title[rule.lang], "repeat": alert.repeat},
         "summary": rule.summary,
+        "check": rule.check,
         "remediation": rule.remediation,
         "steps": rule.steps,
-        "reasons": {reason: as_dict(why) for reason, why in rule.reasons.items()},
+        "avoid": rule.avoid,
+        "how": {
+            name: {platform: text[rule.lang] for platform, text in known.ways[name].items()}
+            for name in rule.spec.how
+        },
+        "search": rule.spec.search,
+        "reasons": {reason: as_dict(why, known) for reason, why in rule.reasons.items()},
     }
 
 
-def _show(rule: Rule, match: Match | None, message: str = "", *, as_json: bool) -> None:
+def _show(
+    shown: Sequence[tuple[Rule, Match | None, int]],
+    known: Rules,
+    *,
+    as_json: bool,
+    platform: str | None,
+) -> None:
+    redact = Redactor(secrets_in(os.environ))
     if as_json:
-        _write({**as_dict(rule), **(_said(match, message) if match else {})})
+        for rule, match, _ in shown:
+            _write({**as_dict(rule, known), **(_said(match, redact(match.message)) if match else {})})
         return
-    lang = rule.lang
-    reason = f" ({match.reason})" if match and match.reason else ""
+    from logrules.page import Page
+
+    page = Page()
+    if not shown:
+        page.say(_SAYS["nothing"][known.lang], indent=0)
+    for number, (rule, match, times) in enumerate(shown):
+        if number:
+            page.blank()
+        _page(page, rule, match, times, redact)
+        _ways(page, rule, known, platform)
+        _rest(page, rule, match)
+
+
+def _page(page: Page, rule: Rule, match: Match | None, times: int, redact: Redactor) -> None:
+    """What happened and what to do."""
+
+    def say(key: str) -> str:
+        return _SAYS[key][rule.lang]
+
     fatal = match.fatal if match else rule.fatal
-    print(f"{rule.code}{reason}: {rule.summary}")
+    page.title(
+        rule.sign,
+        rule.code,
+        (f" ({match.reason})" if match and match.reason else "", "not bold"),
+        (f"  {say('times').format(times)}" if times > 1 else "", "default not bold"),
+    )
+    page.say(f"{rule.severity}, {say('fatal' if fatal else 'heals')}", style="dim")
     if match:
-        print(f"{_SAYS['says'][lang]} {printable(message)}")
-    print(f"[{rule.sign}, {rule.severity}; {_SAYS['fatal' if fatal else 'heals'][lang]}]")
-    print(f"\n{_SAYS['todo'][lang]}")
-    for number, step in enumerate(rule.steps, 1):
-        print(f"  {number}. {step}")
-    print()
-    if rule.exit is not None:
-        print(f"{_SAYS['exit'][lang]} {int(rule.exit)}")
-    print(f"{_SAYS['alert'][lang]} {_alert(rule)}")
+        page.head(say("says"))
+        page.quote(redact(match.message))
+    page.head(say("what"))
+    page.say(rule.summary)
+    for key, steps, numbered in (
+        ("check", rule.check, False),
+        ("todo", rule.steps, len(rule.steps) > 1),
+        ("avoid", rule.avoid, False),
+    ):
+        if steps:
+            page.head(say(key))
+            page.steps(steps, numbered=numbered)
+
+
+def _ways(page: Page, rule: Rule, known: Rules, platform: str | None) -> None:
+    """How it is done on each platform, or on the one where the bot runs."""
+    ways = {name: known.ways[name] for name in rule.spec.how}
+    if not ways:
+        return
+    page.head(_SAYS["how"][rule.lang])
+    for way in ways.values():
+        there = {name: text for name, text in way.items() if name != "title" and platform in (None, name)}
+        if there:
+            page.say(way["title"][rule.lang])
+            page.ways(there, rule.lang, indent=4)
+
+
+def _rest(page: Page, rule: Rule, match: Match | None) -> None:
+    """What programs do about it."""
+
+    def say(key: str) -> str:
+        return _SAYS[key][rule.lang]
+
     if rule.reasons and not match:
-        print(f"\n{_SAYS['reasons'][lang]}")
+        page.head(say("reasons"))
         for name, why in rule.reasons.items():
-            print(f"  {name}: {why.summary}")
-
-
-def _alert(rule: Rule) -> str:
-    if not rule.alert:
-        return _SAYS["nobody"][rule.lang]
-    hours = f"{rule.alert.repeat / 3600:g} h"
-    return f"{rule.alert.level}, {_SAYS['repeat'][rule.lang]} {hours}: {rule.alert.title[rule.lang]}"
+            page.say(f"{name}: {why.summary}")
+    page.head(say("more"))
+    alert = rule.alert
+    told = alert and say("alert").format(alert.level, alert.repeat / 3600, alert.title[rule.lang])
+    page.say(told or say("nobody"))
+    if rule.exit is not None:
+        page.say(say("exit").format(int(rule.exit)))
+    if rule.spec.search:
+        page.say(say("search").format(", ".join(f"`{words}`" for words in rule.spec.search)))
 
 
 def _said(match: Match, message: str) -> dict[str, Any]:

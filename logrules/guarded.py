@@ -15,12 +15,12 @@ import socket
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from logrules import logs as log_lines
-from logrules import onfatal
+from logrules import onfatal, userpacks
 from logrules.alerts import open_alerts
 from logrules.core import database_url
 from logrules.core.conflict import Policy
 from logrules.core.lease import Timers, bot_id, lock_key
-from logrules.core.model import ConfigError, Exit
+from logrules.core.model import ConfigError, Exit, Severity
 from logrules.core.redact import Redactor, secrets_in
 from logrules.core.updates import Updates
 from logrules.life import Guard
@@ -67,14 +67,18 @@ def guard(
         settings = read(os.environ, token=token)
         policy = Policy(window=settings.conflict_grace, overlap=settings.overlap)
         updates = Updates(ack_wait)
-        url = database_url.parse(settings.database_url) if settings.database_url else None
+        url = _database(settings)
+        notes: list[str] = []
+        known = userpacks.known(settings.packs, notes.append)
     except ConfigError as error:
         _refuse("CONFIG_INVALID", str(error), console)
     if logs == "json":
         log_lines.install(console, settings.service, settings.instance)
     # Under the wrapper it is the wrapper that tells people.
-    alerts = None if settings.events_fd is not None else open_alerts(settings, redact)
-    report = Reporter(settings, console, alerts)
+    alerts = None if settings.events_fd is not None else open_alerts(settings, redact, codes=known.specs)
+    report = Reporter(settings, console, alerts, known=known)
+    for note in notes:
+        report.remark(Severity.INFO if known.own else Severity.WARNING, note)
     if alerts is not None:
         alerts.listen(lambda text: report("ALERT_UNDELIVERED", text))
     timers = timers or settings.timers
@@ -129,6 +133,11 @@ def _check(application: AnyApplication) -> None:
         raise ConfigError("the Application runs already: give it to guard() before anything starts it")
 
 
+def _database(settings: Settings) -> DatabaseUrl | None:
+    url = settings.database_url
+    return database_url.parse(url, settings.database_setting) if url else None
+
+
 def _session(settings: Settings, url: DatabaseUrl | None, key: int, timers: Timers) -> Session:
     """What keeps the lock: the database, or a file where there is none."""
     if url is None:
@@ -138,8 +147,10 @@ def _session(settings: Settings, url: DatabaseUrl | None, key: int, timers: Time
     from logrules.guards.postgres import PostgresSession, application_name
 
     for note in url.notes:
-        logger.info("DATABASE_URL: %s", note)
+        logger.info("%s: %s", settings.database_setting, note)
     for option in url.unknown:
-        logger.warning("DATABASE_URL: %s is unknown and is left out: is it misspelt?", option)
+        logger.warning(
+            "%s: %s is unknown and is left out: is it misspelt?", settings.database_setting, option
+        )
     name = application_name(settings.service, settings.instance, settings.release)
     return PostgresSession(url, key, name, timers)

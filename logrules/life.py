@@ -27,7 +27,7 @@ from logrules.guards import ptb
 from logrules.guards.fence import KernelFence
 from logrules.guards.keeper import CLOCK, Keeper, steady
 from logrules.guards.watchdog import Watchdog
-from logrules.rules import rulebook, rules
+from logrules.rules import rules
 from logrules.sinks.health import HealthPort
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from logrules.core.lease import Runs, Session, Step
     from logrules.core.updates import Updates
     from logrules.report import Reporter
+    from logrules.rules import Rules
     from logrules.settings import Settings
     from logrules.stores.fatals import FatalFile
 
@@ -239,7 +240,11 @@ class Guard:
             self._report("ALERTS_OFF", nobody)
         if self._session.provable:
             return
-        why = "DATABASE_URL is of another kind" if self._settings.database_url else "DATABASE_URL is not set"
+        why = (
+            f"{self._settings.database_setting} is of another kind"
+            if self._settings.database_url
+            else "DATABASE_URL is not set"
+        )
         only = f"{why}: the lock is a file, and guards against a second instance on this host only"
         self._report("LOCK_LOCAL_ONLY", only, attrs=self._session.facts())
 
@@ -424,16 +429,16 @@ class Guard:
             words = "Conflict при запуске polling: another process receives this bot's updates"
             self._die("POLLING_START_FAILED", words, reason="conflict", error=error)
         else:
-            code, words = _cause(error)
+            code, words = _cause(error, self._report.known)
             network = code == "POLLING_START_FAILED" and ptb.is_network(error)
             self._die(code, words, reason="network" if network else None, error=error)
 
 
-def _cause(error: BaseException) -> tuple[str, str]:
+def _cause(error: BaseException, known: Rules) -> tuple[str, str]:
     """The code that says most exactly why a start failed, and a message."""
     text = "".join(traceback.format_exception(error))
     said = f"{type(error).__name__}: {error}"
-    for match in reversed(classify(rulebook(), text)):
-        if match.fatal and rules.specs[match.code].why(match.reason).exit is not None:
+    for match in reversed(classify(known.rulebook, text)):
+        if match.fatal and known.specs[match.code].why(match.reason).exit is not None:
             return match.code, f"Polling was not started: {said}"
     return "POLLING_START_FAILED", f"Polling was not started: {said}"

@@ -7,43 +7,73 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from logrules.core import patterns
-from logrules.core.drafts import draft
+from logrules.check import faults_of
+from logrules.core import shape
+from logrules.core.drafts import SCHEMA, Draft, drafts, name
 from logrules.core.engine import classify
 from logrules.core.model import Exit, LogrulesError
 from logrules.core.redact import Redactor, secrets_in
-from logrules.rules import rulebook, rules
+from logrules.core.text import printable
+from logrules.rules import rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from logrules.rules import Rules
 
-PLACEHOLDER = "PUT_A_CODE_HERE"
+_FILE = "logrules.toml"
 
 
-def new_rule(text: str, code: str | None, packs: Mapping[str, str]) -> int:
+def new_rule(text: str, code: str | None, known: Rules) -> int:
     """Print a pack with one pattern that recognises `text`. Raises LogrulesError if there can be none."""
-    if code is not None and code not in rules:
-        raise LogrulesError(f"--code: there is no code {code!r}. List them all: logrules codes")
-    redact = Redactor(secrets_in(os.environ))
-    drafted = draft(redact(text))
-    if drafted is None:
+    if code is not None and code not in known:
+        raise LogrulesError(
+            f"--code: there is no code {code!r}{shape.meant(code, known)} (without it, the draft brings one)"
+        )
+    text = Redactor(secrets_in(os.environ))(text.encode("utf-8", "replace").decode())
+    found = [each for each in drafts(text) if each.expression]
+    if not found:
         raise LogrulesError("these words state nothing: give the whole line, from its first character on")
-    if not drafted.words:
+    if not any(each.words for each in found):
         raise LogrulesError(
             "nothing in this line is the same each time: give one with at least three fixed letters in a row"
         )
-    for match in classify(rulebook(packs), text):
-        print(f"# {match.rule} knows this line already, as {match.code}. Yours would come first.")
-    words = " | ".join(json.dumps(word, ensure_ascii=False) for word in drafted.words)
-    print(f"# The scanner looks for: {words}")
-    if code is None:
-        print("# Choose a code: logrules codes")
-    print("# Save it as my.toml, try it: logrules check my.toml; use it: logrules scan --pack my.toml FILE")
-    sys.stdout.write(drafted.toml(code or PLACEHOLDER))
+    own = code or name(found[0].said, known)
+    pack = next(filter(None, (_sound(each, own, known) for each in found if each.words)), None)
+    if pack is None:
+        raise LogrulesError(
+            "nothing tells this line from somebody's words: give it as the program prints it, with its head"
+        )
+    sys.stdout.write(pack)
+    _explain(text, code, own, known)
     return Exit.OK
+
+
+def _sound(draft: Draft, code: str, known: Rules) -> str | None:
+    """The draft as a pack that `check` accepts; None if it cannot be."""
+    beaten = {match.code for match in classify(known.rulebook, draft.sample)} - {code}
+    draft = draft._replace(beats=tuple(sorted(beaten)))
+    around = {each.source: each.text for each in known.own}
+    for tried in (draft._replace(ignore=draft.quoted), draft):
+        pack = tried.toml(code, own=code not in known)
+        if not any(faults_of({_FILE: pack}, around)):
+            return pack
+    return None
+
+
+def _explain(text: str, code: str | None, own: str, known: Rules) -> None:
+    """What to do with the draft: on standard error, so that the draft goes to a file as it is."""
+    for match in classify(known.rulebook, text):
+        _say(f"{match.rule} knows this line already, as {match.code}. Yours would come first.")
+    if code is None:
+        _say(f"{own} is a code of your own: say what it means, or put one of ours there (logrules codes).")
+    _say(f"Put it into {_FILE} beside the bot and run: logrules check")
+    _say(f"For an editor that completes and checks: logrules schema > {SCHEMA}")
+
+
+def _say(words: str) -> None:
+    print(f"# {printable(words)}", file=sys.stderr)
 
 
 def schema() -> int:
     """Print the JSON Schema of packs, with every code that a pattern may name."""
-    print(json.dumps(patterns.schema(rules), indent=2))
+    print(json.dumps(shape.schema(rules), indent=2, ensure_ascii=False))
     return Exit.OK

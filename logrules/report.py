@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from logrules.core.model import Alert
+    from logrules.rules import Rules
     from logrules.settings import Settings
     from logrules.sinks.console import Console
 
@@ -40,6 +41,7 @@ class Reporter:
         settings: Names, language, and the wrapper's descriptor, if there is one.
         console: Gets every line.
         alerts: Gets every match, unless a wrapper does.
+        known: What codes mean: ours, with the user's packs upon them.
         clock: Seconds since the epoch.
     """
 
@@ -49,8 +51,10 @@ class Reporter:
         console: Console,
         alerts: AlertsLike | None,
         *,
+        known: Rules = rules,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.known = known
         self._settings = settings
         self._console = console
         self._alerts = alerts
@@ -77,7 +81,7 @@ class Reporter:
         try:
             self._report(code, message, reason=reason, fatal=fatal, error=error, epoch=epoch, attrs=attrs)
         except Exception as fault:  # noqa: BLE001  whatever we were handed, it is said
-            self._remark(Severity.ERROR, f"{code}: {message} (told in part: {type(fault).__name__})")
+            self.remark(Severity.ERROR, f"{code}: {message} (told in part: {type(fault).__name__})")
 
     def _report(
         self,
@@ -90,7 +94,7 @@ class Reporter:
         epoch: int | None,
         attrs: Mapping[str, Any] | None,
     ) -> None:
-        code_spec = rules.specs.get(code)
+        code_spec = self.known.specs.get(code)
         spec = code_spec and code_spec.why(reason)
         told = None if error is None else error_of(error)
         match = Match(
@@ -112,7 +116,7 @@ class Reporter:
 
     def annotate(self, match: Match) -> None:
         """Say what somebody else's text means; who is told of it is decided elsewhere."""
-        self._console.write(of_match(match, rules.specs.get(match.code), self._settings.lang))
+        self._console.write(of_match(match, self.known.specs.get(match.code), self._settings.lang))
 
     def undelivered(self, alert: Alert) -> None:
         """Say what could not be delivered in time, so that at least the log holds it."""
@@ -143,11 +147,12 @@ class Reporter:
     def _complain_once(self) -> None:
         if not self._is_cut_off:
             self._is_cut_off = True
-            self._remark(
+            self.remark(
                 Severity.WARNING, "The wrapper does not take events (LOGRULES_EVENT_FD): it cannot alert"
             )
 
-    def _remark(self, level: Severity, message: str) -> None:
+    def remark(self, level: Severity, message: str) -> None:
+        """Say something that has no code."""
         event = Event(
             timestamp=timestamp(self._clock()),
             level=level,

@@ -5,21 +5,26 @@
     <Exit.TEMPFAIL: 75>
 
 `rules[CODE].remediation`, `.summary`, `.alert`, `.exit` and `.reasons` speak the operator's language:
-LOGRULES_LANG, else LANG, else English.
+LOGRULES_LANG, else LANG, else English. `extended` lays packs of the user's own upon them.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from functools import cache
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from importlib import resources
 
-from logrules.core import codes, patterns
+from logrules.core import codes, pack
 from logrules.core.model import Exit, Severity, Sign
+from logrules.core.pack import Known, Pack
 from logrules.core.rulebook import Rulebook
 
-__all__ = ["Rule", "Rules", "language", "packs", "rulebook", "rules"]
+__all__ = ["Rule", "Rules", "extended", "known", "laid", "language", "packs", "rulebook", "rules"]
+
+CODES = "codes.toml"
+"""The pack that says what every code means; the others say how codes look."""
 
 
 def language(environ: Mapping[str, str] = os.environ) -> str:
@@ -71,14 +76,29 @@ class Rule:
         return self.spec.summary[self.lang]
 
     @property
+    def headline(self) -> str:
+        """What happened, in its first words."""
+        return re.split(r"[.:;](?= |$)", self.summary)[0]
+
+    @property
+    def check(self) -> list[str]:
+        """How to make sure that it is so."""
+        return self.spec.check[self.lang]
+
+    @property
     def steps(self) -> list[str]:
         """What to do, step by step."""
         return self.spec.steps[self.lang]
 
     @property
+    def avoid(self) -> list[str]:
+        """What not to do."""
+        return self.spec.avoid[self.lang]
+
+    @property
     def remediation(self) -> str:
-        """What to do, as one text."""
-        return self.spec.steps.joined(self.lang)
+        """What to do and what not, as one text."""
+        return self.spec.remediation(self.lang)
 
     @property
     def reasons(self) -> dict[str, Rule]:
@@ -94,14 +114,29 @@ class Rule:
 
 
 class Rules(Mapping[str, Rule]):
-    """Every code that logrules knows."""
+    """Every code that logrules knows, and how codes look.
 
-    def __init__(self, specs: Mapping[str, codes.Code], lang: str | None = None) -> None:
+    Args:
+        specs: The codes.
+        ways: What is done differently from platform to platform: name, platform (or `title`), text.
+        own: Packs of the user's own, the one that goes first in front.
+        lang: The language to speak; None takes the environment's.
+    """
+
+    def __init__(
+        self,
+        specs: Mapping[str, codes.Code],
+        ways: Mapping[str, Mapping[str, codes.Text]],
+        own: Sequence[Pack] = (),
+        lang: str | None = None,
+    ) -> None:
         self.specs = specs
-        self.lang = lang
+        self.ways = ways
+        self.own = tuple(own)
+        self._lang = lang
 
     def __getitem__(self, code: str) -> Rule:
-        return Rule(self.specs[code], self.lang or language())
+        return Rule(self.specs[code], self.lang)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.specs)
@@ -109,41 +144,83 @@ class Rules(Mapping[str, Rule]):
     def __len__(self) -> int:
         return len(self.specs)
 
+    @property
+    def lang(self) -> str:
+        """The language that the rules speak."""
+        return self._lang or language()
+
     def speak(self, lang: str) -> Rules:
         """The same rules in `lang`, whatever the environment says."""
-        return Rules(self.specs, lang)
+        return Rules(self.specs, self.ways, self.own, lang)
+
+    @cached_property
+    def rulebook(self) -> Rulebook:
+        """How the codes look, ready for an engine; what the user's packs switch off is not in it."""
+        off = [rule for each in self.own for rule in each.off]
+        ours = [pattern for each in _shipped_patterns() for pattern in each.patterns]
+        own = [pattern for each in self.own for pattern in each.patterns]
+        return Rulebook(self.specs, [*own, *(each for each in ours if not pack.is_off(each.rule, off))])
+
+
+def _text(name: str) -> str:
+    return resources.files("logrules.packs").joinpath(name).read_text("utf-8")
 
 
 @cache
-def _shipped() -> Mapping[str, codes.Code]:
-    text = resources.files("logrules.packs").joinpath("codes.toml").read_text("utf-8")
-    return codes.load(text, "codes.toml")
+def _shipped_codes() -> Pack:
+    return pack.shipped(_text(CODES), CODES)
 
 
-rules = Rules(_shipped())
+@cache
+def _shipped_patterns() -> tuple[Pack, ...]:
+    return tuple(pack.shipped(text, name) for name, text in packs().items())
 
 
 def packs() -> dict[str, str]:
     """The packs of patterns that logrules ships: file name to text."""
     folder = resources.files("logrules.packs")
     names = sorted(each.name for each in folder.iterdir() if each.name.endswith(".toml"))
-    return {name: folder.joinpath(name).read_text("utf-8") for name in names if name != "codes.toml"}
-
-
-def rulebook(extra: Mapping[str, str] | None = None) -> Rulebook:
-    """The codes and patterns that logrules ships, and packs of the user's own (file name to text).
-
-    Raises PackError.
-    """
-    return _extended(extra) if extra else _shipped_book()
+    return {name: _text(name) for name in names if name != CODES}
 
 
 @cache
-def _shipped_book() -> Rulebook:
-    return _extended({})
+def known() -> Known:
+    """What logrules ships, for packs to refer to."""
+    shipped = _shipped_codes()
+    names = {pattern.rule for each in _shipped_patterns() for pattern in each.patterns}
+    return Known(
+        {name: codes.over({}, table) for name, table in shipped.codes.items()}, shipped.how.keys(), names
+    )
 
 
-def _extended(extra: Mapping[str, str]) -> Rulebook:
-    own = [pattern for name, text in extra.items() for pattern in patterns.sound(text, name, rules.specs)]
-    ours = [pattern for name, text in packs().items() for pattern in patterns.load(text, name)]
-    return Rulebook(rules.specs, [*own, *ours])
+def laid(own: Sequence[Pack]) -> Rules:
+    """Our codes and ways with the user's upon them, which are sound; the pack in front goes last."""
+    tables: dict[str, codes.Table] = {}
+    ways: dict[str, Mapping[str, codes.Text]] = {}
+    for each in (_shipped_codes(), *reversed(own)):
+        for name, table in each.codes.items():
+            tables[name] = codes.over(tables.get(name, {}), table)
+        for name, table in each.how.items():
+            ways[name] = {**ways.get(name, {}), **codes.ways(table)}
+    return Rules({name: codes.built(name, table) for name, table in tables.items()}, ways, own)
+
+
+rules = laid(())
+
+
+def extended(own: Mapping[str, str]) -> Rules:
+    """The rules with packs of the user's own (file name to text), the one that goes first in front.
+
+    Raises PackError.
+    """
+    if not own:
+        return rules
+    read = [pack.load(text, name) for name, text in own.items()]
+    for each in read:
+        pack.refuse(pack.lint(each, known(), read))
+    return laid(read)
+
+
+def rulebook() -> Rulebook:
+    """How the codes that logrules ships look in a log."""
+    return rules.rulebook

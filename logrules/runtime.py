@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from logrules.core.engine import Engine
     from logrules.core.model import Match, Origin
     from logrules.report import Reporter
+    from logrules.rules import Rules
     from logrules.settings import Settings
 
 GRACE = 20.0
@@ -41,11 +42,16 @@ ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT
 """Signals after which an end of the child is no accident."""
 
 
-def run(command: Sequence[str], settings: Settings, stop_on: frozenset[str] = frozenset()) -> int:
+def run(
+    command: Sequence[str],
+    settings: Settings,
+    stop_on: frozenset[str] = frozenset(),
+    known: Rules | None = None,
+) -> int:
     """Run `command` under the sidecar and return the exit status to end with.
 
     It is the child's own (128 + n after a signal), 127 or 126 where it cannot be started, or the code's if
-    we ended it.
+    we ended it. `known` are the rules; None: ours with the packs of the working directory upon them.
     """
     with Signals() as signals:
         try:
@@ -55,16 +61,25 @@ def run(command: Sequence[str], settings: Settings, stop_on: frozenset[str] = fr
                 f"cannot start {command[0]!r}: {error.strerror or error}. Is the command right, and in PATH?"
             )
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-        return Sidecar(child, signals, settings, stop_on).run()
+        return Sidecar(child, signals, settings, stop_on, known).run()
 
 
 class Sidecar:
     """One child, from its spawn to its exit status."""
 
-    def __init__(self, child: Child, signals: Signals, settings: Settings, stop_on: frozenset[str]) -> None:
+    def __init__(
+        self,
+        child: Child,
+        signals: Signals,
+        settings: Settings,
+        stop_on: frozenset[str],
+        known: Rules | None,
+    ) -> None:
         self._child = child
         self._signals = signals
-        self._watch = Watch(settings, stop_on, stop=self._end, may_speak=self._may_speak, wake=signals.wake)
+        self._watch = Watch(
+            settings, stop_on, known, stop=self._end, may_speak=self._may_speak, wake=signals.wake
+        )
         self._open = selectors.DefaultSelector()
         self._told_to_end = False
         self._told_of_trouble = False
@@ -155,6 +170,7 @@ class Watch:
         self,
         settings: Settings,
         stop_on: frozenset[str],
+        known: Rules | None,
         *,
         stop: Callable[[Stop], None],
         may_speak: Callable[[], bool],
@@ -162,6 +178,7 @@ class Watch:
     ) -> None:
         self._settings = settings
         self._stop_on = stop_on
+        self._known = known
         self._stop = stop
         self._may_speak = may_speak
         self._wake = wake
@@ -225,20 +242,21 @@ class Watch:
         from logrules.core.engine import Engine, Policy
         from logrules.core.redact import Redactor, secrets_in
         from logrules.report import Reporter
-        from logrules.rules import rulebook
         from logrules.sinks.console import Console
+        from logrules.userpacks import known as with_packs
 
         settings = self._settings
         redact = Redactor(secrets_in(os.environ))
-        self._alerts: Alerts = open_alerts(settings, redact)
-        self._report: Reporter = Reporter(settings, Console(2, redact), self._alerts)
+        known = self._known or with_packs(settings.packs, complain)
+        self._alerts: Alerts = open_alerts(settings, redact, codes=known.specs)
+        self._report: Reporter = Reporter(settings, Console(2, redact), self._alerts, known=known)
         self._alerts.listen(lambda text: self._report("ALERT_UNDELIVERED", text))
         if not self._alerts.configured:
             self._report(
                 "ALERTS_OFF", "Nobody will be told: neither SENTRY_DSN nor LOGRULES_ALERT_CHAT is set."
             )
         policy = Policy(acts=True, stop_on=self._stop_on, overlap=settings.overlap, started=time.time())
-        self._engine = Engine(rulebook(), policy)
+        self._engine = Engine(known.rulebook, policy)
 
     @contextmanager
     def _harmless(self) -> Iterator[None]:

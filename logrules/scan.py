@@ -16,14 +16,14 @@ from logrules.core.engine import Engine, Policy
 from logrules.core.event import encode, of_match
 from logrules.core.model import Annotate, Chunk, Exit, LogrulesError, Origin
 from logrules.core.redact import Redactor, secrets_in
-from logrules.rules import rulebook
 from logrules.streams import OutputError, complain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from logrules.core.model import Effect, Match
+    from logrules.rules import Rules
 
     Out = Callable[[Match], None]
 
@@ -33,27 +33,25 @@ LARGE = 64 * 1024 * 1024
 _COMPRESSED = {b"\x1f\x8b": "zcat", b"\x28\xb5": "zstdcat", b"BZ": "bzcat", b"\xfd7": "xzcat"}
 
 
-def scan(
-    files: Sequence[str], packs: Mapping[str, str], *, lang: str, as_json: bool, coverage: bool = False
-) -> int:
+def scan(files: Sequence[str], known: Rules, *, as_json: bool, coverage: bool = False) -> int:
     """Classify `files` (`-` is standard input). Returns 0, found or not, and 78 if one could not be read.
 
     With `coverage` the rules that were met are told instead of the events.
     """
-    engine = Engine(rulebook(packs), Policy(acts=False))
+    engine = Engine(known.rulebook, Policy(acts=False))
     redact = Redactor(secrets_in(os.environ))
     people = sys.stdout.isatty() and not as_json
-    with _told(engine, redact, lang, people=people, as_json=as_json, coverage=coverage) as out:
+    with _told(engine, redact, known, people=people, as_json=as_json, coverage=coverage) as out:
         readable = [_scanned(path, engine, out, watched=people) for path in files]
     return Exit.OK if all(readable) else Exit.CONFIG
 
 
 def _told(
-    engine: Engine, redact: Redactor, lang: str, *, people: bool, as_json: bool, coverage: bool
+    engine: Engine, redact: Redactor, known: Rules, *, people: bool, as_json: bool, coverage: bool
 ) -> AbstractContextManager[Out]:
     if coverage:
         return _coverage(engine, as_json=as_json)
-    return _people(redact, lang) if people else _events(engine, redact, lang)
+    return _people(redact, known) if people else _events(redact, known)
 
 
 @contextmanager
@@ -66,11 +64,11 @@ def _coverage(engine: Engine, *, as_json: bool) -> Iterator[Out]:
 
 
 @contextmanager
-def _events(engine: Engine, redact: Redactor, lang: str) -> Iterator[Out]:
+def _events(redact: Redactor, known: Rules) -> Iterator[Out]:
     """One JSON line per event."""
 
     def write(match: Match) -> None:
-        event = of_match(match, engine.rulebook.codes[match.code], lang)
+        event = of_match(match, known.specs[match.code], known.lang)
         try:
             sys.stdout.buffer.write(encode(event, redact))
         except BrokenPipeError:
@@ -83,11 +81,11 @@ def _events(engine: Engine, redact: Redactor, lang: str) -> Iterator[Out]:
 
 
 @contextmanager
-def _people(redact: Redactor, lang: str) -> Iterator[Out]:
+def _people(redact: Redactor, known: Rules) -> Iterator[Out]:
     """A summary at the end."""
     from logrules.summary import Summary
 
-    summary = Summary(redact, lang)
+    summary = Summary(redact, known)
     yield summary.add
     summary.show()
 

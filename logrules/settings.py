@@ -50,6 +50,9 @@ _TIMERS = {
 
 _WORDS = {"LOGRULES_GRACE": f", or the word {STRICT}"}
 
+DATABASE = ("LOGRULES_DATABASE_URL", "DATABASE_URL")
+"""Where the database's address is looked for; the first one counts."""
+
 _NAME_LENGTH = 100  # fits into a tag of any alert receiver
 _LAST_PORT = 65535
 _STANDARD_DESCRIPTORS = 3  # input, output, errors
@@ -72,6 +75,8 @@ class Settings:
     """The guarded bot's token."""
     database_url: str | None = field(default=None, repr=False)
     """As it was set, in any form seen in the wild."""
+    database_setting: str = "DATABASE_URL"
+    """Where it came from, for people."""
     state: Path | None = None
     """The file of incidents and unsent alerts; None keeps them in memory."""
     overlap: float = 0.0
@@ -88,6 +93,8 @@ class Settings:
     """Where the Bot API is, without a slash at the end."""
     timers: Timers = field(default_factory=Timers)
     """The lock's durations."""
+    packs: tuple[str, ...] | None = None
+    """Packs of the user's own; None: those of the working directory."""
     port: int | None = None
     """Where to answer /healthz, /readyz and /metrics, if nobody else does."""
     preview: bool = False
@@ -122,7 +129,8 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         alert_chat=_chat(env),
         alert_token=_checked_token("LOGRULES_ALERT_TOKEN", env.get("LOGRULES_ALERT_TOKEN")),
         token=token,
-        database_url=_first(env, "LOGRULES_DATABASE_URL", "DATABASE_URL"),
+        database_url=_first(env, *DATABASE),
+        database_setting=next((name for name in DATABASE if name in env), DATABASE[-1]),
         state=_state(env, service),
         overlap=_seconds(env, "LOGRULES_OVERLAP", OVERLAP if _overlaps(env) else 0.0),
         conflict_grace=_seconds(env, "LOGRULES_CONFLICT_GRACE", CONFLICT_GRACE),
@@ -134,6 +142,7 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         flush=_seconds(env, "LOGRULES_FLUSH", FLUSH),
         bot_api=_bot_api(env),
         timers=_timers(env),
+        packs=packs(env),
         port=_port(env),
         preview=env.get("IS_PULL_REQUEST") == "true" and not _choice(env, "LOGRULES_PREVIEW", "poll"),
         delete_webhook=_choice(env, "LOGRULES_WEBHOOK", "delete"),
@@ -148,6 +157,29 @@ def parks(environ: Mapping[str, str]) -> bool:
         ConfigError: it is neither exit nor park.
     """
     return _choice(environ, "LOGRULES_ON_FATAL", "park", usual="exit")
+
+
+def packs(environ: Mapping[str, str]) -> tuple[str, ...] | None:
+    """LOGRULES_PACKS: files and folders, as PATH names them; `none` for no packs. None if it is not set."""
+    value = environ.get("LOGRULES_PACKS", "").strip()
+    if not value:
+        return None
+    return () if value == "none" else tuple(path for path in value.split(os.pathsep) if path.strip())
+
+
+_PLATFORMS = {
+    "RENDER": "render",
+    "RAILWAY_SERVICE_NAME": "railway",
+    "FLY_APP_NAME": "fly",
+    "DYNO": "heroku",
+    "KUBERNETES_SERVICE_HOST": "kubernetes",
+}
+"""Variables that platforms set, each on its own."""
+
+
+def platform(environ: Mapping[str, str]) -> str | None:
+    """Where we run, as remediations name it; None where nothing tells."""
+    return next((name for variable, name in _PLATFORMS.items() if environ.get(variable)), None)
 
 
 def _first(env: Mapping[str, str], *names: str) -> str | None:

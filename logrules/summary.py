@@ -7,26 +7,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.progress import Progress
-from rich.text import Text
 
 from logrules.core.model import Sign
 from logrules.core.text import printable
-from logrules.rules import rules
+from logrules.page import LOOK, Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from logrules.core.model import Match
-    from logrules.rules import Rule
+    from logrules.rules import Rule, Rules
 
-_LOOK = {
-    Sign.BAD: ("✖", "bold red"),
-    Sign.WARN: ("!", "bold yellow"),
-    Sign.INFO: ("i", "cyan"),
-    Sign.GOOD: ("✔", "green"),
-}
 _SAYS = {
     "once": {"en": "once", "ru": "один раз"},
     "times": {"en": "{} times", "ru": "раз: {}"},
@@ -54,10 +46,9 @@ class Seen(NamedTuple):
 class Summary:
     """Gathers matches, and shows each kind once: those that need somebody first."""
 
-    def __init__(self, redact: Callable[[str], str], lang: str) -> None:
+    def __init__(self, redact: Callable[[str], str], known: Rules) -> None:
         self._redact = redact
-        self._rules = rules.speak(lang)
-        self._lang = lang
+        self._rules = known
         self._seen: dict[tuple[str, str, str | None], Seen] = {}
 
     def add(self, match: Match) -> None:
@@ -72,36 +63,35 @@ class Summary:
 
     def show(self) -> None:
         """Print it."""
-        console = Console(highlight=False)
+        page = Page()
         if not self._seen:
-            console.print(self._say("nothing"))
+            page.say(self._say("nothing"), indent=0)
             return
-        order = list(_LOOK)
+        order = list(LOOK)
         for seen in sorted(
             self._seen.values(), key=lambda each: (not each.fatal, order.index(self._rule(each).sign))
         ):
-            self._show(seen, console)
+            self._show(seen, page)
         total = sum(seen.times for seen in self._seen.values())
-        console.print(self._say("events").format(total, len(self._seen)), style="dim")
+        page.say(self._say("events").format(total, len(self._seen)), indent=0, style="dim")
 
-    def _show(self, seen: Seen, console: Console) -> None:
+    def _show(self, seen: Seen, page: Page) -> None:
         rule, first = self._rule(seen), seen.first
-        mark, style = _LOOK[rule.sign]
-        title = Text(f"{mark} {rule.code}", style=style)
-        title.append(f" ({first.reason})" if first.reason else "", style="not bold")
-        title.append(f"  {self._times(seen)}", style="default not bold")
-        title.append(f"  {self._say('fatal')}" if seen.fatal else "", style="red not bold")
-        console.print(title)
-        console.print(Text(f"  {self._when(seen)}", style="dim"), soft_wrap=True)  # a path is copied whole
-        console.print(Padding(Text(rule.summary), (0, 0, 0, 2)))
+        page.title(
+            rule.sign,
+            rule.code,
+            (f" ({first.reason})" if first.reason else "", "not bold"),
+            (f"  {self._times(seen)}", "default not bold"),
+            (f"  {self._say('fatal')}" if seen.fatal else "", "red not bold"),
+        )
+        page.line(self._when(seen), style="dim")  # a path is copied whole
+        page.say(rule.summary)
         if rule.sign in {Sign.BAD, Sign.WARN}:
-            console.print(
-                Padding(Text(f"» {printable(self._redact(first.message))}", style="dim"), (0, 0, 0, 2))
-            )
-            for number, step in enumerate(rule.steps, 1):
-                console.print(Padding(Text(f"{number}. {step}"), (0, 0, 0, 4)))
-            console.print(Text(f"  {self._say('more')} logrules explain {rule.code}", style="dim"))
-        console.print()
+            page.quote(f"» {self._redact(first.message)}")
+            page.steps(rule.steps, indent=4)
+            page.steps(rule.avoid, indent=4, numbered=False)
+            page.line(f"{self._say('more')} logrules explain {rule.code}", style="dim")
+        page.blank()
 
     def _rule(self, seen: Seen) -> Rule:
         return self._rules[seen.first.code].why(seen.first.reason)
@@ -118,7 +108,7 @@ class Summary:
         return f"{where}, {lines}, {_moment(first.time)} … {_moment(last.time)}"
 
     def _say(self, key: str) -> str:
-        return _SAYS[key][self._lang]
+        return _SAYS[key][self._rules.lang]
 
 
 @contextmanager

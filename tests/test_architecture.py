@@ -14,12 +14,13 @@ FLOORS = (
     ("logrules.testing",),
     ("logrules.packs",),
     ("logrules.rules",),
-    ("logrules.botapi", "logrules.settings", "logrules.streams", "logrules.tracebacks"),
+    ("logrules.botapi", "logrules.settings", "logrules.streams", "logrules.tracebacks", "logrules.userpacks"),
     ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guards", "logrules.logs"),
     ("logrules.report", "logrules.alerts"),
     ("logrules.gate", "logrules.onfatal", "logrules.loops"),
-    ("logrules.summary",),
-    ("logrules.scan", "logrules.explain", "logrules.check", "logrules.newrule"),
+    ("logrules.page",),
+    ("logrules.summary", "logrules.check"),
+    ("logrules.scan", "logrules.explain", "logrules.newrule"),
     ("logrules.life",),
     ("logrules.runtime", "logrules.guarded"),
     ("logrules",),  # the public names, lazily
@@ -38,7 +39,7 @@ THIRD_PARTIES = {
     "hyperscan": ("logrules.core.scanner",),
     "msgspec": ("logrules.core",),
     "urllib3": ("logrules.botapi", "logrules.sinks.sentry"),
-    "rich": ("logrules.summary", "bot.demo"),
+    "rich": ("logrules.page", "logrules.summary", "bot.demo"),
 }
 
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from logrules.core.codes import CODE, LANGUAGES, PackError, load
+from logrules.core.codes import CODE, LANGUAGES
 from logrules.core.event import Event, encode, timestamp
 from logrules.core.model import Exit, Sign
+from logrules.core.pack import PackError
 from logrules.core.redact import Redactor
-from logrules.rules import rules
+from logrules.rules import extended, rules
 
 if TYPE_CHECKING:
     from logrules.core.codes import Code
@@ -108,7 +109,7 @@ def test_texts_fit_a_line_and_a_phone(spec: Code, lang: str) -> None:
         level=spec.severity,
         code=spec.code,
         message="я" * 400,
-        remediation=spec.steps.joined(lang),
+        remediation=spec.remediation(lang),
         service="a-service-with-a-long-name",
         instance="srv-d0cjkelq67qs70c2pugg-sbpkm",
         fatal=spec.fatal,
@@ -116,7 +117,7 @@ def test_texts_fit_a_line_and_a_phone(spec: Code, lang: str) -> None:
     )
 
     assert len(encode(event, str)) < 4096
-    assert len(spec.steps.joined(lang)) <= 900
+    assert len(spec.remediation(lang)) <= 900
     assert len(spec.steps[lang]) <= 5
 
 
@@ -247,7 +248,7 @@ remediation.ru = ["Почините."]
 )
 def test_faults_in_codes_are_named(right: str, wrong: str, named: str) -> None:
     """A mistake in a code's table is refused with the file, the code and the word that is wrong."""
-    assert load(GOOD, "mine.toml").keys() == {"A_CODE"}
+    assert "A_CODE" in extended({"mine.toml": GOOD})
 
-    with pytest.raises(PackError, match=f"^mine.toml: .*{named}"):
-        load(GOOD.replace(right, wrong), "mine.toml")
+    with pytest.raises(PackError, match=f"^mine.toml:.*{named}"):
+        extended({"mine.toml": GOOD.replace(right, wrong)})

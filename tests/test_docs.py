@@ -88,7 +88,7 @@ def test_shown_event_is_an_event(lang: str) -> None:
     spec = rules[line["code"]].spec.why(line["reason"])
 
     assert list(line) == keys
-    assert line["remediation"] == spec.steps.joined(lang)
+    assert line["remediation"] == spec.remediation(lang)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -125,7 +125,7 @@ SEED = [
 @pytest.mark.parametrize(("code", "reason", "lang", "words"), SEED)
 def test_diagnosis(code: str, reason: str | None, lang: str, words: list[str]) -> None:
     """Each step of the original diagnosis stands in the remediation, in both languages."""
-    text = rules[code].why(reason).spec.steps.joined(lang)
+    text = rules[code].why(reason).spec.remediation(lang)
 
     assert [word for word in words if word not in text] == []
 

@@ -1,25 +1,37 @@
-"""What each code means and leads to: the types behind `packs/codes.toml`, and how they are read."""
+"""What each code means and leads to: the types behind the `[code.NAME]` tables of packs.
+
+A table says what differs: a reason from its code, a user's table from ours. `over` lays one upon the other,
+`built` makes the code of what comes out.
+"""
 
 from __future__ import annotations
 
 import re
-import tomllib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from logrules.core.model import Exit, LogrulesError, Severity, Sign
+from logrules.core import shape
+from logrules.core.model import Exit, Severity, Sign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from logrules.core.places import Path
 
 LANGUAGES = ("en", "ru")
 CODE = re.compile(r"[A-Z][A-Z0-9_]{2,47}\Z")
-FORMAT = 0
+
+Table = dict[str, Any]
+"""A code as a pack says it."""
 
 _EXITS = {exit_.name.lower(): exit_ for exit_ in Exit}
 _SENTRY_LEVELS = {Severity.DEBUG: "debug", Severity.CRITICAL: "fatal"}  # the others bear the same name
-
-
-class PackError(LogrulesError):
-    """A pack is malformed: says which file, which code or pattern, and what to write instead."""
+_SEVERITIES = {Sign.BAD: Severity.ERROR, Sign.WARN: Severity.WARNING}  # the others are information
+_TEXTS = ("summary", "check", "remediation", "avoid")
+_NEEDED = ("sign", "summary", "remediation")
+_FIXED = ("sign", "fatal", "exit")
+"""What a program does about a code that we ship is no matter of a pack."""
 
 
 class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,19 +46,14 @@ class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Steps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to do, step by step, in every language."""
+    """Sentences, one after the other, in every language."""
 
-    en: list[str]
-    ru: list[str]
+    en: list[str] = []
+    ru: list[str] = []
 
     def __getitem__(self, lang: str) -> list[str]:
-        """The steps in `lang`, or in English."""
+        """The sentences in `lang`, or in English."""
         return self.ru if lang == "ru" else self.en
-
-    def joined(self, lang: str) -> str:
-        """The steps as one text: numbered where there is more than one."""
-        steps = self[lang]
-        return steps[0] if len(steps) == 1 else " ".join(f"{n}) {step}" for n, step in enumerate(steps, 1))
 
 
 class AlertSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,19 +73,27 @@ class Confirm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     within: float
 
 
-class Code(msgspec.Struct, frozen=True, kw_only=True):
+class Code(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One code (or one reason of a code): an API; never reused, never renamed."""
 
     code: str
     sign: Sign
     severity: Severity
-    fatal: bool
+    fatal: bool = False
     """It does not heal by itself: an operator or a restart is needed."""
-    exit: Exit | None
+    exit: Exit | None = None
     """The status with which we end a process for it."""
-    alert: AlertSpec | None
+    alert: AlertSpec | None = None
     summary: Text
+    """What happened, and why."""
+    check: Steps = Steps()
+    """How to make sure."""
     steps: Steps
+    """What to do."""
+    avoid: Steps = Steps()
+    """What not to do."""
+    how: tuple[str, ...] = ()
+    """Things to do that differ from platform to platform, by name."""
     inhibits: frozenset[str] = frozenset()
     """Codes that say nothing new to anybody while an incident of this one is open."""
     resolved_by: frozenset[str] = frozenset()
@@ -93,76 +108,152 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
         """This code as `reason` makes it: its own texts where the reason has any."""
         return self.reasons.get(reason or "", self)
 
+    def remediation(self, lang: str) -> str:
+        """What to do and what not, as one text: steps are numbered where there is more than one."""
+        return " ".join([*_numbered(self.steps[lang], ")"), *self.avoid[lang]])
+
+    def remediation_lines(self, lang: str) -> str:
+        """The same, one step a line."""
+        return "\n".join([*_numbered(self.steps[lang], "."), *self.avoid[lang]])
+
+
+def _numbered(texts: list[str], mark: str) -> list[str]:
+    return texts if len(texts) == 1 else [f"{number}{mark} {text}" for number, text in enumerate(texts, 1)]
+
 
 def seconds(text: str) -> float:
-    """`90s`, `15m`, `4h`, `2d` as seconds. Raises ValueError for anything else."""
-    found = re.fullmatch(r"(\d+)([smhd])", text)
-    if not found:
-        raise ValueError(f"{text!r} is no duration: write for example '90s', '15m', '4h' or '2d'")
-    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
+    """`90s`, `15m`, `4h`, `2d` as seconds."""
+    return float(text[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[text[-1]]
 
 
-def load(text: str, source: str) -> dict[str, Code]:
-    """The codes of one `codes.toml`. `source` names the file in errors. Raises PackError."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PackError(f"{source}: not valid TOML: {error}") from error
-    if data.get("format") != FORMAT:
-        raise PackError(f"{source}: the first line must be `format = {FORMAT}`")
-    return {name: _code(name, table, source) for name, table in data.get("code", {}).items()}
+def over(base: Table, own: Table) -> Table:
+    """The table `base` with everything that `own` says in its place."""
+    own = _plain(own)
+    said = {key: value for key, value in own.items() if key != "reason"}
+    reasons = {name: _laid(table, _differing(said, table)) for name, table in base.get("reason", {}).items()}
+    for name, table in own.get("reason", {}).items():
+        reasons[name] = _laid(reasons.get(name, {}), table)
+    laid = _laid({key: value for key, value in base.items() if key != "reason"}, said)
+    return {**laid, "reason": reasons} if reasons else laid
 
 
-def _code(name: str, table: dict[str, Any], source: str) -> Code:
-    if not CODE.match(name):
-        raise PackError(f"{source}: {name!r} is no code: write capitals, digits and _, 3 to 48 of them")
-    table = dict(table)
-    reasons = table.pop("reason", {})
-    # A reason states only what differs from its code.
-    made = {reason: _built(name, _merged(table, own), source) for reason, own in reasons.items()}
-    return _built(name, {**table, "reasons": made}, source)
+def _differing(said: Table, reason: Table) -> Table:
+    """What was said of a code and a reason says otherwise: it holds for the reason as well."""
+    return {key: value for key, value in said.items() if key in reason}
 
 
-def _merged(table: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    merged = {**table, **own}
-    if isinstance(table.get("alert"), dict) and isinstance(own.get("alert"), dict):
-        merged["alert"] = {**table["alert"], **own["alert"]}
-    return merged
+def _laid(base: Table, own: Table) -> Table:
+    """`own` upon `base`, language by language; a table of `alert` upon one."""
+    laid = {**base, **own}
+    for key in _TEXTS:
+        if key in base and key in own:
+            laid[key] = {**base[key], **own[key]}
+    if isinstance(base.get("alert"), dict) and own.get("alert"):
+        new = own["alert"] if isinstance(own["alert"], dict) else {}
+        laid["alert"] = _laid_alert(base["alert"], new)
+    return laid
 
 
-def _built(name: str, table: dict[str, Any], source: str) -> Code:
-    reasons = table.pop("reasons", {})
-    try:
-        severity = Severity(table["severity"])
-        table["exit"] = _EXITS[table["exit"]] if "exit" in table else None
-        table["alert"] = _alert(table.get("alert", False), severity, table["summary"])
-        table["steps"] = table.pop("remediation")
-        for key in ("resolve_after",):
-            if key in table:
-                table[key] = seconds(table[key])
-        if "confirm" in table:
-            table["confirm"] = {**table["confirm"], "within": seconds(table["confirm"]["within"])}
-        _known(table)
-        code = msgspec.convert({**table, "code": name}, Code)
-    except KeyError as error:
-        raise PackError(
-            f"{source}: code {name}: {error} is missing or not one of the known values"
-        ) from error
-    except (ValueError, msgspec.ValidationError) as error:
-        raise PackError(f"{source}: code {name}: {error}") from error
-    if code.fatal and code.exit is None:
-        raise PackError(f"{source}: code {name} is fatal, so it needs an `exit`: one of {', '.join(_EXITS)}")
-    return msgspec.structs.replace(code, reasons=reasons)
+def _laid_alert(base: Table, own: Table) -> Table:
+    laid = {**base, **own}
+    if "title" in base and "title" in own:
+        laid["title"] = {**base["title"], **own["title"]}
+    return laid
 
 
-def _known(table: dict[str, Any]) -> None:
-    unknown = table.keys() - set(Code.__struct_fields__)
-    if unknown:
-        known = ", ".join(sorted({*Code.__struct_fields__, "remediation"} - {"code", "steps", "reasons"}))
-        raise ValueError(f"unknown key {min(unknown)!r}; the known ones are {known}")
+def _plain(table: Table) -> Table:
+    """The table with every text as a table of languages; one text stands for all of them."""
+    plain = {key: _spoken(value) if key in _TEXTS else value for key, value in table.items()}
+    if isinstance(alert := plain.get("alert"), dict) and "title" in alert:
+        plain["alert"] = {**alert, "title": _spoken(alert["title"])}
+    if "reason" in plain:
+        plain["reason"] = {name: _plain(each) for name, each in plain["reason"].items()}
+    return plain
 
 
-def _alert(spec: Any, severity: Severity, summary: dict[str, str]) -> dict[str, Any] | None:
+def _spoken(text: Any) -> dict[str, Any]:
+    return text if isinstance(text, dict) else dict.fromkeys(LANGUAGES, text)
+
+
+def ways(table: Table) -> dict[str, Text]:
+    """One thing to do, on each platform."""
+    return {platform: msgspec.convert(_spoken(text), Text) for platform, text in table.items()}
+
+
+def faults(base: Table | None, own: Table, known: Mapping[str, set[str]]) -> Iterator[tuple[Path, str]]:
+    """What is wrong with the table `own`, laid upon `base` of ours, if there is one.
+
+    Args:
+        base: The table that we ship for the code.
+        own: The table, of the right shape.
+        known: The names of every `code` and every `how`.
+    """
+    table = over(base or {}, own)
+    yield from _missing(base, table)
+    for name, reason in [("", table), *table.get("reason", {}).items()]:
+        path: Path = ("reason", name) if name else ()
+        yield from _unspoken(_laid(table, reason), path)
+        yield from _unknown(reason, path, known)
+    for key in _FIXED:
+        if base is not None and key in own and own[key] != base.get(key):
+            yield (
+                (key,),
+                f"`{key}` of a code that logrules ships stays as it is; a code of your own may have any",
+            )
+
+
+def _missing(base: Table | None, table: Table) -> Iterator[tuple[Path, str]]:
+    for key in _NEEDED:
+        if key not in table:
+            yield (), f"`{key}` is missing: {shape.CODES[key]['description']}"
+    if base is None and table.get("fatal") and "exit" not in table:
+        choices = ", ".join(repr(name) for name in _EXITS if name != "ok")
+        yield ("fatal",), f"what is fatal ends a process: say with which `exit`, one of {choices}"
+
+
+def _unspoken(table: Table, path: Path) -> Iterator[tuple[Path, str]]:
+    """Texts that are there in one language only."""
+    alert = table.get("alert")
+    title = {"title": alert["title"]} if isinstance(alert, dict) and "title" in alert else {}
+    for key, text in {**{key: table[key] for key in _TEXTS if key in table}, **title}.items():
+        for lang in LANGUAGES:
+            if lang not in text:
+                yield (
+                    (*path, *(("alert",) if key in title else ()), key),
+                    f"`{key}.{lang}` is missing: write it, or one text for every language: {key} = …",
+                )
+
+
+def _unknown(table: Table, path: Path, known: Mapping[str, set[str]]) -> Iterator[tuple[Path, str]]:
+    for key, kind in (("inhibits", "code"), ("resolved_by", "code"), ("how", "how")):
+        for number, name in enumerate(table.get(key, ())):
+            if name not in known[kind]:
+                yield (*path, key, number), f"`{key}`: unknown {name!r}{shape.meant(name, known[kind])}"
+
+
+def built(name: str, table: Table) -> Code:
+    """The code that a whole table without faults stands for."""
+    own = {key: value for key, value in table.items() if key != "reason"}
+    reasons = {reason: _built(name, _laid(own, said)) for reason, said in table.get("reason", {}).items()}
+    return msgspec.structs.replace(_built(name, own), reasons=reasons)
+
+
+def _built(name: str, table: Table) -> Code:
+    sign = Sign(table["sign"])
+    severity = Severity(table.get("severity", _SEVERITIES.get(sign, Severity.INFO)))
+    made = {**table, "code": name, "severity": severity, "steps": table["remediation"]}
+    del made["remediation"]
+    made["exit"] = _EXITS[table["exit"]] if "exit" in table else None
+    made["alert"] = _alert(table.get("alert", False), severity, table["summary"])
+    if "resolve_after" in table:
+        made["resolve_after"] = seconds(table["resolve_after"])
+    if "confirm" in table:
+        confirm = table["confirm"]
+        made["confirm"] = {"count": int(confirm["count"]), "within": seconds(confirm["within"])}
+    return msgspec.convert(made, Code)
+
+
+def _alert(spec: Any, severity: Severity, summary: Table) -> Table | None:
     """`alert = true` takes every default; `alert = false` wakes nobody."""
     if spec is False:
         return None

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.factors import factors
-from logrules.core.model import Form, Origin, Severity
+from logrules.core.heads import ANSI
+from logrules.core.model import Form, Origin, Severity, Sign
 from logrules.core.records import Window
 from logrules.core.scanner import Hit
 
-LONGEST = 120
-"""Characters of a statement that a draft keeps: the words at its start say what it is."""
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from logrules.core.records import Parsed, Statement
+
+LENGTHS = (120, 70, 40, 20)
+"""Characters of a statement that a draft keeps, the best first: the words at its start say what it is."""
+SAMPLE = 1000
+"""Characters of the record that it keeps as its sample."""
+SCHEMA = "logrules.schema.json"
+"""The file in which a draft looks for the schema of packs."""
+NO_WORDS = "MY_RULE"
+_WORDS = 3
 _ORIGIN = Origin("text", "-", "text")
 _VARIES = re.compile(
     r"""
@@ -21,17 +33,17 @@ _VARIES = re.compile(
   | (?P<quoted>"[^"\n]*"|'[^'\n]*'|`[^`\n]*`)
   | (?P<name>@\w+)
   | (?P<hex>\b(?:0x)?[0-9a-fA-F]*\d[0-9a-fA-F]*(?:-[0-9a-fA-F]+)+\b|\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{12,}\b)
-  | (?P<number>-?\d+(?:[.,:]\d+)*)
+  | (?P<number>-?[0-9]+(?:[.,:][0-9]+)*)
     """,
     re.VERBOSE,
 )
 _AS = {
-    "secret": r"\S{1,99}",
-    "url": r"https?://\S{1,99}",
-    "name": r"@\w{1,40}",
-    "hex": r"[0-9A-Fa-fx-]{1,60}",
-    "number": r"-?[\d.,:]{1,40}",
+    "secret": r"\S{1,200}",
+    "url": r"https?://\S{1,200}",
+    "name": r"@\w{1,200}",
+    "hex": r"[0-9A-Fa-fx-]{1,200}",
 }
+_SIGNS = {Severity.DEBUG: Sign.INFO, Severity.INFO: Sign.INFO, Severity.WARNING: Sign.WARN}
 
 
 class Draft(NamedTuple):
@@ -42,65 +54,110 @@ class Draft(NamedTuple):
     """Of these the scanner must see one; empty: nothing in the words is fixed enough."""
     form: Form
     level: Severity | None
-    """The record's own, if a pattern must ask for less than its default."""
+    """The record's own, if it has one."""
+    said: str
+    """What the record states."""
     sample: str
+    ignore: str | None = None
+    beats: tuple[str, ...] = ()
 
-    def toml(self, code: str) -> str:
-        """The pack with this one pattern; `code` as the user named it."""
-        lines = [
-            "format = 0",
-            "",
+    @property
+    def quoted(self) -> str:
+        """The sample as somebody else's words, in which nothing may be recognised."""
+        return f'42 wrote: "{self.sample.partition(chr(10))[0]}"'
+
+    def toml(self, code: str, *, own: bool) -> str:
+        """The pack with this one pattern, and with `code` if that is the user's `own`."""
+        lines = [f"#:schema ./{SCHEMA}", "format = 0", ""]
+        if own:
+            lines += [
+                f"[code.{code}]",
+                f'sign        = "{_SIGNS.get(self.level, Sign.BAD) if self.level else Sign.WARN}"',
+                "summary     = 'Say here what happened, and why.'",
+                "remediation = ['Say here what to do first, with the exact command.', 'And then.']",
+                "",
+            ]
+        lines += [
             "[[pattern]]",
             f'code   = "{code}"',
             f"any    = [{_literal(self.expression)}]",
             f'form   = ["{self.form}"]',
         ]
-        if self.level:
+        if self.level and self.level.rank < Severity.WARNING.rank:
             lines.append(f'level  = "{self.level}"')
-        quoted = f'42 wrote: "{self.sample.partition(chr(10))[0]}"'
-        lines += [f"match  = [{_literal(self.sample)}]", f"ignore = [{_literal(quoted)}]"]
+        if self.beats:
+            lines.append(f"beats  = [{', '.join(_literal(each) for each in self.beats)}]")
+        lines.append(f"match  = [{_literal(self.sample)}]")
+        if self.ignore is not None:
+            lines.append(f"ignore = [{_literal(self.ignore)}]")
         return "\n".join(lines) + "\n"
 
 
-def draft(text: str) -> Draft | None:
-    """The draft for the first record of `text`, from which secrets are masked already.
+def drafts(text: str) -> Iterator[Draft]:
+    """Drafts for the first record of `text`, from which secrets are masked already, the best first.
 
-    None if it states nothing, as an indented line does.
+    There is none if it states nothing, as an indented line does.
     """
-    data = text.strip("\r\n").encode("utf-8", "replace") + b"\n"
+    parsed = _parsed(text)
+    if parsed is None:
+        return
+    said = [each for each in parsed.statements if not each.text.startswith("Traceback (")]
+    said.sort(key=lambda each: each.form is not Form.TRACEBACK)  # the exception says what happened
+    for statement in said:
+        for length in LENGTHS:
+            yield _draft(parsed, statement, length)
+
+
+def name(said: str, taken: Collection[str]) -> str:
+    """A code of the user's own for what a record states: its first words."""
+    words = re.findall(r"[A-Za-z]{3,}", _VARIES.sub(" ", said))[:_WORDS]
+    wanted = "_".join(["MY", *(word.upper()[:14] for word in words)]) if words else NO_WORDS
+    return next(each for each in (wanted, *(f"{wanted}_{n}" for n in range(2, 1000))) if each not in taken)
+
+
+def _parsed(text: str) -> Parsed | None:
+    data = ANSI.sub(b"", text.strip("\r\n").encode("utf-8", "replace")).replace(b"\0", b"") + b"\n"
     window = Window(_ORIGIN)
     window.push(data, [Hit(data.index(b"\n") + 1, 0)])
-    parsed = next(window.take(0.0, final=True), None)
-    said = [each for each in parsed.statements if not each.text.startswith("Traceback (")] if parsed else []
-    if parsed is None or not said:
-        return None
-    statement = next((each for each in said if each.form is Form.TRACEBACK), said[0])
-    expression = _expression(statement.text.strip().split("\n", 1)[0])
-    level = parsed.record.level
-    quiet = level if level and level.rank < Severity.WARNING.rank else None
+    return next(window.take(0.0, final=True), None)
+
+
+def _draft(parsed: Parsed, statement: Statement, length: int) -> Draft:
+    words = statement.text.strip().split("\n", 1)[0].strip()
+    expression = _expression(words, length)
     found = tuple(literal.data.decode("utf-8", "replace") for literal in factors(expression))
-    return Draft(expression, found, statement.form, quiet, parsed.record.text)
+    sample = parsed.record.text.strip("\r\n")
+    if len(sample) > SAMPLE and "\n" not in sample[:SAMPLE]:
+        sample = sample[:SAMPLE]
+    return Draft(expression, found, statement.form, parsed.record.level, words, sample)
 
 
-def _expression(words: str) -> str:
+def _expression(words: str, length: int) -> str:
     """A regular expression for the words, with classes for whatever another run would print differently."""
-    kept = words if len(words) <= LONGEST else words[:LONGEST].rsplit(" ", 1)[0]
+    kept = words if len(words) <= length else words[:length].rsplit(" ", 1)[0]
     parts, at = [], 0
     for found in _VARIES.finditer(kept):
-        parts += [_escaped(kept[at : found.start()]), _class_of(found)]
+        parts += [_escaped(kept[at : found.start()]), _class_of(found, kept[found.end() :])]
         at = found.end()
     return "".join([*parts, _escaped(kept[at:])])
 
 
-def _class_of(found: re.Match[str]) -> str:
-    if found.lastgroup == "quoted":
+def _class_of(found: re.Match[str], rest: str) -> str:
+    kind = str(found.lastgroup)
+    if kind == "quoted":
         mark = found.group()[0]
-        return f"{mark}[^{mark}\\n]{{0,99}}{mark}"
-    return _AS[str(found.lastgroup)]
+        return f"{mark}[^{mark}\\n]{{0,200}}{mark}"
+    if kind == "number":
+        if rest.startswith((".", ",", ":")):  # where the number ends must be clear
+            return "-?" + re.sub("[0-9]+", "[0-9]{1,200}", _escaped(found.group().lstrip("-")))
+        return r"-?[0-9.,:]{1,200}"
+    return _AS[kind]
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([\\.^$*+?{}\[\]|()])", r"\\\1", text)
+    """The text as an expression; a space may be any, and what cannot be seen stands for itself unseen."""
+    plain = re.sub(r"([\\.^$*+?{}\[\]|()])", r"\\\1", text)
+    return "".join(char if char.isprintable() else r"[^\n]" for char in plain)
 
 
 def _literal(text: str) -> str:

@@ -93,7 +93,7 @@ def of_match(
         level=match.level,
         code=match.code,
         message=match.message,
-        remediation=code.why(match.reason).steps.joined(lang) if code else UNSET,
+        remediation=code.why(match.reason).remediation(lang) if code else UNSET,
         service=match.service,
         instance=match.instance,
         fatal=match.fatal,

@@ -6,6 +6,7 @@ Reads the tree of `re`'s own parser, so that it understands exactly what `re` ma
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from logrules.core.scanner import Literal
@@ -21,41 +22,28 @@ _ENOUGH = 12
 _MANY = 64
 """Texts up to which an alternation is spelled out."""
 _ASCII = 127
-_LONG = 20
-"""A repeat that may go further than this multiplies the ways in which what is inside it can match."""
-_UNBOUNDED = 100
-"""A repeat that may go further than this is as good as endless."""
 
 
+@lru_cache(4096)
 def factors(pattern: str) -> list[Literal]:
     """Literals of which every match of `pattern` holds at least one; empty if there are none to rely on.
 
     Raises re.error for a malformed pattern.
     """
-    tree = _parsed(pattern)
+    tree = parsed(pattern)
     return _best(_candidates(tree, caseless=bool(tree.state.flags & re.IGNORECASE)))
 
 
-def dangers(pattern: str) -> str | None:
-    """Why `pattern` could take for ever on a hostile line; None if it could not."""
-    endless = list(_endless(_parsed(pattern), inside=False))
-    if any(endless):
-        return (
-            "a repeat inside a repeat (or a choice) can take for ever: write it flat, "
-            "e.g. `[^)]*` for `(\\w+\\s*)*`, `[ab]*` for `(a|b)*`"
-        )
-    if len(endless) > 3:  # noqa: PLR2004 - the text says it
-        return (
-            "more than three endless repeats such as `.*`: bound them, e.g. `.{0,200}`, or split the pattern"
-        )
-    return None
-
-
-def _parsed(pattern: str) -> Any:
+def parsed(pattern: str) -> Any:
     """`re`'s own tree. Its module is private: this is the only place that knows."""
     from re import _parser  # type: ignore[attr-defined]
 
     return _parser.parse(pattern)
+
+
+def spelled_out(branches: Iterable[Any]) -> list[str] | None:
+    """Every text that a choice can match, if they are few and all of them fixed."""
+    return _union(_product(branch, caseless=False) for branch in branches)
 
 
 def _best(candidates: list[list[Literal]]) -> list[Literal]:
@@ -147,24 +135,3 @@ def _inner(name: str, argument: Any, *, caseless: bool) -> list[list[Literal]]:
         case "ATOMIC_GROUP":
             return _candidates(argument, caseless=caseless)
     return []
-
-
-def _endless(tree: Any, *, inside: bool) -> Any:
-    """For each long repeat, whether another way to match stands around it: each doubles the other's work."""
-    for operation, argument in tree:
-        name = str(operation)
-        if name in {"MAX_REPEAT", "MIN_REPEAT"}:
-            least, most, body = argument
-            long = most > _LONG and least != most
-            if long and (inside or most > _UNBOUNDED):
-                yield inside
-            yield from _endless(body, inside=inside or long)
-        elif name == "SUBPATTERN":
-            yield from _endless(argument[3], inside=inside)
-        elif name == "BRANCH":
-            if inside:
-                yield True
-            for branch in argument[1]:
-                yield from _endless(branch, inside=inside)
-        elif name in {"ASSERT", "ASSERT_NOT"}:
-            yield from _endless(argument[1], inside=inside)

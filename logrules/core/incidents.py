@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from logrules.core.codes import LANGUAGES
 from logrules.core.model import Alert, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from logrules.core.codes import AlertSpec, Code, Steps
+    from logrules.core.codes import AlertSpec, Code
     from logrules.core.model import Match
 
 LEVELS = ("debug", "info", "warning", "error", "fatal")
@@ -284,7 +285,7 @@ def _alert(row: Incident, match: Match, code: Code, level: str, title: str) -> A
         level=level,
         title=title,
         message=match.message,
-        remediation={name: _lines(code.steps, name) for name in ("en", "ru")},
+        remediation={lang: code.remediation_lines(lang) for lang in LANGUAGES},
         service=row.service,
         instance=match.instance,
         time=min(match.time, row.last_seen),  # a log's own clock may run ahead
@@ -297,12 +298,6 @@ def _alert(row: Incident, match: Match, code: Code, level: str, title: str) -> A
         epoch=match.epoch,
         attrs=match.attrs,
     )
-
-
-def _lines(steps: Steps, lang: str) -> str:
-    """One step a line, numbered where there is more than one."""
-    texts = steps[lang]
-    return texts[0] if len(texts) == 1 else "\n".join(f"{n}. {text}" for n, text in enumerate(texts, 1))
 
 
 def _event_id(row: Incident, level: str) -> str:

@@ -1,6 +1,51 @@
-"""Text from a log on its way to a human being."""
+"""Text on its way to a human being."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_QUOTED = re.compile(r"`([^`]+)`")
+_COMMAND = re.compile(
+    r"(?:sudo )?(?:alembic|apt-get|cat|curl|date|df|docker|du|fly|free|fuser|getent|git|grep|heroku"
+    r"|journalctl|kill|kubectl|last|logrules|loginctl|ls|lsof|npm|openssl|pgrep|pg_isready|pip|printenv|ps"
+    r"|psql|python|railway|redis-cli|render|sqlite3|ss|stat|systemctl|tail|timedatectl|tmux)\b(?! is\b)"
+    r"|(?:ALTER|CREATE|PRAGMA|SELECT|SHOW)\b"
+)
+"""How the commands of our texts begin."""
+
+
+class Part(NamedTuple):
+    """A piece of a sentence: words, or something to be typed."""
+
+    text: str
+    is_command: bool
+    """To be copied as it stands, as a line of its own."""
 
 
 def printable(text: str) -> str:
     """`text` without anything that a terminal would act upon."""
     return "".join(char if char.isprintable() else " " for char in text)
+
+
+def is_command(quoted: str) -> bool:
+    """Whether what stands between backticks is to be typed: a shell's command, or SQL."""
+    return " " in quoted and bool(_COMMAND.match(quoted))
+
+
+def parts(sentence: str) -> list[Part]:
+    """A sentence in pieces: the commands in it, and the words before and after each."""
+    found: list[Part] = []
+    at = 0
+    for quoted in _QUOTED.finditer(sentence):
+        if is_command(quoted[1]):
+            found += _said(sentence[at : quoted.start()], first=not at)
+            found.append(Part(quoted[1], is_command=True))
+            at = quoted.end()
+    return [*found, *_said(sentence[at:], first=not at)]
+
+
+def _said(text: str, *, first: bool) -> list[Part]:
+    """Words, without what only joined them to the command before them."""
+    words = text.strip() if first else text.lstrip(" .;,").rstrip()
+    return [Part(words, is_command=False)] if words else []

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from logrules.core import patterns
-from logrules.core.drafts import draft
+from logrules.core.codes import CODE
+from logrules.core.drafts import Draft, drafts, name
 from logrules.core.engine import classify
 from logrules.core.model import Form, Severity
 from logrules.core.rulebook import Rulebook
-from logrules.rules import rulebook, rules
+from logrules.rules import extended, rulebook, rules
 
 SAMPLES = sorted({sample for pattern in rulebook().patterns for sample in pattern.match[:1]})
+
+
+def draft(text: str) -> Draft | None:
+    """The best one."""
+    return next(drafts(text), None)
 
 
 def codes(book: Rulebook, text: str) -> list[str]:
@@ -25,11 +30,11 @@ def test_a_draft_recognises_its_own_line(sample: str) -> None:
     if drafted is None or not drafted.words:
         assert sample.startswith(("Traceback", " ")) or len(sample) < 20
         return
-    (pattern,) = patterns.sound(drafted.toml("UPSTREAM_API_ERROR"), "my.toml", rules)
-    book = Rulebook(rules.specs, [pattern])
+    (pack,) = extended({"my.toml": drafted.toml("UPSTREAM_API_ERROR", own=False)}).own
+    book = Rulebook(rules.specs, pack.patterns)
 
     assert "UPSTREAM_API_ERROR" in codes(book, sample)
-    assert not [quoted for quoted in pattern.ignore if codes(book, quoted)]
+    assert not codes(book, drafted.quoted)
 
 
 def test_a_draft_keeps_what_stays_and_lets_vary_what_varies() -> None:
@@ -41,9 +46,17 @@ def test_a_draft_keeps_what_stays_and_lets_vary_what_varies() -> None:
     assert drafted
     assert drafted.form is Form.LOG
     assert drafted.expression == (
-        r"Payment -?[\d.,:]{1,40} of @\w{1,40} refused: '[^'\n]{0,99}' at https?://\S{1,99}"
+        r"Payment -?[0-9.,:]{1,200} of @\w{1,200} refused: '[^'\n]{0,200}' at https?://\S{1,200}"
     )
     assert drafted.words
+
+
+def test_a_number_ends_where_its_sentence_does() -> None:
+    """A point behind a number is no part of it, so that the expression can end in one way only."""
+    drafted = draft("ERROR - Step 3 failed 7.5.")
+
+    assert drafted
+    assert drafted.expression == r"Step -?[0-9.,:]{1,200} failed -?[0-9]{1,200}\.[0-9]{1,200}\."
 
 
 def test_a_draft_of_a_traceback_is_its_last_line() -> None:
@@ -53,7 +66,10 @@ def test_a_draft_of_a_traceback_is_its_last_line() -> None:
     )
 
     assert drafted
-    assert (drafted.form, drafted.expression) == (Form.TRACEBACK, r"shop\.Empty: no stock -?[\d.,:]{1,40}")
+    assert (drafted.form, drafted.expression) == (
+        Form.TRACEBACK,
+        r"shop\.Empty: no stock -?[0-9.,:]{1,200}",
+    )
 
 
 def test_a_quiet_line_is_asked_for_at_its_own_level() -> None:
@@ -62,6 +78,7 @@ def test_a_quiet_line_is_asked_for_at_its_own_level() -> None:
 
     assert drafted
     assert drafted.level is Severity.INFO
+    assert 'level  = "info"' in drafted.toml("POLLING_STARTED", own=False)
 
 
 @pytest.mark.parametrize("text", ["    indented", "", "\n"])
@@ -70,11 +87,17 @@ def test_what_states_nothing_has_no_draft(text: str) -> None:
     assert draft(text) is None
 
 
-def test_the_schema_of_packs_is_the_type() -> None:
-    """Editors know every key and code, and nothing that a pack may not hold."""
-    schema = patterns.schema(rules)
-    keys = schema["$defs"]["Pattern"]["properties"]
-
-    assert keys["code"]["enum"] == sorted(rules)
-    assert {"any", "form", "whole", "beats", "ignore"} <= keys.keys()
-    assert not {"pack", "number", "lead"} & keys.keys()
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("Payment 7 refused for @bob", "MY_PAYMENT_REFUSED_FOR"),
+        ("x 1 of 2", "MY_RULE"),
+        ("Заказ не найден", "MY_RULE"),
+        ("Donaudampfschifffahrtsgesellschaft is late", "MY_DONAUDAMPFSCHI_LATE"),
+    ],
+)
+def test_a_code_is_named_after_the_words(said: str, expected: str) -> None:
+    """Its first words, in a form that a code may have; a name that is taken gets a number."""
+    assert name(said, ()) == expected
+    assert CODE.match(name(said, ()))
+    assert name(said, {expected}) == f"{expected}_2"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-import re
 
 import pytest
 
-from logrules.core.codes import PackError
 from logrules.core.engine import classify
-from logrules.core.factors import dangers, factors
-from logrules.core.patterns import lint, load, read
+from logrules.core.factors import factors
+from logrules.core.pack import load
 from logrules.core.rulebook import Rulebook
 from logrules.core.scanner import Hit, Literal, Scanner
 from logrules.rules import rules
@@ -79,27 +77,16 @@ def test_a_scanner_of_nothing() -> None:
     assert Scanner([], warm_up=1).scan(b"abc") == []
 
 
-@pytest.mark.parametrize("pattern", [r"(\w+\s*)*x", r"(?:a+)+b", r"((a|b)+c*)+", r"(?:.*,)+"])
-def test_an_endless_pattern_is_refused(pattern: str) -> None:
-    """A repeat inside a repeat could hang the program on a hostile line."""
-    assert dangers(pattern)
-
-
-@pytest.mark.parametrize("pattern", [r"a+b+c", r"(?:a|b)+", r"x{1,3}(?:y{0,9})*", r"[^)]*\)"])
-def test_an_ordinary_pattern_is_not(pattern: str) -> None:
-    """Flat repeats are linear."""
-    assert dangers(pattern) is None
-
-
 def book(text: str) -> Rulebook:
-    return Rulebook(rules.specs, load(f"format = 0\n{text}", "test.toml"))
+    with_samples = text.replace("[[pattern]]\n", "[[pattern]]\nmatch = ['x']\n")
+    return Rulebook(rules.specs, load(f"format = 0\n{with_samples}", "test.toml").patterns)
 
 
 def said(pattern: str, text: str) -> list[tuple[str, str | None]]:
     return [(match.code, match.reason) for match in classify(book(pattern), text)]
 
 
-BOOM = '[[pattern]]\ncode = "DB_LOCKED"\nany = ["boom happened"]\nmatch = ["boom happened"]\n'
+BOOM = '[[pattern]]\ncode = "DB_LOCKED"\nany = ["boom happened"]\n'
 
 STANDS = {
     "alone": "boom happened",
@@ -201,61 +188,8 @@ def test_terms_are_spelled_out() -> None:
     """Expressions name the terms of their pack, and terms those above them; a repeat's braces stay."""
     pack = (
         "[terms]\nwho = '(?i:bot)|poller'\ndoes = '{who} (?:has )?boomed'\n"
-        "[[pattern]]\ncode = 'DB_LOCKED'\nany = ['{does} x{2}']\nmatch = ['Bot boomed xx']\n"
+        "[[pattern]]\ncode = 'DB_LOCKED'\nany = ['{does} x{2}']\n"
     )
 
     assert said(pack, "Bot boomed xx") == said(pack, "poller has boomed xx") == [("DB_LOCKED", None)]
     assert said(pack, "bot boomed x") == []
-
-
-FAULTS = {
-    'code = "DB_LOCKED"\nanny = ["boom happened"]': "(DB_LOCKED): unknown key 'anny': did you mean 'any'?",
-    'code = "DB_LOKED"\nany = ["boom"]\nmatch = ["boom"]': "'DB_LOKED': did you mean 'DB_LOCKED'?",
-    'code = "DB_LOCKED"\nany = ["[a-z]+"]\nmatch = ["abc"]': "has no fixed words of at least 3 bytes",
-    'code = "DB_LOCKED"\nany = ["(boom"]\nmatch = ["boom"]': "is no regular expression: missing )",
-    'code = "DB_LOCKED"\nany = ["boom\\b"]\nmatch = ["boom"]': "control character",
-    'code = "DB_LOCKED"\nany = ["(boom+)+ happened"]\nmatch = ["x"]': "a repeat inside a repeat",
-    'code = "DB_LOCKED"\nany = []\nmatch = ["x"]': "`any` is empty",
-    'code = "DB_LOCKED"\nany = ["boom happened"]': "no sample",
-    'code = "DB_LOCKED"\nany = ["boom"]\nform = ["logs"]\nmatch = ["x"]': "forms are log, traceback, line",
-    'code = "DB_LOCKED"\nany = ["boom"]\nlevel = "loud"\nmatch = ["x"]': "levels are debug, info, warning",
-    'code = "DB_LOCKED"\nany = ["{who} boomed"]\nmatch = ["x"]': "unknown term 'who'",
-    'code = 7\nany = ["boom"]': "Expected `str`, got `int`",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("pattern", "fault"), FAULTS.items())
-def test_a_fault_says_where_it_is_and_what_to_write(pattern: str, fault: str) -> None:
-    """File, number and code of the pattern, the cause, and a suggestion."""
-    patterns, faults = read(f"format = 0\n[[pattern]]\n{pattern}\n", "test.toml")
-    texts = [str(each) for each in (*faults, *lint(patterns, rules))]
-
-    assert len(texts) == 1
-    assert fault in texts[0]
-    assert texts[0].startswith("test.toml: pattern 1")
-
-
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        ("format = 0\n[[pattern", "not valid TOML"),
-        ("[[pattern]]\n", "the first line must be `format = 0`"),
-        ("format = 0\n[pattern]\ncode = 'X'\n", "two brackets"),
-        ("format = 0\nlead = 'x'\n", "`lead` is a list"),
-        ("format = 0\nterms = 'x'\n", "`terms` are names"),
-        ("format = 0\n[terms]\nbot = '(bot'\n", "test.toml: term 'bot': '(?:(bot)' is no regular expression"),
-        ("format = 0\npatern = 1\n", "unknown key 'patern': did you mean 'pattern'?"),
-    ],
-)
-def test_a_malformed_pack(text: str, fault: str) -> None:
-    """The file is named, and the first thing to put right."""
-    with pytest.raises(PackError, match=re.escape(fault)):
-        load(text, "test.toml")
-
-
-def test_every_fault_is_told_at_once() -> None:
-    """Nobody has to run the check once per mistake."""
-    bad = '[[pattern]]\ncode = "DB_LOCKED"\nanny = []\n' * 3
-    _, faults = read(f"format = 0\n{bad}", "test.toml")
-
-    assert [fault.place for fault in faults] == [f"test.toml: pattern {n} (DB_LOCKED)" for n in (1, 2, 3)]

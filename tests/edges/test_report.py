@@ -95,7 +95,7 @@ def test_the_line(stage):
         "level": rule.severity,
         "code": "CONFLICT_409",
         "message": "409 CONFLICT DETECTED",
-        "remediation": rule.spec.steps.joined("en"),
+        "remediation": rule.spec.remediation("en"),
         "service": "kie-bot",
         "instance": "i-1",
         "v": 1,
