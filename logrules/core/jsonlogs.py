@@ -11,12 +11,14 @@ from logrules.core import heads
 from logrules.core.model import Severity
 
 _MESSAGE = ("message", "msg", "event", "text", "log", "body", "MESSAGE", "textPayload")
+_TSLOG = ("2", "1", "0")
+"""tslog's arguments, by their place; the first may be the logger's name, as an object."""
 _LEVEL = ("level", "severity", "levelname", "log.level", "loglevel", "lvl", "L")
 _STAMP = ("timestamp", "time", "ts", "@timestamp", "asctime", "datetime")
 _STACK = ("exception", "exc_info", "traceback", "stack", "stack_trace", "exc_text", "error", "err")
 
 _LOGFMT = re.compile(r"(?:time|ts|t|timestamp|level|lvl|severity)=\S")
-_PAIR = re.compile(r'([\w.@-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)')
+_PAIR = re.compile(r'(?<![\w.@-])([\w.@-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)')
 
 _CHAT = (
     frozenset({"chat", "chat_id", "message_id", "update_id", "channel_id", "guild_id", "from", "from_id"})
@@ -77,7 +79,14 @@ def read(line: dict[str, Any]) -> Said:
         if _first(line, _LEVEL) is None:
             return Said("", None, None, "")
         line = {key: value for key, value in line.items() if key not in _WRITTEN}
+    if isinstance(meta := line.get("_meta"), dict) and "0" in line:  # tslog
+        message = next((line[at] for at in _TSLOG if _is_prose(line.get(at))), "")
+        return Said(message, heads.severity(meta.get("logLevelName")), _stamp(meta.get("date")), "")
     return Said(_message(line), _level(line), _stamp(_first(line, _STAMP)), _stack(line))
+
+
+def _is_prose(value: Any) -> bool:
+    return isinstance(value, str) and not value.startswith("{")
 
 
 def _first(line: dict[str, Any], names: tuple[str, ...]) -> Any:
