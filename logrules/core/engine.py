@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from logrules.core.codes import Code
     from logrules.core.model import Effect
     from logrules.core.rulebook import Found, Rulebook
-    from logrules.core.scanner import Scanner
 
 __all__ = ["Engine", "Policy", "classify", "parse"]
 
@@ -37,6 +36,24 @@ _RETRIES = re.compile(
     r"(?:\bin\b|\bafter\b|\battempt|\d|\.\.\.)|\battempt \d+ ?(?:/|of) ?\d+)|[Пп]овтор\w* (?:через|попытка)"
 )
 """How a program says that it goes on by itself."""
+_HANDLED = re.compile(
+    r"Exception ignored in: |(?:Ignoring exception in|Command raised an exception|Exception (?:in|while) handling"
+    r"|(?:An exception was raised|Cause exception) while)\b"
+)
+"""How those who caught an exception announce it: the interpreter, a library around a bot's handlers."""
+_SURVIVED = frozenset(
+    {"CODE_ERROR", "CONFIG_MISSING", "DISK_FULL", "EVENT_LOOP_MISUSE", "MODULE_MISSING", "OUT_OF_MEMORY"}
+)
+"""What ends a process at its start, and in a handler only this one call."""
+_GIVES_UP = re.compile(
+    r"\b(?i:exit(?:ing|s)?|abort(?:ing|s)?|refus(?:e|es|ing)|quit(?:ting|s)?|shutting down|terminating"
+    r"|(?:will not|won't|cannot|can't|not) (?:start|run|launch)(?:ing)?)\b"
+    r"|[Вв]ыход|[Зз]аверша|[Зз]авершение|[Оо]станавлива|[Сс]крипт уже "
+)
+_STANDS_BY = re.compile(
+    r"(?i:\bstand(?:ing)?[ -]?by\b|\bpassive\b|\bfollower\b|\bskip(?:ping|s)?\b|\bwaiting\b)"
+)
+"""What becomes of one who finds the lock taken."""
 
 
 class _Stream:
@@ -48,12 +65,12 @@ class _Stream:
         self.deadline: float | None = None
         self.waits_for: int | None = None
 
-    def push(self, lines: bytes, scanner: Scanner) -> None:
+    def push(self, lines: bytes, rulebook: Rulebook) -> None:
         """Takes whole lines, and what is found in them without their colours."""
         if b"\x1b" in lines:
             lines = ANSI.sub(b"", lines)
         if lines:
-            self.window.push(lines, scanner.scan(lines))
+            self.window.push(lines, rulebook.hits(lines))
 
 
 class Engine:
@@ -86,7 +103,7 @@ class Engine:
         lines = stream.lines.feed(chunk.data)
         if not lines:
             return []
-        stream.push(lines, self.rulebook.scanner)
+        stream.push(lines, self.rulebook)
         return self._closed(stream, chunk.seen, final=False)
 
     def tick(self, now: float, *, busy: Collection[Origin] = ()) -> list[Effect]:
@@ -103,7 +120,7 @@ class Engine:
         stream = self._streams.pop(origin, None)
         if stream is None:
             return []
-        stream.push(stream.lines.close(), self.rulebook.scanner)
+        stream.push(stream.lines.close(), self.rulebook)
         return self._closed(stream, now, final=True)
 
     def ended(self, status: int, now: float) -> list[Effect]:
@@ -165,9 +182,21 @@ def _is_fatal(found: Found, parsed: Parsed, code: Code) -> bool:
     """What nobody caught ends the process, whatever it is; who tries a database again goes on by himself."""
     if parsed.uncaught and (code.sign in {Sign.BAD, Sign.WARN} or found.pattern.code == "BOT_BLOCKED"):
         return True
-    if found.pattern.code.startswith("DB_") and _RETRIES.search(parsed.record.text[:EVIDENCE]):
+    text = parsed.record.text[:EVIDENCE]
+    if found.pattern.code.startswith("DB_") and _RETRIES.search(text):
         return False
+    if found.pattern.code in _SURVIVED and _HANDLED.search(text):
+        return False
+    if found.pattern.code == "LOCK_WAITING" and (waits := _waits(text)) is not None:
+        return not waits
     return code.fatal if found.pattern.fatal is None else found.pattern.fatal
+
+
+def _waits(text: str) -> bool | None:
+    """Whether one who found the lock taken stays; None if he does not say."""
+    if _STANDS_BY.search(text) or _RETRIES.search(text):
+        return True
+    return False if _GIVES_UP.search(text) else None
 
 
 def _own_event(parsed: Parsed, rulebook: Rulebook) -> Match | None:
@@ -212,7 +241,7 @@ def classify(rulebook: Rulebook, text: str) -> list[Match]:
 def parse(rulebook: Rulebook, text: str) -> Iterator[Parsed]:
     """The records of one text in which the rulebook has something to look for."""
     stream = _Stream(_TEXT)
-    stream.push(stream.lines.feed(_bytes(text)) + stream.lines.close(), rulebook.scanner)
+    stream.push(stream.lines.feed(_bytes(text)) + stream.lines.close(), rulebook)
     return stream.window.take(0.0, final=True)
 
 

@@ -30,8 +30,14 @@ def factors(pattern: str) -> list[Literal]:
 
     Raises re.error for a malformed pattern.
     """
+    return _best(candidates(pattern))
+
+
+@lru_cache(4096)
+def candidates(pattern: str) -> list[list[Literal]]:
+    """Sets of literals of each of which every match of `pattern` holds at least one."""
     tree = parsed(pattern)
-    return _best(_candidates(tree, caseless=bool(tree.state.flags & re.IGNORECASE)))
+    return _candidates(tree, caseless=bool(tree.state.flags & re.IGNORECASE))
 
 
 def parsed(pattern: str) -> Any:

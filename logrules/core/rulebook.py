@@ -11,9 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core import mojibake
-from logrules.core.factors import factors
+from logrules.core.factors import candidates, factors
 from logrules.core.model import Form, Severity, Sign
-from logrules.core.scanner import Literal, Scanner
+from logrules.core.needs import Choice, Need, choices, worth
+from logrules.core.scanner import Hit, Literal, Scanner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -97,6 +98,11 @@ class Found(NamedTuple):
     statement: Statement
 
 
+_OF_FRAMES = r"\(\w{3}\s\w{3}\)\sin\s"
+"""How patterns spell what is stated of a frame: words that stand nowhere in a log."""
+_FRAME: tuple[Choice, ...] = ((b", line ",),)
+
+
 class Rulebook:
     """Codes, and the patterns that recognise them. Immutable, and safe to share between threads."""
 
@@ -107,6 +113,8 @@ class Rulebook:
         self._lead = re.compile("|".join(leads)) if leads else None
         self._wanted: list[list[tuple[int, int]]] = []
         """For each literal, the (pattern, alternative) pairs that may match where it stands."""
+        self._needs: list[list[Need]] = []
+        """For each literal, what each of these pairs needs beside it."""
 
     @cached_property
     def scanner(self) -> Scanner:
@@ -119,7 +127,22 @@ class Rulebook:
                 for literal in _seen_as(factors(text)):
                     known.setdefault(literal, []).append((number, choice))
         self._wanted = list(known.values())
+        self._needs = [
+            [self._beside(literal, *pair) for pair in pairs] or [Need()] for literal, pairs in known.items()
+        ]
         return Scanner(list(known))
+
+    def hits(self, lines: bytes) -> list[Hit]:
+        """Where whole lines hold what a pattern looks for, with all else that it needs near it."""
+        found = self.scanner.scan(lines)
+        return worth(lines, found, self._needs) if found else found
+
+    def _beside(self, literal: Literal, pattern: int, choice: int) -> Need:
+        text = self.patterns[pattern].any[choice]
+        if text.startswith(_OF_FRAMES):
+            return Need(_FRAME)
+        begins = text.encode().startswith(literal.data) and literal.data[:1].isalnum()
+        return Need(choices(candidates(text), factors(text)), len(literal.data) if begins else 0)
 
     def alone(self, pattern: Pattern) -> Rulebook:
         """A book of one pattern, in which the same may stand before its words as in this one."""
@@ -201,9 +224,10 @@ def _starts(statement: Statement, leads: list[re.Pattern[str]]) -> list[int]:
     return found
 
 
-def _said(found: Found) -> tuple[bool, bool]:
+def _said(found: Found) -> tuple[bool, bool, bool]:
     """How much a pattern knows beyond its code."""
-    return found.pattern.reason is not None, found.pattern.fatal is False
+    pattern = found.pattern
+    return pattern.reason is not None, pattern.fatal is False, pattern.fatal is not None
 
 
 def _is_told(lead_in: str) -> bool:
