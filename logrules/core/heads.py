@@ -48,7 +48,7 @@ _RESIDUE = re.compile(
 )
 """What is left of colours where a viewer dropped or spelled out the escape."""
 
-_STAMP = r"""
+_STAMP = r"""(?>
     \d{4}[-/.]\d\d[-/.]\d\d(?:[T\ _-]|\ -\ )\d\d:\d\d:\d\d(?:[.,]\d{1,9})?
       (?:\ ?(?:Z|(?:UTC|GMT)(?:[+-]\d\d:?\d\d)?|[+-]\d\d:?\d\d|(?:[A-Z]{3,4}|[+-]\d\d)(?=\ \[\d)))?
   | \d\d?[-/.]\d\d?[-/.]\d{2,4},?\ \d\d?:\d\d:\d\d(?:[.,]\d+)?(?:\ [AP]M)?
@@ -61,7 +61,7 @@ _STAMP = r"""
       (?:\ \d{4})?(?:\ (?:GMT|UTC)(?:[+-]\d{4})?)?(?:\ \([^()\n]{1,60}\))?  # ctime, JavaScript's Date, HTTP's
   | \d\d?:\d\d:\d\d\ [AP]M
   | \d\d:\d\d:\d\d(?:[.,]\d+)?
-"""
+)"""
 _RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)"
 _LEVEL = "(?:" + "|".join(sorted(_SEVERITY, key=len, reverse=True)) + r")(?![A-Za-z0-9_])"
 _ANY_LEVEL = rf"(?:{_LEVEL}|(?i:{_LEVEL})(?=\ *[\])>]|:\ ))"
@@ -132,18 +132,21 @@ _DOCKER = '{"log":"'
 _DEEPEST = 4
 """Prefixes within prefixes: GitHub's, around docker's, inside compose's, inside journald's."""
 
-_MID = r"""(?:
-      \[[^\[\]{}'"\n]{1,80}\] | \([^()\n]{1,80}\) | \{[^{}\n]{1,160}\} | [\w.$/@:<>-]{1,80}(?=\ +[-|]\ )
-      | (?:\w+\.)+\w+ | \w+@\w+ | -[\w.]+-? | p?\d+ | [a-z]\w{1,20}=[^\s\]]{1,60}(?=\ )
-    )\ *[-|:]*\ *"""
+# What may repeat gives nothing back (`*+`, `(?>…)`): a line of blanks or digits must not be read in every way.
+_SEP = r"\ *+[-|:]*+\ *+"
+_MID = rf"""(?>
+      \[[^\[\]{{}}'"\n]{{1,80}}\] | \([^()\n]{{1,80}}\) | \{{[^{{}}\n]{{1,160}}\}}
+      | [\w.$/@:<>-]{{1,80}}(?=\ +[-|]\ ) | (?:\w+\.)+\w+ | \w+@\w+ | -[\w.]+-? | p?\d+
+      | [a-z]\w{{1,20}}=[^\s\]]{{1,60}}(?=\ )
+    ){_SEP}"""
 _AFTER = r"""
     (?:in\ [\w.]{1,60}:\ +)?(?:\([\w-]{1,40}\)\ +(?=\[))?
     (?:(?:[\w.]{1,80}\ )?\([\w.<>]{1,80};\ [\w.]{1,80}:\d+\)\s*)?
-    (?:\[(?!-?\d{3}\ [A-Z])[^\[\]{}'"\n]{0,80}\]\ *[-:|]*\ *(?=\S)){0,2}
+    (?:\[(?!-?\d{3}\ [A-Z])[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)){0,2}
     (?: [\w.<>]+:[\w.<>]+:\d+\ +[-|]\ + | (?<=:)[\w.-]+:(?:[a-z][\w-]{0,30}:(?=[A-Z]))?(?=\S) | TeleBot:\ "
       | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3} | [\w.$/-]+\ -\ +
       | (?:[A-Za-z_]\w*\.)+\w+:?\ + | (?<=\ \ )[a-z_][\w-]{0,30}(?:\ (?=[A-Z])|\ {2,}(?=\S)) )?
-    (?:\[(?!-?\d{3}\ [A-Z])[^\[\]{}'"\n]{0,80}\]\ *[-:|]*\ *(?=\S)|-\ [|-]\ +|:\ +){0,2}(?:->\ +)?"""
+    (?:\[(?!-?\d{3}\ [A-Z])[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)|-\ [|-]\ ++|:\ ++){0,2}(?:->\ +)?"""
 
 _HEADS = tuple(
     re.compile(head, re.VERBOSE)
@@ -158,23 +161,23 @@ _HEADS = tuple(
         rf"""\ {{0,2}}\[?(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +
         (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+(?:\ >|\]))\ """,  # Rust
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
-        rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +)?\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:{_MID}){{0,4}}?
-        [\[(<]?\ *(?<![A-Za-z0-9_])(?P<level>{_ANY_LEVEL})(?:[/@][\w.:@-]+)?\ *[\])>]?\ *[-|:]*\ *{_AFTER}""",
+        rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +)?\[?(?P<stamp>{_STAMP})\]?\ *+[-|:,]{{0,4}}\ *+(?:{_MID}){{0,4}}?
+        [\[(<]?\ *+(?<![A-Za-z0-9_])(?P<level>{_ANY_LEVEL})(?:[/@][\w.:@-]++)?\ *+[\])>]?{_SEP}{_AFTER}""",
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
         rf"\d\d?:\d\d[AP]M\ (?P<level>{_LEVEL})\ (?:[\w./-]+:\d+\ >\ )?",  # zerolog
         rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",  # logrus
-        rf"(?:\d+\ TID-\w+|(?:(?:pid|tid|class|jid)=\S{{1,80}}\ ?){{1,4}})\ ?(?P<level>{_LEVEL}):\ ",
+        rf"(?:\d+\ TID-\w+|(?:(?:pid|tid|class|jid)=\S{{1,80}}\ ){{1,4}})\ ?(?P<level>{_LEVEL}):\ ",
         rf"\[[^\]\n]{{1,60}}\]\ (?P<level>{_LEVEL})\ +[\w.$-]+\ -\ ",  # slf4j-simple
-        rf"(?:\[[^\]\n]{{1,40}}\]\ ?){{1,4}}\[\ *(?P<level>{_ANY_LEVEL})\ *\]\ *[-|:]*\ *",  # brackets
+        rf"(?:\[[^\]\n]{{1,40}}\]\ ?){{1,4}}\[\ *(?P<level>{_ANY_LEVEL})\ *\]{_SEP}",  # brackets
         r"(?P<klog>[IWEF])\d{4}\ (?P<stamp>\d\d:\d\d:\d\d)\.\d+\ +\d+\ [\w./-]+:\d+\]\ ",
         rf"\[(?P<stamp>{_STAMP})\ [\w./-]{{1,80}}:\d+\ (?P<klog>[DIWEC])\]\ ",
         rf"""(?:\[{_STAMP}\]|\ {{8}})\ {{1,16}}(?P<level>{_LEVEL})\ +
         (?=\S[^\n]{{0,300}}\ [\w./-]{{1,80}}\.py:\d+$)""",  # Rich
         r"\[(?P<klog>[DIWEC])\ \d{6}\ \d\d:\d\d:\d\d\ [\w./-]{1,80}:\d+\]\ ",  # Tornado
-        rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]+)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
+        rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]++)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
         # A level without a stamp must look like one: bracketed, followed by a separator, or in capitals.
         rf"""\ {{0,2}}(?:\([^()\n]{{1,60}}\)\ |[\w.]+\ -\ )?
-        (?:[\[(]\ *|\|\ )?(?P<level>{_LEVEL})(?:/\w+(?=\]))?\ *(?:[\])]\ *[-|:]*|[-|:]+|(?=\ ))\ *
+        (?:[\[(]\ *|\|\ )?(?P<level>{_LEVEL})(?:/\w+(?=\]))?\ *+(?:[\])]\ *+[-|:]*+|[-|:]++|(?<=\ ))\ *+
         (?:(?P<stamp>{_STAMP})(?:\ +[-|]\ |\ ))?(?:[\w./-]{{1,80}}\.go:\d+:\ )?{_AFTER}""",
         r"\ {0,2}(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)",  # debug's
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical):\ +" + _AFTER,

@@ -14,12 +14,12 @@ _BEGINS = re.compile(
     r"|╭─+ Traceback \(most recent call[^\n]{0,12}─+"
 )
 _CHAIN = re.compile(
-    r"The above exception was the direct|During handling of the above exception|[+-]*-{4,}[-+ \d]*$"
+    r"The above exception was the direct|During handling of the above exception|[+-]{0,9}-{4}[-+ \d]*$"
 )
 _LAST = re.compile(r"[A-Za-z_][\w.<>]*(?:\[\w+\])? ?(?:: |:?$)")
 _CLASS = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:: |:?$)")
 _PLACE = re.compile(
-    rf"(?:\s*Traceback \(most recent call last\):\s+)?\s*{_FRAME}(?P<file>,? in ?[<>\w]*)?"
+    rf"\s*+(?:Traceback \(most recent call last\):\s++)?{_FRAME}(?P<file>,? in ?[<>\w]*)?"
     r"|│ \S[^\n]{0,300}:\d+ in (?P<box>\S+)"
 )
 _MODULES = ("", "<module>", "_run_module_as_main")
@@ -39,7 +39,7 @@ _RAISE = re.compile(
     r"raise ([A-Za-z_][\w.]*)(?:\((?:\s*([\"'])([^\"'{}\n]{3,400})\2\s*\)|[^\n]{0,400}))?(?: from \w+)?$"
 )
 _FAREWELL = re.compile(r"Goodbye!$|Polling is stopped\.$|(?:Bot|Polling|Application) (?:is )?stopped[.!]?$")
-_LIBRARY = re.compile(r"File \"[^\"\n]*-packages[/\\]([^\"\n]+)\", line \d+, in (\S+)")
+_LIBRARY = re.compile(r"File \"[^\"\n]{0,300}?-packages[/\\]([^\"\n]+)\", line \d+, in (\S+)")
 _QUALIFIED = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*: \S")
 _BOX = "│╰"
 _QUOTE = "> "
