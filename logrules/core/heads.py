@@ -55,7 +55,7 @@ _STAMP = r"""(?>
   | \d\d?[-\ /][A-Z][a-z]{2}[-\ /]\d{2,4},?\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | \d\d[-.]\d\d\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | \d{4}-[A-Z][a-z]{2}-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,9})?               # Coolify
-  | [A-Z][a-z]{2}\ {1,2}\d{1,2}\ \d\d:\d\d:\d\d
+  | [A-Z][a-z]{2}\ {1,2}\d{1,2}\ \d\d:\d\d:\d\d(?:\.\d{1,9})?
   | \d{1,2}\ [A-Z][a-z]{2}\ \d\d:\d\d:\d\d                              # Node-RED
   | [A-Z][a-z]{2},?\ (?:[A-Z][a-z]{2}\ {1,2}\d{1,2}|\d{1,2}\ [A-Z][a-z]{2})(?:\ \d{4})?\ \d\d:\d\d:\d\d
       (?:\ \d{4})?(?:\ (?:GMT|UTC)(?:[+-]\d{4})?)?(?:\ \([^()\n]{1,60}\))?  # ctime, JavaScript's Date, HTTP's
@@ -145,7 +145,8 @@ _AFTER = r"""
     (?:\[(?!-?\d{3}\ [A-Z])[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)){0,2}
     (?: [\w.<>]+:[\w.<>]+:\d+\ +[-|]\ + | (?<=:)[\w.-]+:(?:[a-z][\w-]{0,30}:(?=[A-Z]))?(?=\S) | TeleBot:\ "
       | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3} | [\w.$/-]+\ -\ +
-      | (?:[A-Za-z_]\w*\.)+\w+:?\ + | (?<=\ \ )[a-z_][\w-]{0,30}(?:\ (?=[A-Z])|\ {2,}(?=\S)) )?
+      | (?:[A-Za-z_]\w*\.)+(?!\w*(?:Exception|Error):)\w+:?\ +
+      | (?<=\ \ )[a-z_][\w-]{0,30}(?:\ (?=[A-Z])|\ {2,}(?=\S)) )?
     (?:\[(?!-?\d{3}\ [A-Z])[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)|-\ [|-]\ ++|:\ ++){0,2}(?:->\ +)?"""
 
 _HEADS = tuple(
@@ -164,6 +165,8 @@ _HEADS = tuple(
         rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +)?\[?(?P<stamp>{_STAMP})\]?\ *+[-|:,]{{0,4}}\ *+(?:{_MID}){{0,4}}?
         [\[(<]?\ *+(?<![A-Za-z0-9_])(?P<level>{_ANY_LEVEL})(?:[/@][\w.:@-]++)?\ *+[\])>]?{_SEP}{_AFTER}""",
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
+        rf"""(?:[\w.-]{{1,40}}\t)?(?P<stamp>{_STAMP})(?:\ \|\ |\t)(?P<level>(?i:{_LEVEL}))(?:\ \|\ |\t)
+        (?:\(\d{{1,9}}\)\ )?(?=\S)""",  # ioBroker
         rf"\d\d?:\d\d[AP]M\ (?P<level>{_LEVEL})\ (?:[\w./-]+:\d+\ >\ )?",  # zerolog
         rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",  # logrus
         rf"(?:\d+\ TID-\w+|(?:(?:pid|tid|class|jid)=\S{{1,80}}\ ){{1,4}})\ ?(?P<level>{_LEVEL}):\ ",
@@ -181,8 +184,8 @@ _HEADS = tuple(
         (?:(?P<stamp>{_STAMP})(?:\ +[-|]\ |\ ))?(?:[\w./-]{{1,80}}\.go:\d+:\ )?{_AFTER}""",
         r"\ {0,2}(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)",  # debug's
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical):\ +" + _AFTER,
-        r"\ {0,2}\[(?P<level>(?i:trace|debug|verbose|info|notice|warn|warning|error|fatal|critical))\]:?\ *"
-        + _AFTER,
+        r"\ {0,2}\[\ ?(?P<level>(?i:trace|debug|verbose|info|notice|warn(?:ing)?|error|fatal|critical))"
+        r"\ ?\]:?\ *" + _AFTER,
         rf"\[?(?P<stamp>{_STAMP})\]?\ \[[^\]\n]{{1,40}}\]\ (?:[\w\ .#-]{{1,60}}/)?(?P<level>{_LEVEL})\ ",
         rf"\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:[\w./-]{{1,80}}\.go:\d+:\ )?",
         r"\ ?[A-Za-z_][\w.]{1,80}:[\w.<>]{2,80}:\d{1,5}\ -\ ",  # loguru, the beginning cut off

@@ -30,7 +30,7 @@ _GOES_ON = re.compile(
     r"at [^\n]{1,300}(?::\d+:\d+\)?|\(<anonymous>\)|\([A-Z]\w+\.java:\d+\))$|Emitted 'error' event on "
     r"|--- (?:await|End of )|\(Use `node --trace-|Require stack:$|- [\w./~-]{1,300}\.[cm]?[jt]sx?$"
     r"|Instead (?:change|rename) |require\(\) of |called `(?:Result|Option)::|note: run with `RUST_BACKTRACE"
-    r"|goroutine \d+ \[|CloseCode[\[(]"
+    r"|goroutine \d+ \[|stack backtrace:$|CloseCode[\[(]"
 )
 _LAST_WORDS = re.compile(
     r"panic: |thread 'main' (?:\(\d+\) )?panicked at |Unhandled [Ee]xception[.:] "
@@ -38,7 +38,11 @@ _LAST_WORDS = re.compile(
 )
 LONGEST = 4096
 """Characters of a line that are searched for an inner exception."""
-_ANNOUNCED = re.compile(r"thread '[^'\n]{1,40}' (?:\(\d+\) )?panicked at [^\n]{1,300}:\d+:\d+:$")
+_ANNOUNCED = re.compile(
+    r"thread '[^'\n]{1,40}' (?:\(\d+\) )?panicked at [^\n]{1,300}:\d+:\d+:$"
+    r"|[^\n]{0,80}\b(?:GenServer|Task|Process|Agent|State machine) \S{1,120}"
+    r"(?: started from \S{1,120})? terminating$"
+)
 
 
 def is_frame(words: str) -> bool:
@@ -98,5 +102,5 @@ def is_last_word(text: str) -> bool:
 
 
 def is_announced(text: str) -> bool:
-    """Whether a line says where Rust panicked; the next says why."""
+    """Whether a line says where Rust panicked, or which Elixir process ended; the next says why."""
     return bool(_ANNOUNCED.match(text))
