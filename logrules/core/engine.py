@@ -37,8 +37,8 @@ _RETRIES = re.compile(
 )
 """How a program says that it goes on by itself."""
 _HANDLED = re.compile(
-    r"Exception ignored in: |(?:Ignoring exception in|Command raised an exception|Exception (?:in|while) handling"
-    r"|(?:An exception was raised|Cause exception) while)\b"
+    r"Exception ignored in: |(?:Ignoring exception in|Command raised an exception|Cause exception while"
+    r"|An exception was raised while|Exception (?:in|while) handling)\b"
 )
 """How those who caught an exception announce it: the interpreter, a library around a bot's handlers."""
 _SURVIVED = frozenset(

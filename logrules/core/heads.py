@@ -101,7 +101,7 @@ _TRANSPORT = re.compile(
   | (?:\^C)+(?=\S)                                                  # what a terminal echoes
   | [\w@:~/.-]{{0,60}}\ ?[\#$]\ (?=Traceback\ \(most)                # …, and its prompt
   | (?P<viewer>\d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d)\ (?={_REPORT}|\ \ (?!\ *{_LEVEL}))  # Docker Desktop
-  | `{{1,3}}(?={_REPORT})                                           # Markdown around a whole record
+  | `{{1,3}}(?={_REPORT}|(?:Error|Exception):\ [^`\n]{{1,400}}$)      # Markdown around a whole record
   | \*\*(?=[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:|{_REPORT})        # …, in bold
   | >\ (?: (?=\ \ File\ "|During\ handling\ of\ the|The\ above\ exception\ was)|$  # …, before a traceback
         | (?=\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*]) )
@@ -142,12 +142,13 @@ _MID = rf"""(?>
 _AFTER = r"""
     (?:in\ [\w.]{1,60}:\ +)?(?:\([\w-]{1,40}\)\ +(?=\[))?
     (?:(?:[\w.]{1,80}\ )?\([\w.<>]{1,80};\ [\w.]{1,80}:\d+\)\s*)?
-    (?:\[(?!-?\d{3}\ [A-Z])[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)){0,2}
+    (?:\[(?!-?\d{3}\ [A-Z]|(?:Errno|WinError|SSL:)\ )[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)){0,2}
     (?: [\w.<>]+:[\w.<>]+:\d+\ +[-|]\ + | (?<=:)[\w.-]+:(?:[a-z][\w-]{0,30}:(?=[A-Z]))?(?=\S) | TeleBot:\ "
       | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3} | [\w.$/-]+\ -\ +
       | (?:[A-Za-z_]\w*\.)+(?!\w*(?:Exception|Error):)\w+:?\ +
       | (?<=\ \ )[a-z_][\w-]{0,30}(?:\ (?=[A-Z])|\ {2,}(?=\S)) )?
-    (?:\[(?!-?\d{3}\ [A-Z])[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)|-\ [|-]\ ++|:\ ++){0,2}(?:->\ +)?"""
+    (?: \[(?!-?\d{3}\ [A-Z]|(?:Errno|WinError|SSL:)\ )[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)
+      | -\ [|-]\ ++ | :\ ++ ){0,2}(?:->\ +)?"""
 
 _HEADS = tuple(
     re.compile(head, re.VERBOSE)

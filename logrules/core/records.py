@@ -37,7 +37,7 @@ INSIDE = "(cut off) in "
 """…stated with the library's file and function that its last frame names."""
 _GOES_ON = re.compile(
     r"future: <|task: <|\.\.\. \d+ more|Original description:|\([Bb]ackground on this error"
-    r"|DETAIL:|HINT:|\[b'|[}\])]{1,3}[;,]?$|Caused by: "
+    r"|\[SQL: |\[parameters: |DETAIL:|HINT:|\[b'|[}\])]{1,3}[;,]?$|Caused by: "
 )
 DUMPED = 4
 """Columns by which Node indents an error that it prints behind a message or in an object."""
@@ -132,7 +132,8 @@ class _Draft:
         self.blank = False
         self.flat = False  # the line before is a frame without its indentation: what follows is its code
         self.headed = False  # its first line is there
-        self.outermost: bool | None = None  # …and its first frame is a module's own
+        self.outermost: bool | None = None  # …and its first frame is a module's own; of several, the last's
+        self.edge: int | None = None  # the first traceback's indentation; a group's parts stand further in
         self.shown = first.kind is _Kind.PLAIN and stacks.is_place(first.text)  # code follows, and a caret
         self.pointed = False  # the caret was seen: what follows is the error
         self.crashed = first.kind is _Kind.PLAIN and stacks.is_last_word(first.text)
@@ -302,6 +303,9 @@ class _Draft:
         else:
             self.margin, self.finished, self.flat = line.indent, False, False
             self.headed = True
+            self.edge = line.indent if self.edge is None else self.edge
+            if line.indent <= self.edge:
+                self.outermost = None  # Python tells the causes first
 
 
 class Window:
