@@ -100,6 +100,7 @@ _TRANSPORT = re.compile(
   | [IWE]\d{{8}}-\d\d:\d\d:\d\d\.\d{{3}}\(-?\d+\)\?\ (?:\(STD(?:ERR|OUT)\)\ )?  # Meteor
   | (?:\^C)+(?=\S)                                                  # what a terminal echoes
   | [\w@:~/.-]{{0,60}}\ ?[\#$]\ (?=Traceback\ \(most)                # …, and its prompt
+  | \d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d(?::\d\d)?(?:\.\d{{1,3}})?\ ?[+-]\d\d:\d\d:\   # pm2's own form
   | (?P<viewer>\d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d)\ (?={_REPORT}|\ \ (?!\ *{_LEVEL}))  # Docker Desktop
   | `{{1,3}}(?={_REPORT}|(?:Error|Exception):\ [^`\n]{{1,400}}$)      # Markdown around a whole record
   | \*\*(?=[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:|{_REPORT})        # …, in bold
@@ -172,6 +173,8 @@ _HEADS = tuple(
         rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",  # logrus
         rf"(?:\d+\ TID-\w+|(?:(?:pid|tid|class|jid)=\S{{1,80}}\ ){{1,4}})\ ?(?P<level>{_LEVEL}):\ ",
         rf"\[[^\]\n]{{1,60}}\]\ (?P<level>{_LEVEL})\ +[\w.$-]+\ -\ ",  # slf4j-simple
+        rf"""\[\d{{4,9}}\]\ {{1,4}}(?P<level>{_LEVEL})\ {{1,4}}[\w-]{{1,40}}:\ {{1,40}}
+        (?:\[[^\]\n]{{1,80}}\]\ )?""",  # matterbridge
         rf"(?:\[[^\]\n]{{1,40}}\]\ ?){{1,4}}\[\ *(?P<level>{_ANY_LEVEL})\ *\]{_SEP}",  # brackets
         r"(?P<klog>[IWEF])\d{4}\ (?P<stamp>\d\d:\d\d:\d\d)\.\d+\ +\d+\ [\w./-]+:\d+\]\ ",
         rf"\[(?P<stamp>{_STAMP})\ [\w./-]{{1,80}}:\d+\ (?P<klog>[DIWEC])\]\ ",

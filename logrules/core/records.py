@@ -134,7 +134,9 @@ class _Draft:
         self.headed = False  # its first line is there
         self.outermost: bool | None = None  # …and its first frame is a module's own; of several, the last's
         self.edge: int | None = None  # the first traceback's indentation; a group's parts stand further in
-        self.shown = first.kind is _Kind.PLAIN and stacks.is_place(first.text)  # code follows, and a caret
+        self.excerpt = first.kind is _Kind.PLAIN and stacks.is_excerpt(first.text)  # Bun shows code
+        # Code follows, and a caret.
+        self.shown = self.excerpt or (first.kind is _Kind.PLAIN and stacks.is_place(first.text))
         self.pointed = False  # the caret was seen: what follows is the error
         self.crashed = first.kind is _Kind.PLAIN and stacks.is_last_word(first.text)
         self.frame: int | None = None  # the number of the line with a stack's first frame
@@ -234,7 +236,7 @@ class _Draft:
         """Whether Node tells it of an error that nobody caught: the code, a caret, the error, its version."""
         if stacks.is_version(line.text):
             return self.frame is not None or bool(self.last_lines)
-        if self.pointed or line.indent > 0 or stacks.is_caret(line.text):
+        if self.pointed or line.indent > 0 or stacks.is_caret(line.text) or stacks.is_excerpt(line.text):
             return True
         return not self.blank and len(self.lines) == 1 and not tracebacks.names_class(line.text)
 
@@ -286,7 +288,7 @@ class _Draft:
         elif self.pointed:
             self.last_lines.append(number)
             self.shown = self.pointed = False
-            self.crashed = True
+            self.crashed = not self.excerpt  # whose error may be one that was caught, and is only shown
         elif self.shown:
             self.pointed = stacks.is_caret(line.text)
         else:

@@ -20,6 +20,7 @@ _ERROR = re.compile(
 _ENTRY = re.compile(r"['\"],$|^[\w.]{1,200}: (?:If|When|Whenever|Raised|In case) ")
 _NAME = re.compile(r"(?:Error|Exception)\b")
 _PLACE = re.compile(r"(?:[A-Za-z]:\\|file://|node:|[\w./@~-])[^\n:]{0,300}:\d{1,6}$")
+_EXCERPT = re.compile(r" {0,5}\d{1,6} \|(?: |$)")
 _OUTERMOST = re.compile(
     r"at (?:async )?file:///|\bObject\.<anonymous> \(|\bModule(?:Job|Loader)?\.|\bClient\.login "
     r"|[( ](?:node:)?internal/(?:main|modules|bootstrap)|\.<?[Mm]ain>?\$?[\w.]*\([A-Z\w[]"
@@ -79,6 +80,11 @@ def names_error(text: str) -> bool:
 def is_place(text: str) -> bool:
     """Whether a line is nothing but a file and the number of a line in it."""
     return bool(_PLACE.match(text))
+
+
+def is_excerpt(text: str) -> bool:
+    """Whether a line is numbered code, as Bun shows it above a caret and the error."""
+    return bool(_EXCERPT.match(text))
 
 
 def is_caret(text: str) -> bool:

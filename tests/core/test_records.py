@@ -168,6 +168,14 @@ STATEMENTS = {
     ),
     "wrapped lines": ("Error HIT {\n  a: 1,\n  b: 2\n}\n", [(Form.LINE, "Error HIT {\na: 1,\nb: 2\n}", 1)]),
     "a JSON line": ('{"level": "error", "message": "HIT", "x": 1}\n', [(Form.LOG, "HIT", 1)]),
+    "tslog's JSON": (
+        '{"0": "{\\"subsystem\\":\\"a\\"}", "1": "HIT", "_meta": {"logLevelName": "ERROR"}}\n',
+        [(Form.LOG, "HIT", 1)],
+    ),
+    "an error under the code that Bun shows": (
+        " 9 | // x\n10 |   f(HIT);\n        ^\nAError: HIT\n",
+        [(Form.TRACEBACK, "AError: HIT", 4)],
+    ),
     "a traceback inside JSON": (
         json.dumps(JSON) + "\n",
         [(Form.LOG, "x", 1), (Form.TRACEBACK, "A: HIT", 1), (Form.TRACEBACK, TRACEBACK, 1)],
