@@ -180,14 +180,14 @@ def _page(page: Page, rule: Rule, match: Match | None, times: int, redact: Redac
         page.quote(redact(match.message))
     page.head(say("what"))
     page.say(rule.summary)
-    for key, steps, numbered in (
-        ("check", rule.check, False),
-        ("todo", rule.steps, len(rule.steps) > 1),
-        ("avoid", rule.avoid, False),
-    ):
-        if steps:
-            page.head(say(key))
-            page.steps(steps, numbered=numbered)
+    if rule.check:
+        page.head(say("check"))
+        page.steps(rule.check, numbered=False)
+    page.head(say("todo"))
+    page.steps(rule.steps, numbered=len(rule.steps) > 1)
+    if rule.avoid:
+        page.head(say("avoid"))
+        page.warnings(rule.avoid)
 
 
 def _ways(page: Page, rule: Rule, known: Rules, platform: str | None) -> None:
@@ -196,8 +196,10 @@ def _ways(page: Page, rule: Rule, known: Rules, platform: str | None) -> None:
     if not ways:
         return
     page.head(_SAYS["how"][rule.lang])
-    for way in ways.values():
+    for number, way in enumerate(ways.values()):
         there = {name: text for name, text in way.items() if name != "title" and platform in (None, name)}
+        if number:
+            page.blank()
         if there:
             page.say(way["title"][rule.lang])
             page.ways(there, rule.lang, indent=4)

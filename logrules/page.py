@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from logrules.core.model import Sign
-from logrules.core.text import parts, printable
+from logrules.core.text import Part, parts, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -75,7 +75,7 @@ class Page:
 
     def say(self, words: str, *, indent: int = 2, style: str = "") -> None:
         """Words that wrap; what is to be typed stands in lines of its own."""
-        self._hung("", words, indent, style)
+        self._hung("", parts(printable(words)), indent, style)
 
     def quote(self, words: str, *, indent: int = 2) -> None:
         """Somebody else's words, which wrap and are not ours to take apart."""
@@ -89,7 +89,12 @@ class Page:
     def steps(self, steps: Iterable[str], *, indent: int = 2, numbered: bool = True) -> None:
         """One after the other: with numbers, where their order counts."""
         for number, step in enumerate(steps, 1):
-            self._hung(f"{number}. " if numbered else "• ", step, indent)
+            self._hung(f"{number}. " if numbered else "• ", parts(printable(step)), indent)
+
+    def warnings(self, warnings: Iterable[str], *, indent: int = 2) -> None:
+        """What not to do: nothing in it stands where it would be copied."""
+        for warning in warnings:
+            self._hung("• ", [Part(printable(warning), is_command=False)], indent)
 
     def ways(self, ways: Mapping[str, Texts], lang: str, *, indent: int = 2) -> None:
         """How one thing is done on each platform."""
@@ -97,19 +102,19 @@ class Page:
             name = _name(platform, lang)
             if self._console.width < _TWO_COLUMNS:
                 self.line(name, indent=indent, style="dim")
-                self._hung("", text[lang], indent + 2)
+                self._hung("", parts(printable(text[lang])), indent + 2)
             else:
-                self._hung(name.ljust(_NAMES) + " ", text[lang], indent)
+                self._hung(name.ljust(_NAMES) + " ", parts(printable(text[lang])), indent)
 
     def blank(self) -> None:
         """An empty line."""
         self._console.print()
 
-    def _hung(self, mark: str, words: str, indent: int, style: str = "") -> None:
+    def _hung(self, mark: str, said: Iterable[Part], indent: int, style: str = "") -> None:
         """Words to the right of a mark, wrapped, and each command in a line of its own, whole."""
         left = indent + len(mark)
         before = Text(" " * indent + mark, style="dim")
-        for part in parts(printable(words)):
+        for part in said:
             if part.is_command:
                 start = before if mark.strip() else Text(" " * (left + 2))
                 self._print(start + Text(part.text, style="cyan"))

@@ -89,7 +89,7 @@ class Summary:
         if rule.sign in {Sign.BAD, Sign.WARN}:
             page.quote(f"» {self._redact(first.message)}")
             page.steps(rule.steps, indent=4)
-            page.steps(rule.avoid, indent=4, numbered=False)
+            page.warnings(rule.avoid, indent=4)
             page.line(f"{self._say('more')} logrules explain {rule.code}", style="dim")
         page.blank()
 

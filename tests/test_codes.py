@@ -15,9 +15,13 @@ from logrules.core.event import Event, encode, timestamp
 from logrules.core.model import Exit, Sign
 from logrules.core.pack import PackError
 from logrules.core.redact import Redactor
+from logrules.core.text import parts
+from logrules.page import PLATFORMS
 from logrules.rules import extended, rules
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from logrules.core.codes import Code
 
 PACKS = Path(__file__).parent.parent / "logrules" / "packs"
@@ -54,11 +58,16 @@ WHOLE = [
     for lang in LANGUAGES
 ]
 """Every code and every reason of it, in every language."""
+EVERY = [
+    pytest.param(spec, id=f"{code}{'.' * bool(reason)}{reason}")
+    for code, rule in rules.items()
+    for reason, spec in [("", rule.spec), *rule.spec.reasons.items()]
+]
 
 
 def _texts(spec: Code, lang: str) -> list[str]:
     title = [spec.alert.title[lang]] if spec.alert else []
-    return [spec.summary[lang], *spec.steps[lang], *title]
+    return [spec.summary[lang], *spec.check[lang], *spec.steps[lang], *spec.avoid[lang], *title]
 
 
 def test_codes_are_frozen() -> None:
@@ -117,8 +126,9 @@ def test_texts_fit_a_line_and_a_phone(spec: Code, lang: str) -> None:
     )
 
     assert len(encode(event, str)) < 4096
-    assert len(spec.remediation(lang)) <= 900
+    assert len(spec.remediation(lang)) <= 1000
     assert len(spec.steps[lang]) <= 5
+    assert sum(map(len, spec.check[lang])) <= 500
 
 
 @pytest.mark.parametrize(("spec", "lang"), WHOLE)
@@ -144,16 +154,83 @@ def test_losing_messages_is_never_unwarned(spec: Code, lang: str) -> None:
     assert all(any(keeping.search(step) for step in steps[: at + 1]) for at in dropping)
 
 
-@pytest.mark.parametrize("spec", [rule.spec for rule in rules.values()], ids=lambda spec: spec.code)
+def _commands(texts: Iterable[str]) -> list[str]:
+    return [part.text for text in texts for part in parts(text) if part.is_command]
+
+
+@pytest.mark.parametrize("spec", EVERY)
 def test_languages_give_the_same_steps(spec: Code) -> None:
-    """English and Russian have the same number of steps and the same commands in them, in the same order."""
+    """Both languages have the same number of sentences and the same commands in them, in the same order."""
+    for said in (spec.check, spec.steps, spec.avoid):
+        assert len(said.en) == len(said.ru)
+        assert _commands(said.en) == _commands(said.ru)
 
-    def commands(lang: str) -> list[str]:
-        found = re.findall(r"(?:curl|psql|pg_isready|docker|pip) [^`]*", " ".join(spec.steps[lang]))
-        return [re.sub(r"<[^>]*>", "<>", command) for command in found]
 
-    assert len(spec.steps.en) == len(spec.steps.ru)
-    assert commands("en") == commands("ru")
+@pytest.mark.parametrize("spec", [each for each in EVERY if each.values[0].sign is Sign.BAD])
+def test_a_bad_sign_says_how_to_make_sure_and_what_not_to_do(spec: Code) -> None:
+    """Before the steps there is something to look at, and after them what would make it worse."""
+    for lang in LANGUAGES:
+        assert spec.check[lang]
+        assert spec.avoid[lang]
+        warns = r"(?:WARNING: |Do not|Never)" if lang == "en" else r"(?:ВНИМАНИЕ: |Не )"
+        assert [text for text in spec.avoid[lang] if not re.match(warns, text)] == []
+
+
+@pytest.mark.parametrize(("spec", "lang"), WHOLE)
+def test_a_command_ends_its_sentence(spec: Code, lang: str) -> None:
+    """At a terminal each command has a line of its own: what comes behind it begins anew."""
+    cuts = [parts(text) for text in (*spec.check[lang], *spec.steps[lang])]
+    after = [
+        words.text
+        for cut in cuts
+        for command, words in itertools.pairwise(cut)
+        if command.is_command and not words.is_command
+    ]
+
+    assert [words for words in after if not re.match(r"[A-ZА-ЯЁ`(\d]|last_", words)] == []
+
+
+DESTROYS = re.compile(
+    r"drop_pending_updates|down -v|(?:image|volume|system) prune|\bDROP\b|\brm |pg_terminate_backend\(pid\)"
+)
+
+
+@pytest.mark.parametrize(("spec", "lang"), WHOLE)
+def test_what_destroys_says_so(spec: Code, lang: str) -> None:
+    """No step throws data or sessions away without a word about it."""
+    says = re.compile("WARNING|removes" if lang == "en" else "ВНИМАНИЕ|Удалятся")
+    texts = [*spec.check[lang], *spec.steps[lang], *spec.avoid[lang]]
+
+    assert [text for text in texts if DESTROYS.search(text) and not says.search(text)] == []
+    assert not any(DESTROYS.search(command) for command in _commands(spec.check[lang]))
+
+
+def test_ways_are_complete() -> None:
+    """Whatever differs from platform to platform is said for nearly all, in both languages, and is used."""
+    used = {
+        name
+        for rule in rules.values()
+        for spec in (rule.spec, *rule.spec.reasons.values())
+        for name in spec.how
+    }
+
+    assert used == set(rules.ways)
+    for name, way in rules.ways.items():
+        platforms = way.keys() - {"title"}
+        assert platforms <= set(PLATFORMS), name
+        assert platforms >= {"render", "railway", "fly", "heroku", "kubernetes"}, name
+        assert [key for key, text in way.items() if _commands([text.en]) != _commands([text.ru])] == []
+        assert [text for text in way.values() if text.en[-1] not in ".`" and text is not way["title"]] == []
+        assert re.search("[А-яё]", way["title"].ru)
+        assert not any(re.search("[А-яё]", text.en) for text in way.values())
+
+
+def test_ways_destroy_nothing_unsaid() -> None:
+    """A word of warning stands wherever something is removed for good."""
+    texts = [text for way in rules.ways.values() for text in way.values()]
+
+    assert [text.en for text in texts if DESTROYS.search(text.en) and "WARNING" not in text.en] == []
+    assert not re.search('["\\\\]', "".join(text.en + text.ru for text in texts))
 
 
 def test_every_fatal_code_has_an_exit() -> None:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 _QUOTED = re.compile(r"`([^`]+)`")
 _COMMAND = re.compile(
-    r"(?:sudo )?(?:alembic|apt-get|cat|curl|date|df|docker|du|fly|free|fuser|getent|git|grep|heroku"
-    r"|journalctl|kill|kubectl|last|logrules|loginctl|ls|lsof|npm|openssl|pgrep|pg_isready|pip|printenv|ps"
-    r"|psql|python|railway|redis-cli|render|sqlite3|ss|stat|systemctl|tail|timedatectl|tmux)\b(?! is\b)"
+    r"(?:sudo )?(?:alembic|apt-get|cat|curl|date|df|dmesg|docker|du|echo|export|fly|free|fuser|getent|git"
+    r"|grep|heroku|journalctl|kill|kubectl|logrules|ls|lsof|nc|npm|openssl|pg_dump|pg_isready|pip|printenv|ps|psql"
+    r"|python|railway|render|sqlite3|ss|systemctl|tail)\b"
     r"|(?:ALTER|CREATE|PRAGMA|SELECT|SHOW)\b"
 )
 """How the commands of our texts begin."""
