@@ -36,6 +36,8 @@ _RETRIES = re.compile(
     r"(?:\bin\b|\bafter\b|\battempt|\d|\.\.\.)|\battempt \d+ ?(?:/|of) ?\d+)|[Пп]овтор\w* (?:через|попытка)"
 )
 """How a program says that it goes on by itself."""
+_HEALS = frozenset({"DB_UNREACHABLE", "DB_TOO_MANY_CONNECTIONS", "DB_CONNECTION_LOST", "DB_LOCKED"})
+"""What may be gone when he tries again; a wrong password is not."""
 _HANDLED = re.compile(
     r"Exception ignored in: |(?:Ignoring exception in|Command raised an exception|Cause exception while"
     r"|An exception was raised while|Exception (?:in|while) handling)\b"
@@ -183,7 +185,7 @@ def _is_fatal(found: Found, parsed: Parsed, code: Code) -> bool:
     if parsed.uncaught and (code.sign in {Sign.BAD, Sign.WARN} or found.pattern.code == "BOT_BLOCKED"):
         return True
     text = parsed.record.text[:EVIDENCE]
-    if found.pattern.code.startswith("DB_") and _RETRIES.search(text):
+    if found.pattern.code in _HEALS and _RETRIES.search(text):
         return False
     if found.pattern.code in _SURVIVED and _HANDLED.search(text):
         return False
