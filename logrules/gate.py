@@ -34,6 +34,8 @@ STALL = 180.0
 """Seconds without an answer after which polling is said to stand still."""
 SILENCE = 60.0
 """Seconds without even an error of a poll after which it is the poller that is stuck, and not the network."""
+LOOK = 5.0
+"""Seconds between two looks at what polling has come to."""
 
 _LAST = (Phase.STOPPING, Phase.PARKED)
 
@@ -129,17 +131,22 @@ class Gate:
         words = f"An update could not be read and is left out: {type(error).__name__}"
         self._report("UPDATE_UNREADABLE", words, epoch=self._keeper.epoch, attrs={"update_id": update_id})
 
-    async def watch(self) -> None:
-        """Look for polling that makes no progress; ends with the guard."""
-        while True:
-            await asyncio.sleep(max(LEAST, self._progress + STALL - steady()))
-            if not self.halted.is_set() and self._stands_still():
-                await asyncio.sleep(LEAST)  # whatever has held up this very loop has held up the poll
-                if self._stands_still():
-                    self._say_stalled()
+    async def watch(self, interval: float, is_busy: Callable[[], bool]) -> None:
+        """Look for polling that makes no progress; ends with the guard.
 
-    def _stands_still(self) -> bool:
-        return steady() - self._progress >= STALL
+        Args:
+            interval: seconds that python-telegram-bot waits between two polls.
+            is_busy: whether there is no poll for handlers have their hands full.
+        """
+        while True:
+            since = steady()
+            await asyncio.sleep(LOOK)
+            # What has held up this very loop has held up the poll: a handler, or a laptop that slept.
+            self._progress += max(0.0, steady() - since - LOOK)
+            if is_busy():
+                self.waits()
+            if not self.halted.is_set() and steady() - self._progress >= STALL + interval:
+                self._say_stalled()
 
     def _say_stalled(self) -> None:
         """A stuck poller is cured by a restart, a network that is away is not."""
@@ -157,7 +164,7 @@ class Gate:
     async def failed(self, error: Exception) -> bool:
         """Conflicts and refused tokens are ours; what is fatal never comes back from here."""
         at, held = steady(), self._keeper.held_for()
-        self._error_at = at
+        self._error_at = at + (ptb.retry_after(error) or 0.0)
         try:
             if reason := conflict(error):
                 return await self._conflicted(error, reason, at, held)

@@ -52,9 +52,9 @@ def guard(
         application: Not yet initialized.
         timers: The lock's durations, where the usual ones do not do.
         logs: `json` turns what the process logs to its standard streams into event lines; `keep` leaves it.
-        ack_wait: Seconds. Telegram is asked to forget an update when its handlers are done, or so many
-            seconds after it came (UPDATE_SLOW); until then it comes again to the next instance. 0: as soon as
-            it has come, which is python-telegram-bot's way and loses with the process what is in hand.
+        ack_wait: Seconds. Telegram is asked to forget an update when its handlers are done, or have worked
+            for so long (UPDATE_SLOW); until then it comes again to the next instance. 0: as soon as it has
+            come, which is python-telegram-bot's way and loses with the process what is in hand.
 
     Raises:
         SystemExit: 78, after one line CONFIG_INVALID, if a setting is malformed.

@@ -49,6 +49,8 @@ LEAST = 1.0
 """Seconds below which a step on the way out is not worth beginning."""
 LAST_ANSWER = 10.0
 """Seconds for any step on the way out but the handlers' own, and for all of them beyond those."""
+INSIST = 3.0
+"""Seconds that the program around us has for ending with our status by itself."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGABRT)
 
 
@@ -98,6 +100,8 @@ class Guard:
         self._unlocked = asyncio.Event()
         self._exit: int | None = None
         self._error: BaseException | None = None
+        self._polls = asyncio.Event()
+        self._life: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._latest = 0.0
         self._own_signals = contextlib.ExitStack()
@@ -149,18 +153,20 @@ class Guard:
         self._polling = arguments
         return self
 
+    async def started(self) -> None:
+        """Return when the bot polls, for the body of `async with` that wants to use it.
+
+        Whatever ends the guard before that cancels the body.
+        """
+        await self._polls.wait()
+
     async def __aenter__(self) -> Self:
+        """Begin. The body runs at once: a web server in it is to answer its platform while the bot waits."""
         if loops.dies_of_sigterm():
             loop = asyncio.get_running_loop()
             self._own_signals.enter_context(loops.stopped_by(loop, (signal.SIGTERM,), self._signalled))
-        try:
-            await self._up()
-        except BaseException:
-            await self._wind_up()
-            raise
-        if self._end.is_set():
-            await self._wind_up()
-            sys.exit(self._exit or Exit.OK)  # there is nothing to run the body for
+        self._life = asyncio.create_task(self._live(), name="logrules-guard")
+        self._life.add_done_callback(lambda _: self._end.set())
         self._watch = asyncio.create_task(self._cancel_at_end(asyncio.current_task()))
         return self
 
@@ -176,19 +182,21 @@ class Guard:
         if not ours and error is not None:
             self._error = error  # it is on its way already: no SHUTDOWN_CLEAN
         await self._wind_up()
-        if self._exit is not None:
-            sys.exit(self._exit)
+        self._exit_with_code(asyncio.get_running_loop())
         return ours
 
     async def _wind_up(self) -> None:
         """The way out, to its end, whoever cancels it: it has a bound of its own."""
-        end = asyncio.ensure_future(self._down())
-        while not end.done():
+        assert self._life is not None
+        self._end.set()
+        while not self._life.done():
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(end)
+                await asyncio.shield(self._life)
         self._own_signals.close()
         await asyncio.to_thread(self._flush)
         await asyncio.to_thread(self._let_go)
+        if not self._life.cancelled():
+            self._life.result()
 
     # The life
 
@@ -268,7 +276,7 @@ class Guard:
         self._keeper.start(self._fence())
         await self._gate.held.wait()
         await self._let_go_of_port()
-        self._proxy = ptb.attach(application, self._gate, self._updates, self._end.set)
+        proxy = self._proxy = ptb.attach(application, self._gate, self._updates, self._end.set)
         await ptb.initialize(application, asked.get("bootstrap_retries", 0))
         if application.post_init:
             await application.post_init(application)
@@ -282,7 +290,9 @@ class Guard:
             **asked, error_callback=lambda error: ptb.report_error(application, error)
         )
         await application.start()
-        self._stall = asyncio.create_task(self._gate.watch())
+        interval = float(asked.get("poll_interval") or 0)
+        self._stall = asyncio.create_task(self._gate.watch(interval, lambda: proxy.is_busy))
+        self._polls.set()
         if self._port is not None:
             self._port.take()
 
@@ -375,10 +385,17 @@ class Guard:
         )
 
     def _leave(self) -> None:
-        if self._exit is not None:
-            sys.exit(self._exit)
+        self._exit_with_code()
         if self._error is not None:
             raise self._error
+
+    def _exit_with_code(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Exit, if there is a status for it; who swallows that, as a web server does, is asked again."""
+        if self._exit is None:
+            return
+        if not onfatal.parks(self._settings, self._exit):
+            loops.insist(self._exit, INSIST, loop)
+        sys.exit(self._exit)
 
     async def _cancel_at_end(self, task: asyncio.Task[Any] | None) -> None:
         await self._end.wait()

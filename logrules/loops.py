@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import sys
 import threading
 import warnings
 from typing import TYPE_CHECKING
@@ -47,6 +49,19 @@ def stopped_by(
         if not loop.is_closed():
             for number in numbers:
                 loop.remove_signal_handler(number)
+
+
+def insist(status: int, seconds: float, loop: asyncio.AbstractEventLoop | None) -> None:
+    """End the process if it still lives in so many seconds: its bot does not.
+
+    In the main thread by ending its `loop` with `status`; from another, whose end ends nothing, by SIGTERM.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+        timer.daemon = True
+        timer.start()
+    elif loop is not None:
+        loop.call_later(seconds, sys.exit, status)
 
 
 def close(loop: asyncio.AbstractEventLoop) -> None:

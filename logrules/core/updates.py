@@ -22,10 +22,16 @@ class _Update:
     """An update in hand."""
 
     fetched: float
-    work: int = 1
-    """Pieces of work not done: being handled in line, and each task begun for it."""
+    begun: float | None = None
+    """When its turn came."""
+    turns: int = 0
+    """How often it is being handled: a handler may hand it to the application once more."""
+    tasks: int = 0
+    """Tasks begun for it that are not done."""
     in_line: bool = True
     """Whether its turn has not come, or is not over."""
+    told: bool = False
+    """Whether Telegram may forget it although it is in hand."""
 
 
 class Slow(NamedTuple):
@@ -39,7 +45,8 @@ class Updates:
     """The updates of one poller. Times are seconds on one steady clock.
 
     Args:
-        patience: Seconds after which an update counts as handled although it is not; 0: when it is fetched.
+        patience: Seconds of work after which an update counts as handled although it is not; 0: when it is
+            fetched. One that waits in line is not worked on: it counts only where nothing is.
 
     Raises:
         ConfigError: `patience`, people's `ack_wait`, is below 0 or no number.
@@ -53,6 +60,10 @@ class Updates:
         self._known: set[int] = set()
         """All ids that would come again with the offset of the oldest in hand."""
         self._next: int | None = None
+        self._turns = 0
+        """Under way, of updates that count as handled too."""
+        self._moved = -math.inf
+        """When a turn was last over."""
 
     def __len__(self) -> int:
         return len(self._in_hand)
@@ -62,11 +73,15 @@ class Updates:
         """How many of them wait for their turn or have it; the others go on in tasks of their own."""
         return sum(update.in_line for update in self._in_hand.values())
 
+    @property
+    def bars(self) -> bool:
+        """Whether the next poll would bring any of them once more."""
+        return any(not update.told for update in self._in_hand.values())
+
     def offset(self, asked: int | None) -> int | None:
         """What to ask for next, which acknowledges all before it; `asked` as long as nothing was fetched."""
-        if self._in_hand:
-            return min(self._in_hand)
-        return asked if self._next is None else self._next
+        oldest = min((id_ for id_, update in self._in_hand.items() if not update.told), default=self._next)
+        return asked if oldest is None else oldest
 
     def fetched(self, ids: Iterable[int], now: float) -> set[int]:
         """These have come; returns those that are new."""
@@ -79,24 +94,49 @@ class Updates:
             self._in_hand.update((id_, _Update(now)) for id_ in sorted(new))
         return new
 
-    def begun(self, id_: int) -> None:
-        """Another piece of work is done for this update, beside its turn."""
-        if id_ in self._in_hand:
-            self._in_hand[id_].work += 1
+    def is_new(self, id_: int) -> bool:
+        """Whether it has not come before; with no patience nobody keeps count."""
+        return self._patience > 0 and id_ not in self._known
 
-    def turn_over(self, id_: int) -> None:
-        """It was handled in line."""
-        if id_ in self._in_hand:
-            self._in_hand[id_].in_line = False
-            self.done(id_)
-
-    def done(self, id_: int) -> None:
-        """A piece of its work is done."""
+    def turn(self, id_: int, now: float) -> None:
+        """It is being handled in line, or once more by its own handler."""
+        self._turns += 1
         update = self._in_hand.get(id_)
         if update is not None:
-            update.work -= 1
-            if update.work <= 0:
-                self._forget(id_)
+            update.turns += 1
+            update.begun = now if update.begun is None else update.begun
+
+    def turn_over(self, id_: int, now: float) -> None:
+        """It was handled in line."""
+        self._turns -= 1
+        self._moved = now
+        update = self._in_hand.get(id_)
+        if update is not None:
+            update.turns -= 1
+            self._settle(id_)
+
+    def skipped(self, id_: int, now: float) -> None:
+        """Its turn will never come: somebody between Telegram and the handlers has left it out."""
+        self._moved = now
+        self._settle(id_)
+
+    def begun(self, id_: int) -> None:
+        """A task is at work on this update, beside its turn."""
+        if id_ in self._in_hand:
+            self._in_hand[id_].tasks += 1
+
+    def done(self, id_: int) -> None:
+        """A task of it is done."""
+        update = self._in_hand.get(id_)
+        if update is not None:
+            update.tasks -= 1
+            if not update.in_line:
+                self._settle(id_)
+
+    def told(self, id_: int) -> None:
+        """Telegram is to forget it before it is handled."""
+        if id_ in self._in_hand:
+            self._in_hand[id_].told = True
 
     def forget(self, id_: int) -> None:
         """It counts as handled, whatever becomes of it."""
@@ -106,18 +146,34 @@ class Updates:
     def slow(self, now: float) -> list[Slow]:
         """Those whose patience is over; they count as handled."""
         late = [
-            Slow(id_, now - update.fetched)
-            for id_, update in self._in_hand.items()
-            if now - update.fetched >= self._patience
+            Slow(id_, now - since)
+            for id_, since in self._worked_on().items()
+            if now - since >= self._patience
         ]
         for update in late:
             self._forget(update.id)
         return late
 
     def due(self) -> float | None:
-        """When the first of them will be slow."""
-        fetched = [update.fetched for update in self._in_hand.values()]
-        return min(fetched) + self._patience if fetched else None
+        """When the first of them will be slow; None while none can be."""
+        since = self._worked_on().values()
+        return min(since) + self._patience if since else None
+
+    def _worked_on(self) -> dict[int, float]:
+        """Since when each has taken time of its own."""
+        return {
+            id_: max(update.fetched, self._moved) if update.begun is None else update.begun
+            for id_, update in self._in_hand.items()
+            if update.begun is not None or not self._turns
+        }
+
+    def _settle(self, id_: int) -> None:
+        """Its turn is over, if no handler has it any more."""
+        update = self._in_hand.get(id_)
+        if update is not None and update.turns <= 0:
+            update.in_line = False
+            if update.tasks <= 0:
+                self._forget(id_)
 
     def _forget(self, id_: int) -> None:
         del self._in_hand[id_]

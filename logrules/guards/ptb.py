@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
+import weakref
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
@@ -17,7 +18,7 @@ from telegram.error import BadRequest, InvalidToken, NetworkError, RetryAfter, T
 from telegram.ext import ExtBot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
     from telegram import Bot
     from telegram.ext import Application
@@ -35,8 +36,8 @@ FIRST_POLL = 1
 ARRIVED = 1.0
 """Seconds after which a poll has surely reached Telegram, and acknowledged what came before it."""
 LAST_CHANCE = 600.0
-"""Seconds after which an update is acknowledged when it is fetched: what kills its handler's process would
-come again to each next one, for ever."""
+"""Seconds of age from which on an update is acknowledged before its handler runs, and tried by itself: what
+kills its handler's process would come again to each next one, for ever."""
 AGAIN = 1.0
 """Seconds between two polls while updates are in hand: each of them brings those once more."""
 LOOK = 10.0
@@ -89,7 +90,9 @@ class PollingBot:
         self._gate = gate
         self._updates = updates
         self._at_once = at_once
+        self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
+        self._asking = False
         self._stopping = False
         self._polled_before = False
         self._last: tuple[object, float] = (None, 0.0)
@@ -98,8 +101,16 @@ class PollingBot:
         return getattr(self._bot, name)
 
     def stop(self) -> None:
-        """No further poll: python-telegram-bot's own last one would acknowledge what is not handled."""
+        """No further poll: python-telegram-bot's own last one would acknowledge what is not handled.
+
+        From now on what is cancelled was cut short by the way out, and is to come again.
+        """
         self._stopping = True
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is no poll because handlers have not yet taken what came with the last one."""
+        return not self._asking and self._updates.in_line > 0
 
     async def delete_webhook(self, *args: Any, **kwargs: Any) -> bool:
         """As the bot does, and told to the gate."""
@@ -111,6 +122,13 @@ class PollingBot:
         self, offset: int | None = None, limit: int | None = None, **kwargs: Any
     ) -> tuple[Update, ...]:
         """Poll while the gate allows it. What python-telegram-bot must not meet does not come back."""
+        self._asking = True
+        try:
+            return await self._ask(offset, limit, **kwargs)
+        finally:
+            self._asking = False
+
+    async def _ask(self, offset: int | None, limit: int | None, **kwargs: Any) -> tuple[Update, ...]:
         timeout = kwargs.pop("timeout", 0)
         while not self._stopping:
             await self._worth_asking()
@@ -155,33 +173,64 @@ class PollingBot:
         finally:
             self._gate.ended()
 
-    def turn_over(self, update: object) -> None:
-        """The application has handled it, but for the tasks begun meanwhile."""
-        if isinstance(update, Update):
-            self._updates.turn_over(update.update_id)
-            self._news.set()
+    @contextlib.contextmanager
+    def turn(self, update: object) -> Iterator[None]:
+        """The application handles it, but for the tasks begun meanwhile."""
+        if not isinstance(update, Update):
+            yield
+            return
+        self._updates.turn(update.update_id, time.monotonic())
+        is_over = True
+        try:
+            yield
+        except asyncio.CancelledError:
+            is_over = not self._stopping
+            raise
+        finally:
+            if is_over:
+                self._updates.turn_over(update.update_id, time.monotonic())
+                self._news.set()
 
     def track(self, update: object, task: asyncio.Task[Any]) -> None:
         """The update is not handled before this task is done."""
         if isinstance(update, Update):
             self._updates.begun(update.update_id)
-            task.add_done_callback(lambda _: self._done(update.update_id))
+            task.add_done_callback(lambda done: self._done(update.update_id, done))
 
-    def _done(self, update_id: int) -> None:
-        self._updates.done(update_id)
-        self._news.set()
+    def unless_begun(self, update: object, turn: object) -> weakref.finalize[..., Any] | None:
+        """Were `turn` thrown away instead of awaited, as an update processor may do, it counts as over."""
+        if not isinstance(update, Update):
+            return None
+        return weakref.finalize(turn, self._thrown_away, update.update_id)
+
+    def _thrown_away(self, update_id: int) -> None:
+        """Called by the garbage collector, in any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._skipped, update_id)
+
+    def _skipped(self, update_id: int) -> None:
+        if not self._stopping:
+            self._updates.skipped(update_id, time.monotonic())
+            self._news.set()
+
+    def _done(self, update_id: int, task: asyncio.Task[Any]) -> None:
+        if not (self._stopping and task.cancelled()):
+            self._updates.done(update_id)
+            self._news.set()
 
     async def _worth_asking(self) -> None:
-        """Wait while a new update could not be handled at once, and a little while any is in hand."""
-        while True:
+        """Wait while a new update could not be handled at once, and a little while any would come again."""
+        while len(self._updates):
             now = time.monotonic()
             for update in self._updates.slow(now):
                 self._gate.slow(update)
-            due = self._updates.due()
-            if due is None:
-                return
             crowded = self._updates.in_line >= self._at_once
-            wait = (due if crowded else min(due, self._last[1] + AGAIN)) - now
+            if not crowded and not self._updates.bars:
+                return
+            due = self._updates.due()
+            wait = LOOK if due is None else due - now
+            if not crowded:
+                wait = min(wait, self._last[1] + AGAIN - now)
             if wait <= 0:
                 return
             self._gate.waits()
@@ -190,10 +239,10 @@ class PollingBot:
                 async with asyncio.timeout(min(wait, LOOK)):
                     await self._news.wait()
 
-    async def _fetch(self, **asked: Any) -> tuple[Sequence[Update], list[int]]:
-        """The updates, and the ids of those that cannot be read."""
+    async def _fetch(self, **asked: Any) -> tuple[Sequence[Update], Mapping[int, Exception]]:
+        """The updates, and why others cannot be read."""
         try:
-            return await self._bot.get_updates(**asked), []
+            return await self._bot.get_updates(**asked), {}
         except TelegramError:
             raise
         except Exception:
@@ -203,11 +252,11 @@ class PollingBot:
                 raise
             return updates, unreadable
 
-    async def _one_by_one(self, asked: dict[str, Any]) -> tuple[list[Update], list[int]]:
+    async def _one_by_one(self, asked: dict[str, Any]) -> tuple[list[Update], dict[int, Exception]]:
         """What python-telegram-bot does with an answer, but one bad update does not spoil the others."""
         plain = {key: asked[key] for key in ("offset", "limit", "allowed_updates") if asked.get(key)}
         updates: list[Update] = []
-        unreadable: list[int] = []
+        unreadable: dict[int, Exception] = {}
         for data in await self._bot.do_api_request("getUpdates", api_kwargs=plain):
             try:
                 update = Update.de_json(data, self._bot)
@@ -215,19 +264,29 @@ class PollingBot:
                     self._bot.insert_callback_data(update)
                 updates.append(update)
             except Exception as error:  # noqa: BLE001 - of whatever kind, it is this update's
-                unreadable.append(data["update_id"])
-                self._gate.unreadable(data["update_id"], error)
+                unreadable[data["update_id"]] = error
         return updates, unreadable
 
-    def _new(self, updates: Sequence[Update], unreadable: list[int]) -> tuple[tuple[Update, ...], bool]:
-        """What is given on, and whether any of it has its last chance."""
-        ids = [*(update.update_id for update in updates), *unreadable]
-        new = self._updates.fetched(ids, time.monotonic())
+    def _new(
+        self, updates: Sequence[Update], unreadable: Mapping[int, Exception]
+    ) -> tuple[tuple[Update, ...], bool]:
+        """What is given on, and whether the last of it has its last chance.
+
+        What comes behind such a one is left to the next poll: its end may be that of the process.
+        """
         first, self._polled_before = not self._polled_before, True
-        given_up = [update.update_id for update in updates if _is_its_last_chance(update, first=first)]
-        for update_id in (*unreadable, *given_up):
+        tried = next((u.update_id for u in updates if self._is_to_be_tried(u, first=first)), None)
+        ids = [*(update.update_id for update in updates), *unreadable]
+        new = self._updates.fetched([i for i in ids if tried is None or i <= tried], time.monotonic())
+        for update_id in new & unreadable.keys():
             self._updates.forget(update_id)
-        return tuple(update for update in updates if update.update_id in new), bool(given_up)
+            self._gate.unreadable(update_id, unreadable[update_id])
+        if tried is not None:
+            self._updates.told(tried)
+        return tuple(update for update in updates if update.update_id in new), tried is not None
+
+    def _is_to_be_tried(self, update: Update, *, first: bool) -> bool:
+        return self._updates.is_new(update.update_id) and _is_its_last_chance(update, first=first)
 
     def _clamped(self, timeout: Any, permitted: float) -> int:
         asked = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout or 0)
@@ -290,11 +349,16 @@ def _guarded(
 ) -> type[AnyApplication]:
     """`kind`, with an eye on what is handled. A class of its own, for an application may have slots only."""
 
-    async def process_update(self: AnyApplication, update: object) -> None:
-        try:
-            await kind.process_update(self, update)
-        finally:
-            polling.turn_over(update)
+    def process_update(self: AnyApplication, update: object) -> Coroutine[Any, Any, None]:
+        async def process_update() -> None:
+            if unless_begun:
+                unless_begun.detach()
+            with polling.turn(update):
+                await kind.process_update(self, update)
+
+        coroutine = process_update()
+        unless_begun = polling.unless_begun(update, coroutine)
+        return coroutine
 
     def create_task(
         self: AnyApplication, coroutine: Any, update: object | None = None, *, name: str | None = None
@@ -324,12 +388,13 @@ async def initialize(application: AnyApplication, retries: int) -> None:
             if retries == 0:
                 raise
             retries -= 1
-            wait = _retry_after(error) or pause
+            wait = retry_after(error) or pause
             pause = min(_LONGEST_RETRY, 1.5 * pause)
         await asyncio.sleep(wait)
 
 
-def _retry_after(error: TelegramError) -> float | None:
+def retry_after(error: BaseException) -> float | None:
+    """Seconds that python-telegram-bot waits where Telegram has told it for how long."""
     if not isinstance(error, RetryAfter):
         return None
     wait: Any = error.retry_after  # seconds, or a timedelta where the user has asked for it
@@ -348,6 +413,8 @@ def is_answer(error: BaseException) -> bool:
 
 def is_network(error: BaseException) -> bool:
     """Whether Telegram could not be reached, or was in trouble itself."""
+    if type(error) is TelegramError:  # a front end's page for people, before python-telegram-bot 22
+        return str(error) == "Invalid server response"
     return isinstance(error, NetworkError) and not isinstance(error, BadRequest)
 
 

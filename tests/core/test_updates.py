@@ -10,6 +10,13 @@ from logrules.core.model import ConfigError
 from logrules.core.updates import Slow, Updates
 
 
+def handle(updates, *ids, now=0.0):
+    """Each has its turn, and it is over."""
+    for id_ in ids:
+        updates.turn(id_, now)
+        updates.turn_over(id_, now)
+
+
 def test_nothing_fetched_yet():
     """The offset is the poller's own, as long as nothing has come."""
     updates = Updates(60)
@@ -21,10 +28,9 @@ def test_the_oldest_in_hand_is_asked_for():
     """Later ones that are done do not acknowledge an earlier one."""
     updates = Updates(60)
     updates.fetched([5, 6, 7], 0)
-    updates.turn_over(6)
-    updates.turn_over(7)
+    handle(updates, 6, 7)
     held_back = updates.offset(8)
-    updates.turn_over(5)
+    handle(updates, 5)
 
     assert (held_back, updates.offset(8)) == (5, 8)
 
@@ -33,8 +39,9 @@ def test_what_comes_again_is_known():
     """Asking from the oldest brings all others once more, handled or not: only new ones are given on."""
     updates = Updates(60)
     updates.fetched([5, 6], 0)
-    updates.turn_over(6)
+    handle(updates, 6)
 
+    assert (updates.is_new(5), updates.is_new(6), updates.is_new(7)) == (False, False, True)
     assert updates.fetched([5, 6, 7], 1) == {7}
 
 
@@ -42,10 +49,11 @@ def test_tasks_of_an_update():
     """An update is handled when its turn and all tasks begun for it are over, in whatever order."""
     updates = Updates(60)
     updates.fetched([5], 0)
+    updates.turn(5, 0)
     updates.begun(5)
     updates.begun(5)
-    updates.turn_over(5)
     updates.done(5)
+    updates.turn_over(5, 1)
     in_hand = (len(updates), updates.in_line, updates.offset(6))
     updates.done(5)
 
@@ -57,26 +65,88 @@ def test_forgotten():
     """What is forgotten is acknowledged, and what ends later does no harm."""
     updates = Updates(60)
     updates.fetched([5, 6], 0)
+    updates.turn(5, 0)
     updates.forget(5)
     updates.forget(5)
-    updates.turn_over(5)
+    updates.turn_over(5, 1)
 
     assert (len(updates), updates.offset(None)) == (1, 6)
 
 
-def test_slow_updates_count_as_handled():
-    """After its patience an update is acknowledged, said once, and what ends later does no harm."""
+def test_handled_once_more_by_its_own_handler():
+    """A handler may hand its update to the application again: it is in hand until the outer turn is over."""
     updates = Updates(60)
     updates.fetched([5], 0)
-    updates.fetched([6], 10)
-    due = updates.due()
-    late = updates.slow(60)
-    updates.turn_over(5)
+    updates.turn(5, 0)
+    handle(updates, 5)
+    in_hand = len(updates), updates.in_line
+    updates.turn_over(5, 1)
 
-    assert due == 60
+    assert (in_hand, len(updates)) == ((1, 1), 0)
+
+
+def test_skipped():
+    """What an update processor leaves out is handled; a turn that somebody else has begun is not over."""
+    updates = Updates(60)
+    updates.fetched([5, 6], 0)
+    updates.turn(6, 0)
+    updates.skipped(5, 1)
+    updates.skipped(6, 1)
+
+    assert (len(updates), updates.offset(None)) == (1, 6)
+
+
+def test_told_before_it_is_handled():
+    """Telegram may forget it, and yet it has its place in line; others are not acknowledged by it."""
+    updates = Updates(60)
+    updates.fetched([5, 6], 0)
+    updates.told(6)
+    early = updates.offset(None), updates.in_line, updates.bars
+    handle(updates, 5)
+
+    assert early == (5, 2, True)
+    assert (updates.offset(None), updates.in_line, updates.bars) == (7, 1, False)
+
+
+def test_slow_updates_count_as_handled():
+    """After so much work an update is acknowledged, said once, and what ends later does no harm."""
+    updates = Updates(60)
+    updates.fetched([5], 0)
+    updates.turn(5, 1)
+    updates.fetched([6], 10)
+    updates.turn(6, 10)
+    due = updates.due()
+    late = updates.slow(61)
+    updates.turn_over(5, 62)
+
+    assert due == 61
     assert late == [Slow(5, 60)]
-    assert updates.slow(60) == []
+    assert updates.slow(62) == []
     assert (updates.offset(7), updates.due()) == (6, 70)
+
+
+def test_who_waits_in_line_is_not_slow():
+    """Patience is for work: those behind a slow handler come again if the process dies of it."""
+    updates = Updates(60)
+    updates.fetched([5, 6, 7], 0)
+    updates.turn(5, 0)
+    late = [slow.id for slow in updates.slow(600)]
+    none_due = updates.due(), updates.slow(700)
+    updates.turn_over(5, 700)
+    between = updates.slow(701)
+    updates.turn(6, 701)
+
+    assert (late, none_due, between) == ([5], (None, []), [])
+    assert (updates.offset(None), updates.due()) == (6, 761)
+
+
+def test_where_nothing_works():
+    """An update that nobody takes up is slow by the clock: it must not hold the others back for ever."""
+    updates = Updates(60)
+    updates.fetched([5], 10)
+
+    assert updates.due() == 70
+    assert [slow.id for slow in updates.slow(70)] == [5]
 
 
 def test_without_patience():
@@ -85,16 +155,17 @@ def test_without_patience():
 
     assert updates.fetched([5, 6], 0) == {5, 6}
     assert (len(updates), updates.offset(None), updates.slow(0), updates.due()) == (0, 7, [], None)
+    assert not updates.is_new(8)
 
 
 def test_ids_may_start_anew():
     """After a week without updates Telegram's next id is random, perhaps a lower one."""
     updates = Updates(60)
     updates.fetched([900], 0)
-    updates.turn_over(900)
+    handle(updates, 900)
 
     assert updates.fetched([17], 1) == {17}
-    updates.turn_over(17)
+    handle(updates, 17)
     assert updates.offset(None) == 18
 
 
@@ -126,6 +197,6 @@ def _walk(chance: random.Random) -> None:
             given += sorted(new)
         if (open_ := [id_ for id_ in given if id_ not in handled]) and chance.random() < 0.4:
             handled.add(done := chance.choice(open_))
-            updates.turn_over(done)
+            handle(updates, done)
         assert set(server) >= {id_ for id_ in given if id_ not in handled}
         assert len(given) == len(set(given))

@@ -21,8 +21,8 @@ from logrules.testing.ports import free_port
 PASSWORD = "sup3r/s3cret"
 
 BOT = """
-import asyncio, http.server, logging, os, threading, time
-from telegram.ext import Application, MessageHandler, PicklePersistence, filters
+import asyncio, http.server, logging, os, signal, threading, time
+from telegram.ext import Application, BaseUpdateProcessor, MessageHandler, PicklePersistence, filters
 from telegram.request import HTTPXRequest
 from logrules import Timers, guard
 
@@ -77,6 +77,19 @@ async def post_stop(application):
     if os.environ.get("BREAK") == "late error":
         raise TimeoutError("of the bot's own")
 
+class Choosy(BaseUpdateProcessor):
+    # Leaves out what it does not like, as a limit of messages per user does.
+    async def do_process_update(self, update, coroutine):
+        if update.message.text != "spam":
+            await coroutine
+        elif os.environ["CHOOSY"] == "closes":
+            coroutine.close()
+
+    async def initialize(self):
+        pass
+
+    shutdown = initialize
+
 class Stuck(HTTPXRequest):
     # Its second getUpdates never comes back: neither an answer nor an error.
     asked = 0
@@ -94,12 +107,32 @@ def build():
     if "PICKLE" in os.environ:
         builder.persistence(PicklePersistence(os.environ["PICKLE"]))
     builder.concurrent_updates(int(os.environ.get("CONCURRENT", 1)))
+    if "CHOOSY" in os.environ:
+        builder.concurrent_updates(Choosy(1))
+    if "QUEUE" in os.environ:
+        builder.update_queue(asyncio.Queue(int(os.environ["QUEUE"])))
     application = builder.post_init(post_init).post_stop(post_stop).build()
     application.add_handler(MessageHandler(filters.TEXT, answer, block="UNBLOCKED" not in os.environ))
     return guard(application, timers=TIMERS, ack_wait=float(os.environ.get("ACK_WAIT", 60)))
 
+async def serve():
+    # As a web server does with the lifespan of its application: whatever that raises is told to nobody.
+    async def lifespan():
+        try:
+            async with build().polling(timeout=2):
+                logging.getLogger("bot").warning("the server is up")
+                await told.wait()
+        except BaseException:
+            pass
+
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    await asyncio.create_task(lifespan())
+    await asyncio.Event().wait()
+
 async def main():
-    async with build().polling(timeout=2):
+    async with build().polling(timeout=2) as guarded:
+        await guarded.started()
         await asyncio.sleep(float(os.environ["FOR"]))
 
 if os.environ.get("BREAK") == "conflict":
@@ -125,19 +158,25 @@ if "STALL" in os.environ:
 
     logrules.gate.STALL = float(os.environ["STALL"])
     logrules.gate.SILENCE = float(os.environ.get("SILENCE", 60))
+    logrules.gate.LOOK = logrules.guards.ptb.LOOK = 0.2
 
 if "THREAD" in os.environ:
     thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
     thread.join()
+    if "STAYS" in os.environ:
+        threading.Event().wait()
 elif os.environ.get("BREAK") == "no timers":
     import resource
     resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, 0))
 
-if "FOR" in os.environ:
+if "SERVER" in os.environ:
+    asyncio.run(serve())
+elif "FOR" in os.environ:
     asyncio.run(main())
 else:
-    build().run_polling(timeout=2, drop_pending_updates="KEEP" not in os.environ)
+    interval = float(os.environ.get("INTERVAL", 0))
+    build().run_polling(timeout=2, poll_interval=interval, drop_pending_updates="KEEP" not in os.environ)
 logging.getLogger("bot").warning("run_polling returned")
 """
 
@@ -667,9 +706,44 @@ def test_deadly_update_does_not_kill_for_ever(bot_api, postgres, start):
     assert third.term() == 0
 
 
+def test_old_updates_are_tried_one_by_one(bot_api, postgres, start):
+    """A deadly one among them takes none with it: each is acknowledged when its own turn comes."""
+    for text in ("one", "die", "two"):
+        bot_api.send_text(text)
+    first = start("first", database=postgres, KEEP="1", LAST_CHANCE="0")
+    assert first.ended() == 9
+    left = texts(bot_api.pending)
+    second = start("second", database=postgres, KEEP="1", LAST_CHANCE="0")
+    wait_for_echo(bot_api, "two")
+
+    assert left == ["two"]
+    assert second.term() == 0
+    assert echoes(bot_api) == ["echo one", "echo two"]
+
+
+@pytest.mark.parametrize("how", ["forgets", "closes"])
+def test_left_out_by_an_update_processor(bot_api, postgres, start, how):
+    """What the bot's own update processor leaves out is handled: it holds nobody up, nor comes again."""
+    bot = start(database=postgres, CHOOSY=how)
+    bot.wait("POLLING_STARTED")
+    for text in ("spam", "ham"):
+        bot_api.send_text(text)
+        bot_api.wait_for(lambda: bot_api.pending == [])
+
+    assert echoes(bot_api) == ["echo ham"]
+    assert "UPDATE_SLOW" not in bot.codes()
+    assert bot.process.poll() is None
+    bot.process.kill()  # a coroutine that nobody awaits is complained of by Python itself
+    bot.ended()
+    bot.raw = bot.raw.replace("never awaited", "")
+
+
 @pytest.mark.parametrize("way", ["CONCURRENT", "UNBLOCKED", "TASK"])
 def test_slow_handler_delays_nobody(bot_api, postgres, start, way):
-    """Where updates run side by side, others are answered once each while one is in hand for long."""
+    """Where updates run side by side, others are answered once each while one is in hand for long.
+
+    It comes again if the drain cuts it short.
+    """
     bot = start(database=postgres, **{way: "8"})
     bot.wait("POLLING_STARTED")
     bot_api.send_text("hang")
@@ -681,6 +755,7 @@ def test_slow_handler_delays_nobody(bot_api, postgres, start, way):
     assert texts(bot_api.pending)[0] == "hang"  # not acknowledged, nor is what came after it
     assert bot.term() == 0
     assert echoes(bot_api) == ["echo one", "echo two"]
+    assert texts(bot_api.pending)[0] == "hang"
 
 
 def test_handover_repeats_nothing(bot_api, postgres, start):
@@ -733,6 +808,30 @@ def test_stuck_poller_ends(bot_api, postgres, start):
     assert stalled["fatal"] is True
     assert bot.ended() == 75
     assert bot.codes()[-1] == "LOCK_RELEASED"
+
+
+@pytest.mark.parametrize("why", [{"INTERVAL": "5", "HANG": "0"}, {"QUEUE": "1", "HANG": "5"}, {"HANG": "5"}])
+def test_patience_is_no_standstill(bot_api, postgres, start, why):
+    """Neither a pause that was asked for, nor handlers that have their hands full, nor a full queue."""
+    bot = start(database=postgres, STALL="3", SILENCE="1", **why)
+    bot.wait("POLLING_STARTED")
+    for text in ("hang", "one", "two"):
+        bot_api.send_text(text)
+    wait_for_echo(bot_api, "two")
+
+    assert bot.term() == 0
+    assert "POLLING_STALLED" not in bot.codes()
+
+
+def test_told_to_wait_is_not_stuck(bot_api, postgres, start):
+    """A flood limit that Telegram sets for long is told, and ends nothing."""
+    bot = start(database=postgres, STALL="3", SILENCE="1")
+    bot.wait("POLLING_STARTED")
+    bot_api.fail_next("getUpdates", retry_after=5)
+    bot.wait("POLLING_STARTED", count=2)
+
+    assert [stalled["fatal"] for stalled in bot.of("POLLING_STALLED")] == [False]
+    assert bot.term() == 0
 
 
 def test_network_away_while_polling(bot_api, postgres, start):
@@ -985,3 +1084,30 @@ def test_in_another_thread(bot_api, postgres, start):
 
     assert bot.ended() == 0
     assert bot.codes()[-2:] == ["LOCK_RELEASED", "SHUTDOWN_CLEAN"]
+
+
+def test_fatal_end_in_another_thread(bot_api, postgres, start):
+    """A program whose bot has ended fatally does not live on without it."""
+    bot = start(database=postgres, FOR="60", THREAD="1", STAYS="1")
+    bot.wait("POLLING_STARTED")
+    bot_api.revoke()
+
+    assert bot.ended() == -signal.SIGTERM
+    assert bot.codes()[-2:] == ["TOKEN_INVALID", "LOCK_RELEASED"]
+
+
+def test_beside_a_web_server(bot_api, postgres, start):
+    """The server is up while the bot waits for its lock, and can be stopped then; a fatal end is its end."""
+    holder = start("holder", database=postgres, SERVER="1")
+    holder.wait("POLLING_STARTED")
+    waiting = start("waiting", database=postgres, SERVER="1")
+    waiting.wait_for("the server is up")
+    waiting.wait("LOCK_WAITING")
+    waiting.process.send_signal(signal.SIGTERM)
+    waiting.wait("SHUTDOWN_CLEAN")
+    bot_api.revoke()
+
+    assert holder.ended() == 78
+    assert holder.codes()[-2:] == ["TOKEN_INVALID", "LOCK_RELEASED"]
+    assert waiting.codes()[-1] == "SHUTDOWN_CLEAN"
+    assert "the server is up" in waiting.messages()
