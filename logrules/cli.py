@@ -122,8 +122,8 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
         "packs",
         nargs="*",
         metavar="PACK",
-        help="a pack of your own, or a folder of them; without one, those of LOGRULES_PACKS or of this "
-        "folder (logrules.toml and logrules.d/*.toml), else those that logrules ships",
+        help="a pack of your own, - for standard input, or a folder of packs; without one, those of "
+        "LOGRULES_PACKS or of this folder (logrules.toml, logrules.d/*.toml), else those that we ship",
     )
     check.set_defaults(command=_check, parser=check)
 

@@ -15,18 +15,19 @@ from logrules.core.model import Exit, LogrulesError
 from logrules.core.redact import Redactor, secrets_in
 from logrules.core.text import printable
 from logrules.rules import rules
+from logrules.userpacks import FILE, FOLDER
 
 if TYPE_CHECKING:
     from logrules.rules import Rules
 
-_FILE = "logrules.toml"
+_DRAFT = "the draft"
 
 
 def new_rule(text: str, code: str | None, known: Rules) -> int:
     """Print a pack with one pattern that recognises `text`. Raises LogrulesError if there can be none."""
     if code is not None and code not in known:
         raise LogrulesError(
-            f"--code: there is no code {code!r}{shape.meant(code, known)} (without it, the draft brings one)"
+            f"--code: there is no code {code!r}{shape.meant(code, known)}. All of them: logrules codes"
         )
     text = Redactor(secrets_in(os.environ))(text.encode("utf-8", "replace").decode())
     found = [each for each in drafts(text) if each.expression]
@@ -54,7 +55,7 @@ def _sound(draft: Draft, code: str, known: Rules) -> str | None:
     around = {each.source: each.text for each in known.own}
     for tried in (draft._replace(ignore=draft.quoted), draft):
         pack = tried.toml(code, own=code not in known)
-        if not any(faults_of({_FILE: pack}, around)):
+        if not any(faults_of({_DRAFT: pack}, around)):
             return pack
     return None
 
@@ -65,7 +66,7 @@ def _explain(text: str, code: str | None, own: str, known: Rules) -> None:
         _say(f"{match.rule} knows this line already, as {match.code}. Yours would come first.")
     if code is None:
         _say(f"{own} is a code of your own: say what it means, or put one of ours there (logrules codes).")
-    _say(f"Put it into {_FILE} beside the bot and run: logrules check")
+    _say(f"Put it into {FILE} beside the bot, or into a file of its own in {FOLDER}, and run: logrules check")
     _say(f"For an editor that completes and checks: logrules schema > {SCHEMA}")
 
 

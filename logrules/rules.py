@@ -213,9 +213,9 @@ def extended(own: Mapping[str, str]) -> Rules:
 
     Raises PackError.
     """
-    if not own:
+    read = [pack.load(text, name) for name, text in own.items() if text.strip()]
+    if not read:
         return rules
-    read = [pack.load(text, name) for name, text in own.items()]
     for each in read:
         pack.refuse(pack.lint(each, known(), read))
     return laid(read)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 FILE, FOLDER = "logrules.toml", "logrules.d"
 NONE = "none"
 """What LOGRULES_PACKS says for no packs at all."""
+STDIN = "-"
+"""The name of a pack that somebody pipes to us."""
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -119,6 +122,8 @@ def _same(path: str, other: str) -> bool:
 
 def _read(path: str) -> str:
     """The text of a pack. It must be a file: a pipe or a device could keep us waiting for ever."""
+    if path == STDIN:
+        return _text(sys.stdin.buffer.read(), path)
     try:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(fd, "rb") as file:

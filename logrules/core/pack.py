@@ -199,7 +199,7 @@ _HINTS = {
     "Unterminated string": "the closing quote is missing",
     'Expected "\'"': "the closing quote is missing",
     "Unclosed array": "the closing ] is missing, or a comma between two entries",
-    "Cannot overwrite a value": "the same key stands twice",
+    "Cannot overwrite a value": "the same key stands twice; a file has one `format = 0`, at its beginning",
     "Cannot declare": "the same table stands twice; several patterns are `[[pattern]]`, with two brackets",
     "Cannot mutate immutable namespace": "`pattern = [...]` and `[[pattern]]` do not go together",
     "Cannot namespace": "`[pattern]` with one bracket stands before `[[pattern]]` with two",
@@ -247,7 +247,10 @@ def _nothing_off(pack: Pack, known: Known) -> Iterator[Fault]:
     for number, rule in enumerate(pack.off):
         if not any(is_off(each, [rule]) for each in known.rules):
             parts = {"/".join(each.split("/")[:length]) for each in known.rules for length in (1, 2, 3)}
-            yield pack.fault(("off", number), f"no rule {rule!r}{shape.meant(rule, parts)}")
+            how = (
+                shape.meant(rule, parts) or ". They are named in events, and by logrules scan --rules-report"
+            )
+            yield pack.fault(("off", number), f"no rule {rule!r}{how}")
 
 
 def is_off(rule: str, off: Iterable[str]) -> bool:

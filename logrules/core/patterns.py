@@ -104,7 +104,8 @@ def faults(pattern: Pattern, codes: set[str]) -> Iterator[tuple[Path, str]]:
     for key, names in (("code", [pattern.code]), ("beats", sorted(pattern.beats))):
         for code in names:
             if code not in codes:
-                yield (key,), f"unknown code {code!r}{meant(code, codes)}"
+                how = meant(code, codes) or f". Ours: logrules codes; one of your own needs [code.{code}]"
+                yield (key,), f"unknown code {code!r}{how}"
     for number, text in enumerate(pattern.any):
         yield from ((("any", number), fault) for fault in expression_faults(text, whole=pattern.whole))
     if pattern.frames:

@@ -21,6 +21,7 @@ Shape = dict[str, Any]
 FORMAT = 0
 LONGEST = 2000
 """Characters of an expression. How long it takes to compile grows with them."""
+_FEW = 30
 MOST = 2000
 """Patterns in one pack."""
 
@@ -288,9 +289,12 @@ _FORMS = {
 
 
 def meant(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown word: what was probably meant, else what is known."""
+    """The end of a sentence about an unknown word: what was probably meant, else the few that are known."""
     close = _close(word, known)
-    return f": did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known)[:60])}"
+    if close:
+        return f": did you mean {close[0]!r}?"
+    words = sorted(known)
+    return f"; known are {', '.join(words)}" if len(words) <= _FEW else ""
 
 
 def _close(word: str, known: Iterable[str]) -> list[str]:
