@@ -19,6 +19,8 @@ REACH = 4
 _SHORTEST, _LONGEST, _MOST = 3, 32, 3
 """Letters of a word, words of a choice, and choices worth looking for."""
 
+_ESCAPES = (b"\\n", b"\\r", b"\\t")
+"""Letters that stand for a line end or a tab where a record is written out in one line, as JSON is."""
 _SPOILT = frozenset(b"\"'\\\t\r\n\x1b")
 _MADE_UP = b"(cut off)"
 """Stated of a traceback, and no word of it."""
@@ -71,10 +73,15 @@ def worth(data: bytes, hits: list[Hit], needs: Sequence[Sequence[Need]]) -> list
 
 
 def _stands(need: Need, data: bytes, end: int, around: bytes) -> bool:
-    before = end - need.begins - 1
-    if need.begins and before >= 0 and data[before : before + 1].isalnum():
+    if need.begins and _is_within_a_word(data, end - need.begins):
         return False
     return all(any(word in around for word in choice) for choice in need.choices)
+
+
+def _is_within_a_word(data: bytes, start: int) -> bool:
+    before = data[max(0, start - 2) : start]
+    # An `m` may be the end of a colour whose escape a viewer has dropped.
+    return before[-1:].isalnum() and before not in _ESCAPES and before[-1:] != b"m"
 
 
 def _around(data: bytes, start: int, end: int) -> bytes | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from logrules.core.engine import classify
@@ -85,3 +87,14 @@ def test_only_words_that_look_the_same_everywhere_are_needed():
     sets = [chosen, [Literal(b'"quoted"')], [Literal("замок".encode())], [Literal(b"a")], [Literal(b"Lost")]]
 
     assert choices(sets, chosen) == ((b"lost",),)
+
+
+TRACE = 'Traceback (most recent call last):\n  File "b.py", line 1, in f\nMemoryError'
+
+
+@pytest.mark.parametrize("text", [json.dumps({"level": "error", "exc_info": TRACE}), "[31mMemoryError"])
+def test_a_line_end_that_is_written_out_is_no_word(text):
+    """In JSON a statement begins behind the letter of an escape; behind a colour's too, where it was cut."""
+    found = classify(rulebook(), f"{BEFORE}{text}\n{BEFORE}")
+
+    assert [match.code for match in found] == ["OUT_OF_MEMORY"]
