@@ -6,9 +6,11 @@ while, and let go before the bot's own code runs.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import threading
+from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,9 @@ logger = logging.getLogger(__name__)
 PATIENCE = 5.0
 """Seconds that the bot's own code has for taking the port first."""
 ANSWER = 5.0
-"""Seconds for one request; then its connection is closed."""
+"""Seconds without a word after which a client's connection is closed."""
+MOST = 32
+"""Clients at once, each with a thread: the port is open to the world, and the next takes the oldest's place."""
 
 
 class HealthPort:
@@ -81,6 +85,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, port: int, health: Callable[[], Health]) -> None:
         super().__init__(("", port), _Handler, bind_and_activate=False)
         self.health = health
+        self._clients: deque[Any] = deque()
         self.socket.close()
         # Railway and Fly.io reach their services by IPv6, Render by IPv4.
         both = socket.has_dualstack_ipv6()
@@ -95,6 +100,18 @@ class _Server(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
         self._thread.join()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._clients.append(request)
+        if len(self._clients) > MOST:
+            with contextlib.suppress(OSError, IndexError):  # it has just gone by itself
+                self._clients.popleft().shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with contextlib.suppress(ValueError):
+            self._clients.remove(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that has gone is no news."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
+import threading
 import time
 
 import pytest
 
 from logrules.core.health import Health, Phase
-from logrules.sinks.health import HealthPort
+from logrules.sinks.health import MOST, HealthPort
 from logrules.testing.ports import free_port
 
 
@@ -58,6 +60,27 @@ def test_answers(port, number):
     assert ask(number, "POST")[0] == 501
     if socket.has_dualstack_ipv6():
         assert ask(number, host="::1")[0] == 200
+
+
+def test_clients_that_say_little(port, number, monkeypatch):
+    """However many there are, and however long each takes, they cost few threads and keep nobody out."""
+    monkeypatch.setattr("logrules.sinks.health._Handler.timeout", 600.0)
+    port.take()
+    ask(number)
+    before = threading.active_count()
+    with contextlib.ExitStack() as clients:
+        slow = [
+            clients.enter_context(socket.create_connection(("127.0.0.1", number))) for _ in range(3 * MOST)
+        ]
+        slow[0].settimeout(10)
+        closed = slow[0].recv(1)  # the oldest has made room
+        status, _ = ask(number)
+        until = time.monotonic() + 10
+        while threading.active_count() - before > MOST and time.monotonic() < until:
+            time.sleep(0.01)
+
+        assert (closed, status) == (b"", 200)
+        assert threading.active_count() - before <= MOST
 
 
 def test_let_go_and_taken_again(port, number):
