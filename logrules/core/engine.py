@@ -6,21 +6,20 @@ It reads no clock: `deadline` says when `tick` is due.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from logrules.core import belief
 from logrules.core.belief import Policy
+from logrules.core.fatality import is_fatal
 from logrules.core.heads import ANSI
 from logrules.core.lines import Lines
-from logrules.core.model import EVENTS, Annotate, Chunk, Match, Origin, Probe, Sign
+from logrules.core.model import EVENTS, Annotate, Chunk, Match, Origin, Probe
 from logrules.core.records import Parsed, Window
 from logrules.core.rulebook import words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from logrules.core.codes import Code
     from logrules.core.model import Effect
     from logrules.core.rulebook import Found, Rulebook
 
@@ -31,31 +30,6 @@ PATIENCE = 0.2
 _TEXT = Origin("text", "-", "text")
 EVIDENCE = 8000
 """Characters of a record that a match carries: of a longer one how it begins and how it ends."""
-_RETRIES = re.compile(
-    r"(?i:\b(?:re-?try(?:ing)?|trying again|try again|reconnect(?:ing)?|will retry)\b[^\n]{0,30}?"
-    r"(?:\bin\b|\bafter\b|\battempt|\d|\.\.\.)|\battempt \d+ ?(?:/|of) ?\d+)|[Пп]овтор\w* (?:через|попытка)"
-)
-"""How a program says that it goes on by itself."""
-_HEALS = frozenset({"DB_UNREACHABLE", "DB_TOO_MANY_CONNECTIONS", "DB_CONNECTION_LOST", "DB_LOCKED"})
-"""What may be gone when he tries again; a wrong password is not."""
-_HANDLED = re.compile(
-    r"Exception ignored in: |(?:Ignoring exception in|Command raised an exception|Cause exception while"
-    r"|An exception was raised while|Exception (?:in|while) handling)\b"
-)
-"""How those who caught an exception announce it: the interpreter, a library around a bot's handlers."""
-_SURVIVED = frozenset(
-    {"CODE_ERROR", "CONFIG_MISSING", "DISK_FULL", "EVENT_LOOP_MISUSE", "MODULE_MISSING", "OUT_OF_MEMORY"}
-)
-"""What ends a process at its start, and in a handler only this one call."""
-_GIVES_UP = re.compile(
-    r"\b(?i:exit(?:ing|s)?|abort(?:ing|s)?|refus(?:e|es|ing)|quit(?:ting|s)?|shutting down|terminating"
-    r"|(?:will not|won't|cannot|can't|not) (?:start|run|launch)(?:ing)?)\b"
-    r"|[Вв]ыход|[Зз]аверша|[Зз]авершение|[Оо]станавлива|[Сс]крипт уже "
-)
-_STANDS_BY = re.compile(
-    r"(?i:\bstand(?:ing)?[ -]?by\b|\bpassive\b|\bfollower\b|\bskip(?:ping|s)?\b|\bwaiting\b)"
-)
-"""What becomes of one who finds the lock taken."""
 
 
 class _Stream:
@@ -167,7 +141,7 @@ def _made(found: Found, parsed: Parsed, rulebook: Rulebook) -> Match:
     return Match(
         code=pattern.code,
         reason=pattern.reason,
-        fatal=_is_fatal(found, parsed, code),
+        fatal=is_fatal(found.pattern, parsed.uncaught, record.text[:EVIDENCE], code),
         level=code.severity,
         message=words(found.statement),
         service=record.origin.service,
@@ -178,27 +152,6 @@ def _made(found: Found, parsed: Parsed, rulebook: Rulebook) -> Match:
         form=found.statement.form,
         evidence=_excerpt(record.text),
     )
-
-
-def _is_fatal(found: Found, parsed: Parsed, code: Code) -> bool:
-    """What nobody caught ends the process, whatever it is; who tries a database again goes on by himself."""
-    if parsed.uncaught and (code.sign in {Sign.BAD, Sign.WARN} or found.pattern.code == "BOT_BLOCKED"):
-        return True
-    text = parsed.record.text[:EVIDENCE]
-    if found.pattern.code in _HEALS and _RETRIES.search(text):
-        return False
-    if found.pattern.code in _SURVIVED and _HANDLED.search(text):
-        return False
-    if found.pattern.code == "LOCK_WAITING" and (waits := _waits(text)) is not None:
-        return not waits
-    return code.fatal if found.pattern.fatal is None else found.pattern.fatal
-
-
-def _waits(text: str) -> bool | None:
-    """Whether one who found the lock taken stays; None if he does not say."""
-    if _STANDS_BY.search(text) or _RETRIES.search(text):
-        return True
-    return False if _GIVES_UP.search(text) else None
 
 
 def _own_event(parsed: Parsed, rulebook: Rulebook) -> Match | None:

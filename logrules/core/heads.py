@@ -133,7 +133,7 @@ _DOCKER = '{"log":"'
 _DEEPEST = 4
 """Prefixes within prefixes: GitHub's, around docker's, inside compose's, inside journald's."""
 
-# What may repeat gives nothing back (`*+`, `(?>…)`): a line of blanks or digits must not be read in every way.
+# What may repeat gives nothing back (`*+`, `(?>…)`): blanks or digits must not be read in every way.
 _SEP = r"\ *+[-|:]*+\ *+"
 _MID = rf"""(?>
       \[[^\[\]{{}}'"\n]{{1,80}}\] | \([^()\n]{{1,80}}\) | \{{[^{{}}\n]{{1,160}}\}}
@@ -164,7 +164,8 @@ _HEADS = tuple(
         rf"""\ {{0,2}}\[?(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +
         (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+(?:\ >|\]))\ """,  # Rust
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
-        rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +)?\[?(?P<stamp>{_STAMP})\]?\ *+[-|:,]{{0,4}}\ *+(?:{_MID}){{0,4}}?
+        rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +)?
+        \[?(?P<stamp>{_STAMP})\]?\ *+[-|:,]{{0,4}}\ *+(?:{_MID}){{0,4}}?
         [\[(<]?\ *+(?<![A-Za-z0-9_])(?P<level>{_ANY_LEVEL})(?:[/@][\w.:@-]++)?\ *+[\])>]?{_SEP}{_AFTER}""",
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
         rf"""(?:[\w.-]{{1,40}}\t)?(?P<stamp>{_STAMP})(?:\ \|\ |\t)(?P<level>(?i:{_LEVEL}))(?:\ \|\ |\t)

@@ -50,7 +50,8 @@ _WHY = re.compile(
     |(?:[^\W\d][\w()/.-]*\ (?:[\w()/.-]+\ ){0,5})?
     (?:Error|error|ERROR|[Ff]ailed|FAILED|[Ff]ailure|[Ee]xception|[Uu]nable|went\ wrong|[Cc]ould\ not
     |Couldn't|[Cc]annot|Can't|[Cc]rashed|[Оо]шибка|[Нн]е\ удалось|[Сс]бой|not\ available
-    |[Пп]омилка|[Нн]е\ вдалося|[Ff]allo|[Ff]alha|[Ee]rro|[Ee]rreur|[Ff]ehler|[Hh]ata(?:sı)?|[Gg]agal|[Ee]rrore)
+    |[Пп]омилка|[Нн]е\ вдалося|[Ff]allo|[Ff]alha|[Ee]rro|[Ee]rreur|[Ff]ehler|[Hh]ata(?:sı)?
+    |[Gg]agal|[Ee]rrore)
     (?:[\ ,][^:"'«“`\n]{1,90})?:\s+)
     """,
     re.VERBOSE,

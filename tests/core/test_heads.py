@@ -109,7 +109,7 @@ def test_words_that_anybody_may_say_stay_quoted() -> None:
 
 
 def test_richs_columns_are_a_head() -> None:
-    """The time stands in the first line of a second only; the file at the end tells it from indented prose."""
+    """The time stands in a second's first line only; the file at the end tells it from indented prose."""
     found = head("           ERROR    Timed out          client.py:979")
 
     assert found
