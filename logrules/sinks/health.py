@@ -26,7 +26,7 @@ PATIENCE = 5.0
 ANSWER = 5.0
 """Seconds without a word after which a client's connection is closed."""
 MOST = 32
-"""Clients at once, each with a thread: the port is open to the world, and the next takes the oldest's place."""
+"""Clients at once, each with a thread. The port is open to the world: the next takes the oldest's place."""
 
 
 class HealthPort:
