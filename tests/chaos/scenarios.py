@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.chaos.world import TIMERS, World
+from tests.chaos.world import TIMERS, Bot, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,17 +86,23 @@ def sigkill(world: World) -> None:
     world.all_answered()
 
 
+def _stopped_until_another_polls(world: World, first: Bot, pid: int) -> None:
+    """SIGSTOP, a takeover, SIGCONT: the old holder sends nothing more, and ends."""
+    second = world.standby()
+    os.kill(pid, signal.SIGSTOP)
+    second.wait("POLLING_STARTED")
+    woken = time.monotonic()
+    os.kill(pid, signal.SIGCONT)
+    assert first.ended() != 0
+    _taken_over(world)
+    assert world.polls_after("first", woken) == 0
+
+
 @scenario(repeats=True)
 def sigstop(world: World) -> None:
     """SIGSTOP to the holder; SIGCONT when another has taken over."""
     first = world.holder()
-    second = world.standby()
-    first.signal(signal.SIGSTOP)
-    second.wait("POLLING_STARTED")
-    woken = first.signal(signal.SIGCONT)
-    assert first.ended() != 0
-    _taken_over(world)
-    assert world.polls_after("first", woken) == 0
+    _stopped_until_another_polls(world, first, first.process.pid)
 
 
 @scenario(repeats=True)
@@ -196,15 +202,9 @@ def cancel_race(world: World) -> None:
 def users_alarm(world: World) -> None:
     """The bot's own code uses the alarm clock; then the holder is stopped."""
     first = world.holder()
-    second = world.standby()
     world.write("alarm")
     world.all_answered()
-    first.signal(signal.SIGSTOP)
-    second.wait("POLLING_STARTED")
-    woken = first.signal(signal.SIGCONT)
-    assert first.ended() != 0
-    _taken_over(world)
-    assert world.polls_after("first", woken) == 0
+    _stopped_until_another_polls(world, first, first.process.pid)
 
 
 def _namespaces() -> bool:
@@ -220,15 +220,7 @@ if _namespaces():
     def process_one(world: World) -> None:
         """The holder is process 1 of a container, and is stopped."""
         first = world.holder(prefix=("unshare", *_INIT))
-        second = world.standby()
-        inside = _child(first.process.pid)
-        os.kill(inside, signal.SIGSTOP)
-        second.wait("POLLING_STARTED")
-        woken = time.monotonic()
-        os.kill(inside, signal.SIGCONT)
-        assert first.ended() != 0
-        _taken_over(world)
-        assert world.polls_after("first", woken) == 0
+        _stopped_until_another_polls(world, first, _child(first.process.pid))
 
 
 def _child(pid: int) -> int:
