@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from logrules import logs as log_lines
@@ -19,15 +20,17 @@ from logrules import onfatal, userpacks
 from logrules.alerts import open_alerts
 from logrules.core import database_url
 from logrules.core.conflict import Policy
+from logrules.core.health import Health, Phase
 from logrules.core.lease import Timers, bot_id, lock_key
 from logrules.core.model import ConfigError, Exit, Severity
 from logrules.core.redact import Redactor, secrets_in
 from logrules.core.updates import Updates
-from logrules.life import Guard
+from logrules.life import VERSION, Guard
 from logrules.report import Reporter
 from logrules.rules import language
-from logrules.settings import Settings, parks, read
+from logrules.settings import Settings, parks, port, read
 from logrules.sinks.console import Console
+from logrules.sinks.health import HealthPort
 from logrules.stores.fatals import FatalFile
 from logrules.stores.runs import RunFiles
 
@@ -122,8 +125,20 @@ def _refuse(code: str, message: str, console: Console) -> NoReturn:
     report(code, message, fatal=True)
     with contextlib.suppress(ConfigError):
         if parks(os.environ):
+            _answer_probes(nameless)
             onfatal.park(report, code, message)
     raise SystemExit(int(Exit.CONFIG))
+
+
+def _answer_probes(settings: Settings) -> None:
+    """For as long as this process is parked: a platform would end one that does not answer."""
+    service, instance = settings.service, settings.instance
+    parked = Health(
+        phase=Phase.PARKED, service=service, instance=instance, version=VERSION, since=time.time()
+    )
+    with contextlib.suppress(ConfigError):
+        if number := port(os.environ):
+            HealthPort(number, lambda: parked).take()
 
 
 def _check(application: AnyApplication) -> None:

@@ -354,6 +354,8 @@ class Guard:
         """Stay after an end that a restart would only bring again, if people want that."""
         if onfatal.parks(self._settings, self._exit):
             self._gate.enter(Phase.PARKED)
+            if self._port is not None:
+                self._port.take()  # the bot's own code has had its chance
             onfatal.park(self._report, *self._fatal)
 
     async def _let_go_of_port(self) -> None:

@@ -143,7 +143,7 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         bot_api=_bot_api(env),
         timers=_timers(env),
         packs=packs(env),
-        port=_port(env),
+        port=port(env),
         preview=env.get("IS_PULL_REQUEST") == "true" and not _choice(env, "LOGRULES_PREVIEW", "poll"),
         delete_webhook=_choice(env, "LOGRULES_WEBHOOK", "delete"),
         park=parks(env),
@@ -346,10 +346,13 @@ def _choice(env: Mapping[str, str], setting: str, word: str, *, usual: str = "")
     return value == word
 
 
-def _port(env: Mapping[str, str]) -> int | None:
-    """LOGRULES_PORT, else PORT: https://render.com/docs/web-services#port-binding."""
-    setting = "LOGRULES_PORT" if "LOGRULES_PORT" in env else "PORT"
-    value = env.get(setting)
+def port(environ: Mapping[str, str]) -> int | None:
+    """LOGRULES_PORT, else PORT: https://render.com/docs/web-services#port-binding.
+
+    By itself, as `parks` is. Raises ConfigError: LOGRULES_PORT is no port.
+    """
+    setting = "LOGRULES_PORT" if "LOGRULES_PORT" in environ else "PORT"
+    value = environ.get(setting)
     if value is None or (setting == "LOGRULES_PORT" and value == "off"):
         return None
     if not (re.fullmatch(r"[0-9]{1,5}", value) and 0 < int(value) <= _LAST_PORT):

@@ -1041,11 +1041,26 @@ def test_parked(bot_api, postgres, start):
     assert bot.term() == 78
 
 
+def test_parked_at_its_start(bot_api, postgres, start):
+    """Its port is answered there as well, though it was free for the bot's own code when the start failed."""
+    port = free_port()
+    bot_api.revoke()
+    bot = start(database=postgres, LOGRULES_ON_FATAL="park", PORT=str(port), SOON="0")
+    bot.wait("LOCK_RELEASED")
+    status, body = asked(port, "/healthz")
+
+    assert (status, json.loads(body)["state"]) == (200, "parked")
+    assert bot.term() == 78
+
+
 def test_parked_before_anything(start):
     """A setting that is malformed is no reason to be restarted for ever, either."""
-    bot = start(BOT_TOKEN="no token", LOGRULES_ON_FATAL="park", REMINDER="0.3")
+    port = free_port()
+    bot = start(LOGRULES_FLUSH="soon", LOGRULES_ON_FATAL="park", REMINDER="0.3", PORT=str(port), SOON="0")
     bot.wait("CONFIG_INVALID", count=2)
+    status, body = asked(port, "/healthz")
 
+    assert (status, json.loads(body)["state"]) == (200, "parked")
     assert bot.term() == 78
 
 
