@@ -559,7 +559,7 @@ class Keeper:
         message = f"Waiting for the lock: {_who_holds(holder)}"
         if holder.since is not None:
             message += f", connected for {holder.since:.0f} s"
-        if holder.silent is not None:
+        if holder.silent is not None and not holder.foreign:
             message += f", last proof {holder.silent:.0f} s ago"
             if holder.silent > self.timers.keepalive + self.timers.answer:
                 rest = max(0.0, self.timers.lease - holder.silent)
@@ -582,5 +582,5 @@ def _who_holds(holder: Holder | None) -> str:
     if holder.former:
         return f"our own former session (backend {holder.pid}) still holds it"
     if holder.foreign:
-        return f"{holder.instance} holds it, which is no bot of logrules,"
+        return f"{holder.instance} holds it, which is no bot of logrules"
     return f"{holder.instance} holds it"

@@ -73,6 +73,8 @@ _GRANT = """select txid_current(),
 
 _POOLERS_SAY = ("unsupported startup parameter", "transaction blocks not allowed")
 """PgBouncer, of a setting in the greeting, and of a BEGIN in statement mode."""
+_NO_TLS = "rejected SSL upgrade"
+"""The driver, of a server that has none."""
 _MARK = "select current_setting('logrules.nonce', true)"
 
 _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
@@ -362,6 +364,11 @@ def _opening(url: DatabaseUrl) -> Iterator[None]:
         if any(said in text for said in _POOLERS_SAY):
             raise PooledError(
                 f"{where} is a pooler: {text}. Set DATABASE_URL to the direct address"
+            ) from error
+        if _NO_TLS in text:
+            raise MisconfiguredError(
+                f"{where} has no TLS, which DATABASE_URL asks for: leave sslmode out of it, "
+                "or take the address that has TLS"
             ) from error
         raise UnavailableError(f"{where} cannot be reached: {text}") from error
 

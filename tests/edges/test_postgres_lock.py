@@ -465,7 +465,8 @@ def test_foreign_holder_is_named_as_such(postgres):
         keeper.log.wait("LOCK_ACQUIRED")
 
     assert more["reason"] == "foreign"
-    assert message.startswith("Waiting for the lock: their report holds it, which is no bot of logrules,")
+    assert message.startswith("Waiting for the lock: their report holds it, which is no bot of logrules, ")
+    assert "proof" not in message  # it proves nothing, and no lease ends it
     assert more["attrs"]["holder"]["foreign"] is True
 
 
@@ -474,6 +475,12 @@ async def test_certificate_that_is_missing_is_a_mistake_not_an_outage(postgres):
     for option in ("sslrootcert", "sslkey"):
         with pytest.raises(MisconfiguredError, match=option):
             await _refusal(f"{postgres.url}?sslmode=verify-ca&{option}=/no/such/file.pem")
+
+
+async def test_server_without_tls_is_a_mistake_not_an_outage(postgres):
+    """An address that asks for TLS where there is none: no waiting helps."""
+    with pytest.raises(MisconfiguredError, match="no TLS"):
+        await _refusal(f"{postgres.url}?sslmode=require")
 
 
 class Faulty(PostgresSession):
