@@ -385,7 +385,7 @@ class Window:
             if before < floor:
                 break
             previous = _line(data, before)
-            if not (line.may_go_on or previous.indent or previous.kind is _Kind.TRACE):
+            if not (line.may_go_on or previous.indent or previous.kind in {_Kind.TRACE, _Kind.CHAIN}):
                 above = _line(data, data.rfind(b"\n", 0, max(0, before - 1)) + 1)
                 if not _is_bridge(line, previous, above):
                     break
@@ -416,8 +416,10 @@ def _is_bridge(line: _Line, previous: _Line, above: _Line) -> bool:
     """Whether `previous`, which begins like a record, stands between two lines of one."""
     if stacks.is_announced(previous.text) or (previous.kind is _Kind.HEAD and stacks.is_error(line.text)):
         return True
+    if previous.text.endswith(TRACEBACK) or stacks.is_version(line.text):
+        return True
     if previous.kind is _Kind.BLANK:
-        return stacks.is_caret(above.text) or stacks.is_version(line.text)
+        return stacks.is_caret(above.text)
     if stacks.is_caret(previous.text) or stacks.is_caret(line.text) or stacks.is_place(previous.text):
         return True
     return above.kind is _Kind.TRACE and previous.kind is _Kind.PLAIN  # code, pasted without its indentation

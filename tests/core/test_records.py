@@ -10,7 +10,7 @@ import pytest
 from logrules.core import heads
 from logrules.core.model import Form, Origin, Severity
 from logrules.core.records import CUT_OFF, INSIDE, REACH, TRACEBACK, Parsed, Statement, Window
-from logrules.core.scanner import Literal, Scanner
+from logrules.core.scanner import Hit, Literal, Scanner
 
 ORIGIN = Origin("bot", "1", "stdout")
 MARK = Scanner([Literal(b"HIT")])
@@ -250,6 +250,28 @@ def test_colours_carriage_returns_and_broken_bytes_are_seen_through() -> None:
     found = records(b"2026-01-15 08:29:41 ERROR \xff HIT\r\n  more\r\nnext\r\n")
 
     assert [record.record.text for record in found] == ["2026-01-15 08:29:41 ERROR \ufffd HIT\n  more"]
+
+
+def test_a_record_is_found_from_any_of_its_lines() -> None:
+    """What belongs together is the same whether the first of its lines is looked at, or the last."""
+    for text in (
+        "ERROR - boom Traceback (most recent call last):\nHITError: x\n",
+        "> x\nDuring handling of the above exception, another exception occurred:\n> Traceback HIT\n",
+        "TypeError: x\n    at f (/app/b.js:1:1)\n}\nNode.js v20.20.2\n",
+    ):
+        lines = text.encode().splitlines(keepends=True)
+        ends = [sum(map(len, lines[: number + 1])) for number in range(len(lines))]
+        cut = {record.record.line: record for record in cut_at(text, ends)}
+        for number, end in enumerate(ends, 1):
+            (alone,) = cut_at(text, [end])
+            assert alone.statements == cut[max(line for line in cut if line <= number)].statements
+
+
+def cut_at(text: str, ends: list[int]) -> list[Parsed]:
+    """The records around the lines that end there."""
+    window = Window(ORIGIN)
+    window.push(text.encode(), [Hit(end, 0) for end in ends])
+    return list(window.take(0.0, final=True))
 
 
 HEADS = {
