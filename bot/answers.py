@@ -63,7 +63,12 @@ def codes(lang: str | None) -> str:
 def _finding(rule: Rule, count: int, lang: str | None) -> str:
     say = texts(lang)
     often = f" · {say.times.format(count=count)}" if count > 1 else ""
-    steps = "\n".join(f"{number}. {escape(step)}" for number, step in enumerate(rule.steps, 1))
+    steps = "\n".join(
+        [
+            *(f"{number}. {escape(step)}" for number, step in enumerate(rule.steps, 1)),
+            *map(escape, rule.avoid),
+        ]
+    )
     return (
         f"{MARKS[rule.sign]} <b>{rule.code}</b>{often}\n{escape(rule.summary)}\n\n"
         f"<b>{say.what_to_do}</b>\n{steps}"

@@ -264,4 +264,4 @@ def _tell(own: Own) -> None:
 
 
 def _stdin() -> str:
-    return sys.stdin.buffer.read().decode("utf-8", "backslashreplace")
+    return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")

@@ -29,7 +29,8 @@ def new_rule(text: str, code: str | None, known: Rules) -> int:
         raise LogrulesError(
             f"--code: there is no code {code!r}{shape.meant(code, known)}. All of them: logrules codes"
         )
-    text = Redactor(secrets_in(os.environ))(text.encode("utf-8", "replace").decode())
+    raw = text.encode("utf-8", "surrogateescape")  # what is no text is read as a scan reads it
+    text = Redactor(secrets_in(os.environ))(raw.decode("utf-8", "replace"))
     found = [each for each in drafts(text) if each.expression]
     if not found:
         raise LogrulesError("these words state nothing: give the whole line, from its first character on")

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from logrules.core.records import Parsed, Statement
 
-LENGTHS = (120, 70, 40, 20)
+LENGTHS = (120, 70, 40, 20, 400)
 """Characters of a statement that a draft keeps, the best first: the words at its start say what it is."""
+_LOOKED_AT = 1000  # a line may be longer than a record
 SAMPLE = 1000
 """Characters of the record that it keeps as its sample."""
 SCHEMA = "logrules.schema.json"
@@ -118,7 +119,7 @@ def name(said: str, taken: Collection[str]) -> str:
 def _parsed(text: str) -> Parsed | None:
     data = ANSI.sub(b"", text.strip("\r\n").encode("utf-8", "replace")).replace(b"\0", b"") + b"\n"
     window = Window(_ORIGIN)
-    window.push(data, [Hit(data.index(b"\n") + 1, 0)])
+    window.push(data, [Hit(min(data.index(b"\n") + 1, _LOOKED_AT), 0)])
     return next(window.take(0.0, final=True), None)
 
 
@@ -155,9 +156,10 @@ def _class_of(found: re.Match[str], rest: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """The text as an expression; a space may be any, and what cannot be seen stands for itself unseen."""
+    """The text as an expression, in which something stands for what cannot be seen or was no text."""
     plain = re.sub(r"([\\.^$*+?{}\[\]|()])", r"\\\1", text)
-    return "".join(char if char.isprintable() else r"[^\n]" for char in plain)
+    seen = "".join(char if char.isprintable() else r"[^\n]" for char in plain)
+    return re.sub("\ufffd+", lambda _: r"[^\n]{1,99}", seen)
 
 
 def _literal(text: str) -> str:

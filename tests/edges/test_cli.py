@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from logrules.check import faults_of
+from logrules.core.engine import classify
 from logrules.core.text import parts
-from logrules.rules import rules
+from logrules.newrule import new_rule
+from logrules.rules import extended, rules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -420,6 +424,60 @@ def test_a_wrong_call_is_one_clear_line(arguments: list[str]) -> None:
     assert done.stderr.startswith("logrules: ")
     assert "--help" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "helps"),
+    [
+        (["run", "--bogus", "--", "true"], "run"),
+        (["run", "--bogus"], "run"),
+        (["explain", "--bogus", "X"], "explain"),
+        (["schema", "more"], "schema"),
+    ],
+)
+def test_a_wrong_option_points_to_its_commands_own_help(arguments: list[str], helps: str) -> None:
+    """Whoever mistypes an option of `run` is shown the options of `run`."""
+    done = run(*arguments)
+
+    assert done.returncode == 78
+    assert done.stderr.endswith(f"See: logrules {helps} --help\n")
+
+
+LINES = [
+    "ERROR - it's \"gone\" again... 'no' \\d+ [a] (b) {c} $^ | 50%",
+    "ERROR - Loading...",
+    "ERROR - shop\tclosed\x07 by \x1b[31mred\x1b[0m hand\x00",
+    "ERROR - Заказ 42 не найден: «пусто»",
+    "ERROR - 支払い失敗 order 7 🔥🔥",
+    "ERROR - " + "very long words " * 20_000,
+    "ERROR - " + "x" * 100_000 + " failed",
+    "ERROR - 1. 2. 3. 4. 5. 6. 7. 8. 9. 10. 11. 12. 13. 14. 15. gone wrong",
+    "ERROR - " + "a1b2c3d4e5f6a7 " * 9 + "lost",
+    'Traceback (most recent call last):\n  File "b.py", line 1, in f\n    f()\nshop.Closed: it\'s shut',
+    '{"level": "error", "msg": "Payment 7 refused: \\"no\\""}',
+    "ERROR - Conflict: terminated by other getUpdates request",
+    f"ERROR - Payment for bot{TOKEN} refused with opensesame99",
+    "WARNING: disk\u2028of\x85shop is full \udce9",
+    "bot-1  | 2026-01-15T08:29:41Z ERROR shop: closed for good",
+]
+
+
+@pytest.mark.parametrize("line", LINES, ids=range(len(LINES)))
+def test_whatever_is_drafted_is_accepted(
+    line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Quotes, controls, any script and length: check takes it, it finds its line, no secret is in it."""
+    monkeypatch.setenv("SHOP_PASSWORD", "opensesame99")
+    new_rule(line, None, rules)
+    drafted = capsys.readouterr().out
+    (name,) = re.findall(r"^\[code\.(\w+)\]$", drafted, re.MULTILINE)
+    theirs = extended({"my.toml": drafted})
+
+    assert [str(fault) for fault in faults_of({"my.toml": drafted})] == []
+    assert name in [match.code for match in classify(theirs.rulebook, line)]
+    assert TOKEN[7:] not in drafted
+    assert "opensesame99" not in drafted
+    assert len(drafted) < 5000
 
 
 def test_scan_starts_light() -> None:

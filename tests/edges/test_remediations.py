@@ -163,7 +163,7 @@ def test_a_shell_understands_it(command: str) -> None:
 @pytest.mark.parametrize(
     ("command", "is_there"),
     [
-        ("printenv | cut -d= -f1 | sort", "BOT_TOKEN"),
+        ("awk 'BEGIN { for (name in ENVIRON) print name }' | sort", "BOT_TOKEN"),
         ("printenv <NAME> | cut -c1-10", "123456:AAA"),
         ("getent hosts <name>", ""),
         ("df -h", "/"),
@@ -174,6 +174,7 @@ def test_looking_shows_no_secret(command: str, is_there: str) -> None:
     """What shows settings shows names, or their first letters; it runs as it stands."""
     assert command in COMMANDS
     environ = {"PATH": os.environ["PATH"], "BOT_TOKEN": f"123456:{'A' * 35}"}
+    environ["PRIVATE_KEY"] = f"-----BEGIN-----\n{'A' * 35}\n"
     typed = filled(command.replace("<NAME>", "BOT_TOKEN"))
     done = subprocess.run(["sh", "-c", typed], env=environ, capture_output=True, text=True, check=False)
 

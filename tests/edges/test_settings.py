@@ -8,7 +8,7 @@ import pytest
 
 from logrules.core.lease import Timers
 from logrules.core.model import ConfigError
-from logrules.settings import read
+from logrules.settings import platform, read
 
 TOKEN = "123456:" + "A" * 35
 DSN = "https://0123456789abcdef@o1.ingest.sentry.io/5"
@@ -184,6 +184,10 @@ def test_database_url_is_kept_as_it_is():
     """Every form seen in the wild passes; our own setting goes before the platform's."""
     assert read({"DATABASE_URL": "sqlite:///x.db"}).database_url == "sqlite:///x.db"
     assert read({"DATABASE_URL": "a", "LOGRULES_DATABASE_URL": "b"}).database_url == "b"
+    assert (
+        read({"DATABASE_URL": "a", "LOGRULES_DATABASE_URL": "b"}).database_setting == "LOGRULES_DATABASE_URL"
+    )
+    assert read({"DATABASE_URL": "a", "LOGRULES_DATABASE_URL": " "}).database_setting == "DATABASE_URL"
 
 
 @pytest.mark.parametrize("chat", ["-1001234567890", "42", "@my_channel"])
@@ -293,3 +297,35 @@ def test_timers_that_make_no_sense(environ, named):
         read(environ)
 
     assert all(name in str(error.value) for name in named)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        (" ", None),
+        ("none", ()),
+        ("a.toml", ("a.toml",)),
+        (f"a.toml{os.pathsep}{os.pathsep}b c", ("a.toml", "b c")),
+    ],
+)
+def test_packs_are_named_as_path_names_folders(value, expected):
+    """LOGRULES_PACKS lists files and folders; `none` means none, and nothing means those of the folder."""
+    assert read({} if value is None else {"LOGRULES_PACKS": value}).packs == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"RENDER": "true"}, "render"),
+        ({"RAILWAY_SERVICE_NAME": "bot"}, "railway"),
+        ({"FLY_APP_NAME": "bot"}, "fly"),
+        ({"DYNO": "worker.1"}, "heroku"),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "kubernetes"),
+        ({"RENDER": ""}, None),
+        ({}, None),
+    ],
+)
+def test_a_platform_is_known_by_what_it_sets(environ, expected):
+    """So that remediations can name the way of that platform only."""
+    assert platform(environ) == expected
