@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _LEAD_IN = re.compile(
     r"""
     [^\w\s"'`«»“”„‘’<>(){}\[\]=:.,/\\|&$\#@%+~?;^_-]+\s*                  # emoji, !!!, ***
+  | \[[\w\ .:/-]{1,30}\]\s*(?=[❌⛔💥🚨])                                # [max] ❌
+  | (?<=[❌⛔💥🚨]\ )\[[\w\ .:/-]{1,30}\]:?\s+                             # ❌ [max]
+  | \[[+*!x>~]\]\s*|=>\s+                                               # [+], [!]
   | \[(?:[A-Z][A-Z0-9_ -]{0,30}|-|[\w.-]+=[^\]\s]{0,64})\]\s*             # [LOCK], [-], [corr=45d7]
   | (?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*(?:\[\w+\])?:\s+                       # telegram.error.Conflict:
   | [A-Z]\w*(?:Error|Exception|Warning|Failure|Refused|Timeout|Conflict|TimedOut|BadRequest|Forbidden)
