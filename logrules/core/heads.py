@@ -16,9 +16,9 @@ from logrules.core.model import Severity
 
 _LEVELS = {
     Severity.DEBUG: "TRACE DEBUG VERBOSE SILLY TRC DBG DEBU",
-    Severity.INFO: "INFO INFORMATION NOTICE SUCCESS LOG INF",
-    Severity.WARNING: "WARN WARNING WRN",
-    Severity.ERROR: "ERROR ERR ERRO SEVERE EXCEPTION",
+    Severity.INFO: "INFO INFORMATION NOTICE SUCCESS LOG INF ИНФО",
+    Severity.WARNING: "WARN WARNING WRN ПРЕДУПРЕЖДЕНИЕ",
+    Severity.ERROR: "ERROR ERR ERRO SEVERE EXCEPTION ОШИБКА",
     Severity.CRITICAL: "CRITICAL CRIT FATAL PANIC ALERT EMERG EMERGENCY FATA FTL PNC",
 }
 _SEVERITY = {word: severity for severity, words in _LEVELS.items() for word in words.split()}
@@ -51,7 +51,7 @@ _RESIDUE = re.compile(
 _STAMP = r"""(?>
     \d{4}[-/.]\d\d[-/.]\d\d(?:[T\ _-]|\ -\ )\d\d:\d\d:\d\d(?:[.,]\d{1,9})?
       (?:\ ?(?:Z|(?:UTC|GMT)(?:[+-]\d\d:?\d\d)?|[+-]\d\d:?\d\d|(?:[A-Z]{3,4}|[+-]\d\d)(?=\ \[\d)))?
-  | \d\d?[-/.]\d\d?[-/.]\d{2,4},?\ \d\d?:\d\d:\d\d(?:[.,]\d+)?(?:\ [AP]M)?
+  | (?:[A-Z][a-z]{2},?\ )?\d\d?[-/.]\d\d?[-/.]\d{2,4},?\ \d\d?:\d\d:\d\d(?:[.,]\d+)?(?:\ [AP]M)?
   | \d\d?[-\ /][A-Z][a-z]{2}[-\ /]\d{2,4},?\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | \d\d[-.]\d\d\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | \d{4}-[A-Z][a-z]{2}-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,9})?               # Coolify
@@ -77,11 +77,12 @@ _REPORT = r"""(?:
 """How a line begins that only a program writes: a stamp, a traceback, an exception's class."""
 _TRANSPORT = re.compile(
     rf"""
-    (?P<stamp>{_RFC3339})(?:\ (?:\ +(?={_LEVEL}\ ))?|$)               # Render, docker -t
+    (?P<stamp>{_RFC3339})(?:\ (?:\ +(?={_LEVEL}\ )|\ (?=\S))?|$)      # Render, Discloud, docker -t
       (?: (?:stdout|stderr)\ [FP]\                                    # CRI
         | [a-z][\w-]*\[[\w.-]+\]:(?:\ |$)                             # Heroku
         | {_FLY}                                                       # Fly.io
         | \ ?\[(?:inf|err|wrn|dbg)\](?:\ {{1,2}}|$)                     # Railway, where [err] is only stderr
+        | \[[A-Z]\w*(?:/[\w.-]{{1,40}}){{1,4}}\]\ +(?:OUT|ERR)(?:\ |$)      # Cloud Foundry
         | [0-9a-f]{{8}}-[0-9a-f-]{{27}}\                                # AWS Lambda
         | [\w.-]+\ (?:[\w./@-]+\[\d+\]|kernel):\                       # journald, short-iso; rsyslog
       )?
@@ -103,7 +104,11 @@ _TRANSPORT = re.compile(
   | \d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d(?::\d\d)?(?:\.\d{{1,3}})?\ ?[+-]\d\d:\d\d:\   # pm2's own form
   | (?P<viewer>\d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d)\ (?={_REPORT}|\ \ (?!\ *{_LEVEL}))  # Docker Desktop
   | `{{1,3}}(?={_REPORT}|(?:Error|Exception):\ [^`\n]{{1,400}}$)      # Markdown around a whole record
+  | "(?=Traceback\ \(most\ recent\ call\ last\):\ $)                  # …, quotation marks around many lines
   | \*\*(?=[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:|{_REPORT})        # …, in bold
+  | `(?=(?:\ \ File\ "|\ {{4}}\S)[^\n]*`\ $)                          # …, around each line of a traceback
+  | `(?=error:\ (?:\(node:\d|\[(?:polling|webhook)_error\]))            # …, around what Node printed
+  | \ {{2,16}}(?=[a-z][\w.-]{{0,40}}\d\ +\|\ )                           # compose's, with a margin
   | >\ (?: (?=\ \ File\ "|During\ handling\ of\ the|The\ above\ exception\ was)|$  # …, before a traceback
         | (?=\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*]) )
   | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
@@ -116,7 +121,7 @@ _TRANSPORT = re.compile(
   | \ (?=ERR_PNPM_|ELIFECYCLE)|\ +(?=Active:\ (?:failed|activating|inactive)\ )    # pnpm; systemctl status
   | \#\#\[(?:error|warning|notice|debug|section|command)\]         # GitHub Actions, Azure Pipelines
   | \[pod/[\w.-]+/[\w.-]+\]\                                       # kubectl logs --prefix
-  | \ *{_EVENT}\ +{_AGE}\ +[a-z][\w.-]*(?:,\ [\w.-]+)?\ +            # kubectl describe, its events
+  | \ *{_EVENT}\ +{_AGE}\ +(?:[a-z][\w.-]*(?:,\ [\w.-]+)?\ +)?       # kubectl describe, its events
   | {_AGE}\ +{_EVENT}\ +[a-z]+/[\w.-]+\ +                           # kubectl get events
   | \ +(?=(?:State|Last\ State|Reason|Exit\ Code):\ +\S)            # kubectl describe, its states
   | \ +(?="(?:OOMKilled|ExitCode)":\ )                             # docker inspect
@@ -141,11 +146,13 @@ _MID = rf"""(?>
       | [a-z]\w{{1,20}}=[^\s\]]{{1,60}}(?=\ )
     ){_SEP}"""
 _AFTER = r"""
+    (?:\d{4}[-/]\d\d[-/]\d\d\ (?:-\ )?\d\d:\d\d:\d\d\ [|-]\ )?(?:\([\w.-]{1,60}\.\w{2}:\d{1,6}\)\ +)?
     (?:in\ [\w.]{1,60}:\ +)?(?:\([\w-]{1,40}\)\ +(?=\[))?
     (?:(?:[\w.]{1,80}\ )?\([\w.<>]{1,80};\ [\w.]{1,80}:\d+\)\s*)?
     (?:\[(?!-?\d{3}\ [A-Z]|(?:Errno|WinError|SSL:)\ )[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)){0,2}
     (?: [\w.<>]+:[\w.<>]+:\d+\ +[-|]\ + | (?<=:)[\w.-]+:(?:[a-z][\w-]{0,30}:(?=[A-Z]))?(?=\S) | TeleBot:\ "
-      | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3} | [\w.$/-]+\ -\ +
+      | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3}
+      | [\w.$/-]+\ -\ +(?:(?:Main|Dummy-|Thread)[\w-]{0,40}\ -\ +)?
       | (?:[A-Za-z_]\w*\.)+(?!\w*(?:Exception|Error):)\w+:?\ +
       | (?<=\ \ )[a-z_][\w-]{0,30}(?:\ (?=[A-Z])|\ {2,}(?=\S)) )?
     (?: \[(?!-?\d{3}\ [A-Z]|(?:Errno|WinError|SSL:)\ )[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)

@@ -77,8 +77,13 @@ def test_other_json_is_left_alone(text: str) -> None:
     [
         ("      Reason:       OOMKilled", "Reason:       OOMKilled"),
         ("  Warning  BackOff  3m12s (x46 over 13m)  kubelet  Back-off restarting", "Back-off restarting"),
+        ("Warning  BackOff  3m (x7 over 13d)  Back-off restarting", "Back-off restarting"),
+        ('"Traceback (most recent call last):', "Traceback (most recent call last):"),
         ("2m14s  Warning  BackOff  pod/bot-0  Back-off restarting", "Back-off restarting"),
         ("==>(B Running 'npm start'", "==> Running 'npm start'"),
+        ("2026-01-15T08:29:41.52+0200 [App/0]      ERR Timed out", "Timed out"),
+        ("    2026-01-15T08:29:41.240597441Z  Timed out", "Timed out"),
+        ("    bot002    | Timed out", "Timed out"),
         ("[  298.079808] Out of memory: Killed process 1 (bot)", "Out of memory: Killed process 1 (bot)"),
     ],
 )
@@ -102,6 +107,14 @@ def test_a_report_is_seen_through_what_people_paste_it_into(before: str, report:
     assert line(f"{before}{report}".encode()).text == report
 
 
+@pytest.mark.parametrize(
+    "pasted", ['`  File "bot.py", line 1, in <module>`', "`    import bot`", "`error: [polling_error] {}`"]
+)
+def test_lines_that_were_pasted_in_backticks_are_seen_through(pasted: str) -> None:
+    """Each line of a traceback on its own, and what Node's clients print."""
+    assert line(pasted.encode()).text == pasted[1:]
+
+
 def test_words_that_anybody_may_say_stay_quoted() -> None:
     """What begins like no record keeps its quotation marks."""
     assert line(b"`Bot stopped`").text == "`Bot stopped`"
@@ -123,10 +136,16 @@ def test_richs_columns_are_a_head() -> None:
         "2026-01-15-08:29:41:WARNING:telethon.network - ",
         "[2026-01-15 08:29:41,511] [WARNING@telethon.7.network] ",
         "bot.main:run:7 - ",
+        "2026-01-15 08:29:41,511 [ERROR] (bot.py:7) ",
+        "2026-01-15 08:29:41 [FATAL] 2026/01/15 - 08:29:41 | ",
+        "Thu 15/01/2026 08:29:41 - bot.main - ERROR - ",
+        "[Thu 15/01/2026 08:29:41] ",
+        "2026-01-15 08:29:41 - ОШИБКА - ",
+        "2026-01-15 08:29:41,511 - INFO - root - MainThread - ",
     ],
 )
 def test_the_heads_of_odd_formats_are_known(before: str) -> None:
-    """A hyphen between date and time, a logger behind `@`, a line of loguru whose beginning is cut off."""
+    """Hyphens and week days in dates, a logger behind `@`, two stamps, a file, a level in Russian."""
     found = head(f"{before}Timed out")
 
     assert found
