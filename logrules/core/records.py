@@ -218,7 +218,8 @@ class _Draft:
     def _goes_on(self, line: _Line) -> bool:
         if self.margin is not None:
             flat = not self.blank and (self.flat or line.kind is _Kind.TRACE or line.text.strip() == ELISION)
-            return flat or line.indent > self.margin or tracebacks.may_end(line.text[self.margin :])
+            frame = line.kind is _Kind.TRACE and tracebacks.is_frame(line.text.lstrip())  # loguru leaves gaps
+            return flat or frame or line.indent > self.margin or tracebacks.may_end(line.text[self.margin :])
         if line.kind is _Kind.TRACE:
             return self.chained or (not self.blank and not self.finished and self._announces(line))
         first = self.lines[0]
@@ -427,7 +428,7 @@ def _is_bridge(line: _Line, previous: _Line, above: _Line) -> bool:
 
 def _parsed(origin: Origin, draft: _Draft, number: int, literals: frozenset[int], seen: float) -> Parsed:
     first = draft.lines[0]
-    fields = jsonlogs.fields(first.text) if first.kind is _Kind.JSON else None
+    fields = jsonlogs.fields(first.text) if first.kind is _Kind.JSON else _spread(draft)
     if fields is not None:
         said = jsonlogs.read(fields)
         stamp, level = said.stamp, said.level
@@ -442,6 +443,14 @@ def _parsed(origin: Origin, draft: _Draft, number: int, literals: frozenset[int]
     logged = draft.logged or fields is not None
     record = Record(origin, number, text, time, level)
     return Parsed(record, statements, logged, draft.uncaught, literals, fields)
+
+
+def _spread(draft: _Draft) -> dict[str, Any] | None:
+    """A log's JSON object over several lines: it has a level, as no other object has."""
+    if draft.lines[0].text != "{":
+        return None
+    fields = jsonlogs.fields("\n".join(line.text for line in draft.lines))
+    return fields if fields and jsonlogs.read(fields).level else None
 
 
 def _statements(draft: _Draft, number: int) -> Iterator[Statement]:

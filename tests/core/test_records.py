@@ -50,6 +50,7 @@ JSON = {
     "exc_info": f'{TRACEBACK}\n  File "b.py", line 1, in f\n    g()\nA: HIT',
 }
 
+MODULE = '  File "bot.py", line 9, in <module>\n    main()\n'
 STATEMENTS = {
     "a log line": (
         "2026-01-15 08:29:41,511 - bot - ERROR - HIT\n",
@@ -176,6 +177,15 @@ STATEMENTS = {
         " 9 | // x\n10 |   f(HIT);\n        ^\nAError: HIT\n",
         [(Form.TRACEBACK, "AError: HIT", 4)],
     ),
+    "a JSON object over several lines": (
+        '{\n  "level": "error",\n  "msg": "HIT"\n}\n',
+        [(Form.LOG, "HIT", 1)],
+    ),
+    "…, which is no log's": ('{\n  "msg": "HIT"\n}\n', [(Form.LINE, '{\n"msg": "HIT"\n}', 1)]),
+    "loguru's traceback, with its gaps": (
+        f"{TRACEBACK}\n\n{MODULE}    └ <function main at 0x7>\n\n> {FRAMES.lstrip()}\nA: HIT\n",
+        [(Form.TRACEBACK, "A: HIT", 10), (Form.TRACEBACK, TRACEBACK, 1)],
+    ),
     "a traceback inside JSON": (
         json.dumps(JSON) + "\n",
         [(Form.LOG, "x", 1), (Form.TRACEBACK, "A: HIT", 1), (Form.TRACEBACK, TRACEBACK, 1)],
@@ -195,7 +205,6 @@ def test_what_a_record_states(text: str, expected: list[tuple[Form, str, int]]) 
     assert stated(text) == expected
 
 
-MODULE = '  File "bot.py", line 9, in <module>\n    main()\n'
 ENDS = {
     "the whole traceback of a script": (f"{TRACEBACK}\n{MODULE}{FRAMES}A: HIT\n", True),
     "its last part": (f"{FRAMES}A: HIT\n", False),
