@@ -2,7 +2,10 @@
 
 `idle_session_timeout` (PostgreSQL 14+) is the lease: the server ends a session that stays silent, and its
 lock with it, whether the holder was stopped, frozen or cut off. A proof is one statement in autocommit, since
-neither inside a transaction nor while a statement runs does that clock tick.
+neither inside a transaction nor while a statement runs does that clock tick. Nor does it between the messages
+of a statement that is parsed, flushed and then bound, as the driver does it: a holder or a waiter that is cut
+off just there would be left alone for ever. So whatever is asked while the lock is held or waited for is one
+message: a simple query, or a statement prepared before.
 """
 
 from __future__ import annotations
@@ -50,23 +53,24 @@ NAME_BYTES = 63
 # The key as pg_locks shows it: high half, low half, and 1 for a single 64-bit key.
 _ROW = """locktype = 'advisory' and objsubid = 1
  and database = (select oid from pg_database where datname = current_database())
- and classid = (($1::int8 >> 32) & 4294967295)::oid and objid = ($1::int8 & 4294967295)::oid"""
+ and classid = (({key} >> 32) & 4294967295)::oid and objid = ({key} & 4294967295)::oid"""
 
-_PROOF = f"""select pg_backend_pid() = $2 and current_setting('logrules.nonce', true) = $3
+_PROOF = f"""select where pg_backend_pid() = {{pid}} and current_setting('logrules.nonce', true) = '{{nonce}}'
  and not pg_is_in_recovery()
  and exists(select from pg_locks where {_ROW}
-   and pid = pg_backend_pid() and granted and mode = 'ExclusiveLock')"""  # noqa: S608 - a constant
+   and pid = pg_backend_pid() and granted and mode = 'ExclusiveLock')"""  # noqa: S608 - numbers and a nonce
 
+_THIS_ROW = _ROW.format(key="$1::int8")
 _FORMER = "(l.pid, a.backend_start) in (select * from unnest($2::int4[], $3::timestamptz[]))"
 """A process id may be dealt out again; together with its start it is one session for ever."""
 
 _HOLDER = f"""select l.pid, a.application_name, l.granted, coalesce({_FORMER}, false) as former,
    extract(epoch from clock_timestamp() - a.backend_start)::float8 as since,
    extract(epoch from clock_timestamp() - a.state_change)::float8 as silent
- from pg_locks l left join pg_stat_activity a using (pid) where {_ROW}"""  # noqa: S608 - a constant
+ from pg_locks l left join pg_stat_activity a using (pid) where {_THIS_ROW}"""  # noqa: S608 - a constant
 
 _EVICT = f"""select pg_terminate_backend(l.pid)
- from pg_locks l join pg_stat_activity a using (pid) where {_ROW} and {_FORMER}"""  # noqa: S608 - a constant
+ from pg_locks l join pg_stat_activity a using (pid) where {_THIS_ROW} and {_FORMER}"""  # noqa: S608 - a constant
 
 _GRANT = """select txid_current(),
    extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float8"""
@@ -122,6 +126,7 @@ class PostgresSession:
     def __init__(self, url: DatabaseUrl, key: int, name: str, timers: Timers) -> None:
         self.url = url
         self.key = key
+        self._key = f"'{key}'::int8"
         self.name = name
         self.timers = timers
         self.announced = False
@@ -129,6 +134,7 @@ class PostgresSession:
         self._channel = f"logrules_{key & (1 << 64) - 1:016x}"
         self._nonce = ""
         self._pid = 0
+        self._prepared: dict[str, Any] = {}
         self._sessions: list[tuple[int, datetime]] = []
         """Of this process, the newest last: process ids and starts of backends."""
         self._lock_timeout = 0.0
@@ -175,6 +181,7 @@ class PostgresSession:
         )
         self._sessions = [*self._sessions[-REMEMBERED:], (self._pid, start)]
         self.announced = False
+        self._prepared = {query: await connection.prepare(query) for query in (_HOLDER, _EVICT, _GRANT)}
         await connection.add_listener(self._channel, self._heard)
         return lacking
 
@@ -218,7 +225,7 @@ class PostgresSession:
         }
         for name, value in settings.items():
             try:
-                await connection.execute("select set_config($1, $2, false)", name, value)
+                await connection.execute(f"select set_config('{name}', '{value}', false)")
             except _NOT_HERE:
                 pass  # read back below
         taken = await connection.fetchval("select setting from pg_settings where name = $1", self.LEASE)
@@ -234,16 +241,15 @@ class PostgresSession:
 
     async def try_lock(self) -> bool:
         """See `logrules.core.lease.Session`."""
-        return bool(await self._value("select pg_try_advisory_lock($1)", self.key))
+        return await self._rows(f"select where pg_try_advisory_lock({self._key})") > 0
 
     async def wait_lock(self, seconds: float) -> bool:
         """See `logrules.core.lease.Session`. The server ends the wait: a cancelled one can leak the lock."""
         try:
             if seconds != self._lock_timeout:
-                await self._value("select set_config('lock_timeout', $1, false)", _ms(seconds))
+                await self._rows(f"select set_config('lock_timeout', '{_ms(seconds)}', false)")
                 self._lock_timeout = seconds
-            with _while_open(*_ENDS_OF_A_WAIT):
-                await self._open_connection.execute("select pg_advisory_lock($1)", self.key)
+            await self._rows(f"select pg_advisory_lock({self._key})", *_ENDS_OF_A_WAIT)
         except _ENDS_OF_A_WAIT:
             return False
         return True
@@ -251,7 +257,7 @@ class PostgresSession:
     async def holder(self) -> Holder | None:
         """See `logrules.core.lease.Session`."""
         with _while_open():
-            rows = await self._open_connection.fetch(_HOLDER, self.key, *self._former())
+            rows = await self._statement(_HOLDER).fetch(self.key, *self._former())
         held = [row for row in rows if row["granted"]]
         if not held:
             return None
@@ -271,7 +277,7 @@ class PostgresSession:
     async def evict(self) -> bool:
         """See `logrules.core.lease.Session`. A partition leaves them behind; every role may end its own."""
         with _while_open():
-            return bool(await self._open_connection.fetch(_EVICT, self.key, *self._former()))
+            return bool(await self._statement(_EVICT).fetch(self.key, *self._former()))
 
     def _former(self) -> tuple[list[int], list[datetime]]:
         former = self._sessions[:-1]
@@ -279,12 +285,10 @@ class PostgresSession:
 
     async def prove(self) -> bool:
         """Whether this backend is ours, no replica, and holds the lock: one statement, 0.1 ms on loopback."""
+        proof = _PROOF.format(pid=self._pid, nonce=self._nonce, key=self._key)
         for _ in range(_CANCELS):
             try:
-                with _while_open(asyncpg.QueryCanceledError):
-                    return bool(
-                        await self._open_connection.fetchval(_PROOF, self.key, self._pid, self._nonce)
-                    )
+                return await self._rows(proof, asyncpg.QueryCanceledError) > 0
             except asyncpg.QueryCanceledError:
                 continue
         return False
@@ -292,14 +296,14 @@ class PostgresSession:
     async def granted(self) -> Grant:
         """See `logrules.core.lease.Session`. The transaction id needs no table and grows with every grant."""
         with _while_open():
-            epoch, age = await self._open_connection.fetchrow(_GRANT)
-        await self._value("select pg_notify($1, 'held')", self._channel)
+            epoch, age = await self._statement(_GRANT).fetchrow()
+        await self._rows(f"select pg_notify('{self._channel}', 'held')")
         return Grant(epoch, age)
 
     async def unlock(self) -> None:
         """Announce, then let go: two statements, for a NOTIFY is heard only after its own commit."""
-        await self._value("select pg_notify($1, 'clean')", self._channel)
-        await self._value("select pg_advisory_unlock($1)", self.key)
+        await self._rows(f"select pg_notify('{self._channel}', 'clean')")
+        await self._rows(f"select pg_advisory_unlock({self._key})")
 
     def terminate(self) -> None:
         """See `logrules.core.lease.Session`. Never `close()`, which can wait for ever."""
@@ -313,9 +317,16 @@ class PostgresSession:
             raise BrokenError("the lock's connection is closed")
         return self._connection
 
-    async def _value(self, query: str, *args: object) -> Any:
-        with _while_open():
-            return await self._open_connection.fetchval(query, *args)
+    def _statement(self, query: str) -> Any:
+        if self._connection is None:
+            raise BrokenError("the lock's connection is closed")
+        return self._prepared[query]
+
+    async def _rows(self, query: str, *harmless: type[Exception]) -> int:
+        """Run it in one message; how many rows came of it."""
+        with _while_open(*harmless):
+            tag: str = await self._open_connection.execute(query)
+        return int(tag.rpartition(" ")[2])
 
 
 def _with_system_roots(dsn: str) -> str:

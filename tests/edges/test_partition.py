@@ -271,6 +271,8 @@ def test_strict_takes_the_last_holders_own_word_only(postgres):
     """With a grace that outlasts any fence the first comer waits as well; an announced handover does not."""
     timers = replace(QUICK, grace=strict(QUICK))
     log, second = Recorder(), Recorder()
+    young = f"{timers.fence} - extract(epoch from clock_timestamp() - pg_postmaster_start_time())"
+    postgres.query(f"select pg_sleep(greatest(0, {young}))")  # a server that knows of any holder there was
     first = Keeper(session(postgres.port, "a"), timers, log, lambda step: None)
     first.start()
     _, _, more = log.wait("LOCK_ACQUIRED")

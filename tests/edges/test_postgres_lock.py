@@ -335,6 +335,67 @@ class OldServer(PostgresSession):
     LEASE = "no_such_session_timeout"
 
 
+class Wire:
+    """A network that notes the kinds of the client's messages, once the talk has begun."""
+
+    def __init__(self, port):
+        self._port = port
+        self.kinds = []
+        self.noting = False
+        self._talks = []
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._pass, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        await asyncio.gather(*self._talks)
+
+    async def _pass(self, reader, writer):
+        self._talks.append(asyncio.current_task())
+        there_reader, there = await asyncio.open_connection("127.0.0.1", self._port)
+        back = asyncio.create_task(self._back(there_reader, writer))
+        try:
+            while data := await reader.read(1 << 16):
+                rest = data if self.noting else b""
+                while rest:
+                    self.kinds.append(chr(rest[0]))
+                    rest = rest[1 + int.from_bytes(rest[1:5], "big") :]
+                there.write(data)
+        finally:
+            there.close()
+            await back
+
+    async def _back(self, reader, writer):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+        writer.close()
+
+
+async def test_everything_is_one_message(postgres):
+    """The lease's clock stands still between a statement's parsing and its binding: nothing is cut there."""
+    async with Wire(postgres.port) as wire:
+        session = PostgresSession(
+            url_of(postgres.url.replace(str(postgres.port), str(wire.port))), KEY, "a", QUICK
+        )
+        await session.connect(print)
+        wire.noting = True
+        assert await session.try_lock()
+        assert await session.prove()
+        await session.granted()
+        assert (await session.holder()).instance == "a"
+        assert not await session.evict()
+        await session.unlock()
+        assert await session.wait_lock(0.3)
+        await session.unlock()
+        session.terminate()
+
+    assert "H" not in wire.kinds  # Flush: the server waits for more, and is not idle
+    assert wire.kinds.count("Q") + wire.kinds.count("S") >= 8
+
+
 def test_old_server_is_told_of_and_used(postgres):
     """Without a lease the lock still works, and LOCK_LEASE_UNSUPPORTED says what is missing."""
     with keeper_for(postgres, cls=OldServer) as keeper:
