@@ -16,8 +16,13 @@ _TSLOG = ("2", "1", "0")
 _LEVEL = ("level", "severity", "levelname", "log.level", "loglevel", "lvl", "L")
 _STAMP = ("timestamp", "time", "ts", "@timestamp", "asctime", "datetime")
 _STACK = ("exception", "exc_info", "traceback", "stack", "stack_trace", "exc_text", "error", "err")
+_SHORT = ("errorMessage", "error_message", "error.message", "err.message")
+"""…and where nothing but the exception's words stand."""
 
-_LOGFMT = re.compile(r"(?:time|ts|t|timestamp|level|lvl|severity)=\S")
+_LOGFMT = re.compile(
+    r"(?:time|ts|t|timestamp|level|lvl|severity)=\S"
+    r"|\"(?:[^\"\\\n]|\\.){1,300}+\" (?:error|err)=\"(?:[^\"\\\n]|\\.)*+\"(?: [\w.-]+=|$)"
+)
 _PAIR = re.compile(r'(?<![\w.@-])([\w.@-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)')
 
 _CHAT = (
@@ -57,6 +62,8 @@ def fields(text: str) -> dict[str, Any] | None:
 
 def _logfmt(text: str) -> dict[str, Any] | None:
     found = {key: _unescaped(quoted) if quoted else bare for key, quoted, bare in _PAIR.findall(text)}
+    if text.startswith('"'):
+        found["msg"] = text[1:].partition('"')[0]
     return found if any(name in found for name in _MESSAGE) else None
 
 
@@ -111,7 +118,7 @@ def _stamp(value: Any) -> str | None:
 
 
 def _stack(line: dict[str, Any]) -> str:
-    value = _first(line, _STACK)
+    value = _first(line, (*_STACK, *_SHORT))
     if isinstance(value, dict):
         value = value.get("stack") or value.get("message")
     return value if isinstance(value, str) else ""

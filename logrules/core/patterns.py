@@ -23,7 +23,7 @@ PATIENCE = 100_000_000
 """Steps that one try of an expression may take at worst: some tenths of a second."""
 
 _ALL = frozenset(Form)
-_END = r"[^\w\n]{0,200}+(?:\n|$|\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:]{0,3}+(?:\n|$))"
+_END = r"[^\w\n]{0,200}+(?:\n|$|\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.Z]{0,8}+(?:\n|$))"
 """A stamp may stand behind the words."""
 _TERM = re.compile(r"(?<!\\)\{([a-z]\w*)\}")
 """How an expression names a term of its pack; a repeat's braces hold digits."""

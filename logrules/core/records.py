@@ -39,6 +39,7 @@ _GOES_ON = re.compile(
     r"future: <|task: <|\.\.\. \d+ more|Original description:|\([Bb]ackground on this error"
     r"|\[SQL: |\[parameters: |DETAIL:|HINT:|\[b'|[}\])]{1,3}[;,]?$|Caused by: "
 )
+STACK = '"stack":'
 DUMPED = 4
 """Columns by which Node indents an error that it prints behind a message or in an object."""
 _GROUP = re.compile(r" +[|+]|\+-")
@@ -276,7 +277,8 @@ class _Draft:
         """What a line of a stack adds: an error, or a call that led to it."""
         words = line.text.lstrip()
         dumped = 0 < line.indent <= DUMPED or (number == 1 and self.lines[0].kind is _Kind.HEAD)
-        if stacks.is_cause(words) or (dumped and stacks.is_error(words)):
+        told = self.lines[-1].text.strip() == STACK  # pino-pretty's
+        if stacks.is_cause(words) or ((dumped or told) and stacks.is_error(words)):
             self.last_lines.append(number)
         elif stacks.is_frame(words):
             self.frame = number if self.frame is None else self.frame

@@ -186,6 +186,22 @@ STATEMENTS = {
         f"{TRACEBACK}\n\n{MODULE}    └ <function main at 0x7>\n\n> {FRAMES.lstrip()}\nA: HIT\n",
         [(Form.TRACEBACK, "A: HIT", 10), (Form.TRACEBACK, TRACEBACK, 1)],
     ),
+    "logfmt that begins with its message": (
+        '"cannot poll" error="HIT" n=1\n',
+        [(Form.LOG, "cannot poll", 1), (Form.TRACEBACK, "HIT", 1)],
+    ),
+    "a stack of pino-pretty's": (
+        'ERROR: x\n    err: {\n      "stack":\n          Error: HIT\n              at a (b:1:1)\n    }\n',
+        [
+            (
+                Form.LOG,
+                'x\nerr: {\n"stack":\nError: HIT',
+                1,
+            ),
+            (Form.TRACEBACK, "Error: HIT", 4),
+            (Form.TRACEBACK, "at a (b:1:1)", 5),
+        ],
+    ),
     "a traceback inside JSON": (
         json.dumps(JSON) + "\n",
         [(Form.LOG, "x", 1), (Form.TRACEBACK, "A: HIT", 1), (Form.TRACEBACK, TRACEBACK, 1)],
