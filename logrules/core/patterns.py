@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from logrules.core.places import Path
 
 PATIENCE = 100_000_000
-"""Steps that one try of an expression may take at worst: some tenths of a second."""
+"""Steps that one try of an expression may take at worst: a second or two on the most hostile of lines."""
 
 _ALL = frozenset(Form)
 _END = r"[^\w\n]{0,200}+(?:\n|$|\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.Z]{0,8}+(?:\n|$))"

@@ -9,7 +9,7 @@ import pytest
 
 from logrules.core import codes
 from logrules.core.model import Exit, Severity, Sign
-from logrules.core.pack import LONGEST, PackError, lint, load, read
+from logrules.core.pack import LONGEST, PackError, is_off, lint, load, read
 from logrules.rules import extended, known, rules
 
 PATTERN = "[[pattern]]\ncode = 'DB_LOCKED'\nany = ['boom happened']\nmatch = ['boom happened']\n"
@@ -280,6 +280,9 @@ def test_patterns_of_ours_may_be_switched_off() -> None:
     }
     assert after <= before
     assert any(rule.startswith("discord/") for rule in before)
+    assert [is_off("telegram_js/A", [each]) for each in ("telegram", "telegram_js", "telegram_js/A/b")] == [
+        False, True, False,
+    ]  # fmt: skip
 
 
 def test_the_pack_in_front_has_the_last_word() -> None:

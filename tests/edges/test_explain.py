@@ -101,6 +101,7 @@ def test_a_page_fits_and_holds_everything(code: str, lang: str, columns: int) ->
 
     assert [line for line in lines if wide(line) > min(columns, 100) and not is_command(line.strip())
             and not any(line.endswith(command) for command in commands)] == []  # fmt: skip
+    assert [line for line in lines if re.match(r" *[.;,](?: |$)", line)] == []
     for part in said(known[code]):
         if part.is_command:
             assert any(

@@ -178,6 +178,20 @@ def test_check_looks_at_what_is_found(folder: Path) -> None:
     assert "packs well formed" in run(folder, "check", LOGRULES_PACKS="none").stdout
 
 
+def test_check_tries_nothing_that_is_broken(folder: Path) -> None:
+    """An expression that could take for ever is told of, and not run on its own sample."""
+    sample = f"boom {'a' * 60}"
+    (folder / "my.toml").write_text(
+        f"format = 0\n[[pattern]]\ncode = 'DB_LOCKED'\nany = ['boom (?:a+)+!']\nmatch = ['{sample}']\n"
+    )
+    done = run(folder, "check", "my.toml")
+
+    assert done.stderr.splitlines()[0].startswith(
+        "my.toml:4:8: pattern 1 (DB_LOCKED): 'boom (?:a+)+!' can take for ever"
+    )
+    assert done.stderr.splitlines()[1] == "1 fault in 1 pack"
+
+
 def test_what_stands_twice(folder: Path) -> None:
     """A code or an expression in two packs is a mistake that check tells, with both places."""
     (folder / "a.toml").write_text(SHOP)
