@@ -113,7 +113,7 @@ class Page:
     def _hung(self, mark: str, said: Iterable[Part], indent: int, style: str = "") -> None:
         """Words to the right of a mark, wrapped, and each command in a line of its own, whole."""
         left = indent + len(mark)
-        before = Text(" " * indent + mark, style="dim")
+        before = Text().append(" " * indent + mark, style="dim")  # the mark, not the words behind it
         for part in said:
             if part.is_command:
                 start = before if mark.strip() else Text(" " * (left + 2))

@@ -125,6 +125,7 @@ def test_colours_are_for_terminals_that_want_them() -> None:
     """None in a pipe, none with NO_COLOR, none on a dumb terminal; an empty NO_COLOR is none."""
     assert "\x1b[" in at_terminal("TOKEN_INVALID")
     assert "\x1b[" in at_terminal("TOKEN_INVALID", NO_COLOR="")
+    assert "\x1b[2m  1. \x1b[0mGet the valid token" in at_terminal("TOKEN_INVALID")  # only the number is dim
     assert "\x1b" not in at_terminal("TOKEN_INVALID", NO_COLOR="1")
     assert "\x1b" not in at_terminal("TOKEN_INVALID", TERM="dumb")
     assert "\x1b" not in run("TOKEN_INVALID", FORCE_COLOR="1", TERM="xterm-256color").stdout
