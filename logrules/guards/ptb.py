@@ -34,7 +34,7 @@ T = TypeVar("T")
 FIRST_POLL = 1
 """Seconds of the first long poll: whether polling works is then known soon."""
 ARRIVED = 1.0
-"""Seconds after which a poll has surely reached Telegram, and acknowledged what came before it."""
+"""Seconds after which a request has surely reached Telegram."""
 LAST_CHANCE = 600.0
 """Seconds of age from which on an update is acknowledged before its handler runs, and tried by itself: what
 kills its handler's process would come again to each next one, for ever."""
@@ -155,17 +155,16 @@ class PollingBot:
     async def acknowledge(self) -> None:
         """Tell Telegram at once what was handled; the rest is left to the next poll, or instance.
 
-        Telegram acknowledges when a request arrives. So it is left out where the last poll has said the same
-        long enough ago, and not waited for any longer than it needs to arrive: Telegram would park it.
+        Telegram acknowledges when a request arrives. One that only repeats the last poll, with nothing to
+        fetch, it would park for 3 s: so there we look first whether anything is left to say.
         """
         offset = self._updates.offset(None)
-        last, sent = self._last
-        said = last == offset and time.monotonic() - sent > ARRIVED
-        if not offset or said or not self._gate.permitted():
+        if not offset or not self._gate.permitted():
             return
         try:
             async with asyncio.timeout(ARRIVED):
-                await self._bot.get_updates(offset=offset, limit=1, timeout=0)
+                if self._last[0] != offset or (await self._bot.get_webhook_info()).pending_update_count:
+                    await self._bot.get_updates(offset=offset, limit=1, timeout=0)
         except TimeoutError:
             pass
         except Exception as error:  # noqa: BLE001 - whatever it is, the way out goes on

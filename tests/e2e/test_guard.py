@@ -776,6 +776,18 @@ def test_handover_repeats_nothing(bot_api, postgres, start):
     assert second.term() == 0
 
 
+def test_last_acknowledgement_parks_nowhere(bot_api, postgres, start):
+    """What the last poll has said is not said again: Telegram would keep it waiting, and the lock with it."""
+    bot = start(database=postgres)
+    bot.wait("POLLING_STARTED")
+    bot_api.send_text("one")
+    bot_api.wait_for(lambda: bot_api.pending == [])
+
+    assert bot.term() == 0
+    assert [poll.params["timeout"] for poll in bot_api.polls if poll.params.get("limit")] == []
+    assert bot_api.acknowledged
+
+
 def test_acknowledged_after_its_wait(bot_api, postgres, start):
     """UPDATE_SLOW: an update that nobody finishes does not hold back the acknowledgement for ever."""
     bot = start(database=postgres, CONCURRENT="8", ACK_WAIT="0.5")
