@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 REACH = 4
 """Lines before and after, in which the rest of a wrapped statement may stand."""
+LARGEST = 16 * 1024
+"""Bytes around a literal beyond which a look at the record is cheaper than a search for words."""
 _SHORTEST, _LONGEST, _MOST = 3, 32, 3
 """Letters of a word, words of a choice, and choices worth looking for."""
 
@@ -63,19 +65,29 @@ def worth(data: bytes, hits: list[Hit], needs: Sequence[Sequence[Need]]) -> list
     kept: list[Hit] = []
     end = -1
     around: bytes | None = b""
+    stand: dict[int, list[int]] = {}
     for hit in hits:
         if hit.end > end:
             start, end = data.rfind(b"\n", 0, hit.end - 1) + 1, data.find(b"\n", hit.end - 1) + 1 or len(data)
             around = _around(data, start, end)
-        if around is None or any(_stands(each, data, hit.end, around) for each in needs[hit.literal]):
-            kept.append(hit)
+            stand = {}  # asked once for each literal of a line, however often it stands there
+        if around is not None:
+            if hit.literal not in stand:
+                stand[hit.literal] = sorted(
+                    {need.begins for need in needs[hit.literal] if _stands(need, around)}
+                )
+            if not any(_may_begin(data, hit.end, begins) for begins in stand[hit.literal]):
+                continue
+        kept.append(hit)
     return kept
 
 
-def _stands(need: Need, data: bytes, end: int, around: bytes) -> bool:
-    if need.begins and _is_within_a_word(data, end - need.begins):
-        return False
+def _stands(need: Need, around: bytes) -> bool:
     return all(any(word in around for word in choice) for choice in need.choices)
+
+
+def _may_begin(data: bytes, end: int, begins: int) -> bool:
+    return not begins or not _is_within_a_word(data, end - begins)
 
 
 def _is_within_a_word(data: bytes, start: int) -> bool:
@@ -85,7 +97,7 @@ def _is_within_a_word(data: bytes, start: int) -> bool:
 
 
 def _around(data: bytes, start: int, end: int) -> bytes | None:
-    """The lines around one, in small letters; None if some of them are not at hand."""
+    """The lines around one, in small letters; None if not all are at hand, or they are too long."""
     for _ in range(REACH):
         if start <= 0:
             return None
@@ -94,4 +106,4 @@ def _around(data: bytes, start: int, end: int) -> bytes | None:
         if after <= 0:
             return None
         end = after
-    return data[start:end].lower()
+    return data[start:end].lower() if end - start <= LARGEST else None

@@ -98,3 +98,27 @@ def test_a_line_end_that_is_written_out_is_no_word(text):
     found = classify(rulebook(), f"{BEFORE}{text}\n{BEFORE}")
 
     assert [match.code for match in found] == ["OUT_OF_MEMORY"]
+
+
+class Asked(tuple):
+    """Choices that count how often anybody looks for them."""
+
+    times = 0
+
+    def __iter__(self):
+        Asked.times += 1
+        return super().__iter__()
+
+
+def test_a_line_of_one_word_is_cheap():
+    """What stands near is looked for once for a line, however often a literal stands in it; not at all where
+    the lines are so long that a look at the record costs less.
+    """
+    pad = b"x\n" * REACH
+    for text, times in ((b"lock " * 1000, 1), (b"lock " * 10_000, 0)):
+        data = pad + text + b"\n" + pad
+        found = [Hit(5 * number + len(pad) + 4, 0) for number in range(text.count(b"lock"))]
+        Asked.times = 0
+
+        assert bool(worth(data, found, [[Need(Asked([(b"gone",)]))]])) is not bool(times)
+        assert Asked.times == times
