@@ -243,11 +243,11 @@ def rolling_deploy(world: World) -> None:
     world.timings["409s per deploy, guarded"] = world.api.conflicts / 3
 
 
-def unguarded_deploys(world: World) -> None:
-    """The same three deploys as python-telegram-bot does them by itself, for comparison."""
+def unguarded_deploys(world: World, deploys: int = 3) -> None:
+    """The same deploys as python-telegram-bot does them by itself, for comparison."""
     old = world.start("version 0", {"UNGUARDED": "1"})
     world.first_poll("version 0")
-    for version in range(1, 4):
+    for version in range(1, deploys + 1):
         name = f"version {version}"
         new = world.start(name, {"UNGUARDED": "1"})
         world.first_poll(name)
@@ -255,7 +255,7 @@ def unguarded_deploys(world: World) -> None:
         old.signal(signal.SIGTERM)
         old.ended()
         old = new
-    world.timings["409s per deploy, python-telegram-bot alone"] = world.api.conflicts / 3
+    world.timings["409s per deploy, python-telegram-bot alone"] = world.api.conflicts / deploys
     world.timings["overlapping polls, python-telegram-bot alone"] = world.counts().overlaps
 
 
