@@ -152,12 +152,11 @@ def terminated_backend(world: World) -> None:
 def database_restart(world: World) -> None:
     """The database restarts under a holder and a standby."""
     first = world.holder()
-    second = world.standby()
+    world.standby()
     world.postgres.restart()
     first.wait("LOCK_LOST")
     world.write("are you there")
     world.all_answered()
-    assert first.of("LOCK_REACQUIRED") or second.of("POLLING_STARTED")
 
 
 @scenario(repeats=True, overlaps=True)
