@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test chaos bench-guard lint lock clean
+.PHONY: demo test fuzz chaos bench-guard lint lock clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m bot.demo
@@ -14,6 +14,10 @@ test: $(VENV)/.ready lint
 # Longer ones. ROUNDS says how often; `python -m tests.chaos --help` what else there is.
 chaos: $(VENV)/.ready
 	@$(BIN)/python -m tests.chaos $(if $(ROUNDS),--rounds $(ROUNDS))
+
+# A million logs that nobody has seen, and near misses of every expression; `make fuzz SEED=7 COUNT=1000`.
+fuzz: $(VENV)/.ready
+	@$(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
 
 bench-guard: $(VENV)/.ready
 	@$(BIN)/python -m benchmarks.guard $(if $(ROUNDS),--rounds $(ROUNDS))

@@ -100,9 +100,10 @@ def test_a_line_end_that_is_written_out_is_no_word(text):
     assert [match.code for match in found] == ["OUT_OF_MEMORY"]
 
 
-class Asked(tuple):
+class Asked(tuple[tuple[bytes, ...], ...]):
     """Choices that count how often anybody looks for them."""
 
+    __slots__ = ()
     times = 0
 
     def __iter__(self):

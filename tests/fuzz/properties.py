@@ -1,0 +1,161 @@
+"""What holds for every log, whatever was done to it. Each property raises AssertionError where it does not.
+
+A property's own dice follow from the bytes, so that the bytes alone reproduce what it found.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from logrules.core.engine import Engine, Policy
+from logrules.core.event import encode, of_match
+from logrules.core.heads import ANSI, line
+from logrules.core.lines import LONGEST, Lines
+from logrules.core.model import Annotate, Chunk, Origin
+from logrules.core.records import REACH, Window
+from logrules.core.redact import Redactor
+from logrules.core.rulebook import Rulebook
+from logrules.core.scanner import Hit
+from logrules.rules import rulebook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from logrules.core.model import Effect, Match
+    from logrules.core.records import Parsed
+
+ORIGIN = Origin("bot", "1", "stdout")
+_MARGINS = str.maketrans("", "", "|+>")
+MOST_KEPT = 4 * REACH + LONGEST
+"""Bytes of a stream that an engine may hold on to, besides the chunk that it was just given."""
+
+
+class EveryLine(Rulebook):
+    """A rulebook that looks at every record there is, whether anything was found in it or not."""
+
+    def hits(self, lines: bytes) -> list[Hit]:
+        """What patterns look for, and the end of each line."""
+        found = self.scanner.scan(lines)
+        if len(self._wanted) == len(self.scanner.literals):
+            self._wanted.append([])
+        return sorted([*found, *ends(lines, len(self.scanner.literals))])
+
+
+@cache
+def every_line() -> EveryLine:
+    """The shipped packs over every record."""
+    return EveryLine(rulebook().codes, rulebook().patterns)
+
+
+def ends(lines: bytes, literal: int = 0) -> list[Hit]:
+    """A hit at the end of each line."""
+    return [Hit(at + 1, literal) for at, byte in enumerate(lines) if byte == ord("\n")]
+
+
+def pieces(data: bytes, dice: random.Random) -> list[bytes]:
+    """`data` in up to ten pieces: cut in characters, in line ends, in colours."""
+    cuts = sorted(dice.randint(0, len(data)) for _ in range(dice.randint(1, 9)))
+    return [data[start:end] for start, end in pairwise([0, *cuts, len(data)])]
+
+
+def whole(data: bytes) -> bytes:
+    """`data` as whole lines without colours, as records are cut out of them."""
+    lines = Lines()
+    return ANSI.sub(b"", lines.feed(data) + lines.close())
+
+
+def matches(book: Rulebook, chunks: Iterable[bytes], *, ticks: bool = False) -> list[Match]:
+    """What an engine finds in a stream that comes in `chunks`; with `ticks` it waits after each."""
+    engine = Engine(book, Policy(acts=False))
+    effects: list[Effect] = []
+    for number, data in enumerate(chunks):
+        effects += engine.feed(Chunk(ORIGIN, data, 1.0 + number))
+        held = sum(map(len, engine._streams[ORIGIN].window._parts))
+        assert held <= MOST_KEPT + len(data), "the engine holds on to too much"
+        if ticks:
+            effects += engine.tick(1.5 + number)
+    effects += engine.end(ORIGIN, 0.0)
+    # A record without a time stamp of its own has the time at which it was seen.
+    return [msgspec.structs.replace(e.match, time=0.0) for e in effects if isinstance(e, Annotate)]
+
+
+def records(lines: bytes, hits: list[Hit]) -> list[Parsed]:
+    """The records around `hits`."""
+    window = Window(ORIGIN)
+    window.push(lines, hits)
+    return list(window.take(0.0, final=True))
+
+
+def no_line_is_lost(data: bytes, _dice: random.Random) -> None:
+    """Every line belongs to exactly one record, in order, and stands in it with its own words."""
+    lines = whole(data)
+    found = [(parsed.record.line, parsed.record.text) for parsed in records(lines, ends(lines))]
+    starts = [start for start, _ in found]
+    count = lines.count(b"\n")
+
+    assert starts == sorted(set(starts)), "records overlap"
+    assert starts[:1] == [1][:count], "the first line is lost"
+    physical = lines.split(b"\n")
+    for (start, text), after in zip(found, [*starts[1:], count + 1][: len(found)], strict=True):
+        said = text.split("\n")
+        assert len(said) <= after - start, "a line belongs to two records"
+        for number in range(start, after):
+            words = said[number - start] if number - start < len(said) else ""
+            assert _letters(words) == _letters(line(physical[number - 1]).text), f"line {number} is not whole"
+
+
+def _letters(text: str) -> str:
+    """`text` without its blanks and its margin: an exception group's, or that of a quotation."""
+    return "".join(text.translate(_MARGINS).split())
+
+
+def the_cut_changes_nothing(data: bytes, dice: random.Random) -> None:
+    """The same bytes in other pieces say the same."""
+    assert matches(every_line(), pieces(data, dice)) == matches(every_line(), [data])
+
+
+def live_says_the_same(data: bytes, _dice: random.Random) -> None:
+    """Record by record, with pauses between, a log says what it says at once."""
+    lines = whole(data)
+    starts = [parsed.record.line for parsed in records(lines, ends(lines))]
+    physical = [each + b"\n" for each in lines.split(b"\n")[:-1]]
+    after = pairwise([*starts, len(physical) + 1])
+    chunks = [b"".join(physical[start - 1 : end - 1]) for start, end in after]
+
+    assert matches(every_line(), chunks, ticks=True) == matches(every_line(), [lines])
+
+
+def its_events_are_lines(data: bytes, dice: random.Random) -> None:
+    """Whatever a record holds, what is told of it is one line of JSON."""
+    redact = Redactor()
+    for match in matches(rulebook(), pieces(data, dice), ticks=True):
+        event = encode(of_match(match, rulebook().codes[match.code], "en"), redact)
+        assert event.count(b"\n") == 1
+        assert event.endswith(b"\n")
+        assert msgspec.json.decode(event)["code"] == match.code
+
+
+def nothing_is_passed_over(data: bytes, dice: random.Random) -> None:
+    """What is left out for want of a word, or of a hit, says nothing."""
+    assert matches(rulebook(), pieces(data, dice)) == matches(every_line(), [data])
+
+
+Property = Callable[[bytes, random.Random], None]
+ANY_LOG: tuple[Property, ...] = (
+    *(no_line_is_lost, the_cut_changes_nothing, live_says_the_same, its_events_are_lines),
+)
+"""Hold whatever was done to a log."""
+INTACT: tuple[Property, ...] = (*ANY_LOG, nothing_is_passed_over)
+"""Hold for what programs print; in a heap of ruins the records around two hits may depend on one another."""
+
+
+def check(data: bytes, *, intact: bool) -> None:
+    """Try a property on `data`, and which follows from it. Raises whatever shows that it does not hold."""
+    dice = random.Random(data)
+    dice.choice(INTACT if intact else ANY_LOG)(data, dice)
