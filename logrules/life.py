@@ -55,7 +55,15 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGABRT)
 
 
 class Guard:
-    """A guarded application: `run_polling()`, or `async with` for those who have a loop of their own."""
+    """A guarded application: `run_polling()`, or `async with` for those who have a loop of their own.
+
+    Beside a web server, for example FastAPI's `lifespan`:
+
+        @asynccontextmanager
+        async def lifespan(api):
+            async with guard(application):
+                yield
+    """
 
     def __init__(
         self,
