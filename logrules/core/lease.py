@@ -235,22 +235,15 @@ def strict(timers: Timers) -> float:
     return timers.fence + MARGIN
 
 
-def is_clean(timers: Timers, *, announced: bool, waited: bool) -> bool:
+def is_clean(timers: Timers, *, announced: bool, waited: bool, server_age: float) -> bool:
     """Whether a grant needs no grace: the last holder has said that it is done, or there was none.
 
-    Nobody there when we came proves little: a holder that is cut off, and whose session somebody has ended,
-    may have been there a moment ago. Strict timers take its own word alone.
+    Nobody there when we came proves little: a server that has started since the last possible fence has
+    forgotten a holder that may still be polling, and so has one where somebody ended the session of a holder
+    that is cut off. Strict timers take the holder's own word alone. That word is enough everywhere: who gives
+    it has waited itself for whoever was before.
     """
-    return announced or (not waited and timers.grace < strict(timers))
-
-
-def grace(timers: Timers, *, clean: bool, server_age: float) -> float:
-    """Seconds to hold still after a grant.
-
-    None where it was `clean`. A server that has started since the last possible fence has
-    forgotten a holder that may still be polling.
-    """
-    return 0.0 if clean and server_age >= timers.fence else timers.grace
+    return announced or (not waited and server_age >= timers.fence and timers.grace < strict(timers))
 
 
 def notice(count: int) -> float:

@@ -27,7 +27,6 @@ from logrules.core.lease import (
     State,
     Step,
     UnavailableError,
-    grace,
     is_clean,
     notice,
 )
@@ -403,8 +402,10 @@ class Keeper:
         self.epoch = grant.epoch
         if self._lease.state is State.PROVING:
             self._acquired = steady()  # after a loss the lock is held since its first grant
-        self._clean = is_clean(self.timers, announced=self.session.announced, waited=self.waited)
-        self._settles = steady() + grace(self.timers, clean=self._clean, server_age=grant.server_age)
+        self._clean = is_clean(
+            self.timers, announced=self.session.announced, waited=self.waited, server_age=grant.server_age
+        )
+        self._settles = steady() + (0.0 if self._clean else self.timers.grace)
         return Event.PROVED
 
     async def _beat(self) -> None:

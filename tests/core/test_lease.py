@@ -22,7 +22,6 @@ from logrules.core.lease import (
     Timers,
     UnexpectedEventError,
     bot_id,
-    grace,
     is_clean,
     lock_key,
     notice,
@@ -217,29 +216,26 @@ def test_timers_by_default_fit_a_platform():
 
 
 @pytest.mark.parametrize(
-    ("clean", "server_age", "expected"),
-    [(True, 1000.0, 0.0), (False, 1000.0, 2.0), (True, 3.0, 2.0), (False, 3.0, 2.0)],
-)
-def test_grace(clean, server_age, expected):
-    """Nobody waits after an announced handover, unless the server may have forgotten a holder."""
-    assert grace(Timers(), clean=clean, server_age=server_age) == expected
-
-
-@pytest.mark.parametrize(
-    ("announced", "waited", "usual", "strictly"),
+    ("announced", "waited", "server_age", "usual", "strictly"),
     [
-        (True, True, True, True),
-        (True, False, True, True),
-        (False, False, True, False),
-        (False, True, False, False),
+        (True, True, 1000.0, True, True),
+        (True, False, 1000.0, True, True),
+        (True, True, 3.0, True, True),
+        (False, False, 1000.0, True, False),
+        (False, False, 3.0, False, False),
+        (False, True, 1000.0, False, False),
     ],
 )
-def test_whose_word_is_taken(announced, waited, usual, strictly):
-    """An announcement always counts; that nobody was there counts only where two may poll for a moment."""
-    timers = Timers()
+def test_whose_word_is_taken(announced, waited, server_age, usual, strictly):
+    """An announcement always counts; that nobody was there counts only where two may poll for a moment.
 
-    assert is_clean(timers, announced=announced, waited=waited) is usual
-    assert is_clean(replace(timers, grace=strict(timers)), announced=announced, waited=waited) is strictly
+    A server that is younger than the fence may have forgotten a holder.
+    """
+    timers = Timers()
+    seen = {"announced": announced, "waited": waited, "server_age": server_age}
+
+    assert is_clean(timers, **seen) is usual
+    assert is_clean(replace(timers, grace=strict(timers)), **seen) is strictly
 
 
 def test_notices_grow_rarer():
