@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from logrules import loops
 from logrules.core.conflict import WEBHOOK, Verdict, conflict
 from logrules.core.health import Phase
 from logrules.core.lease import State
@@ -67,6 +68,9 @@ class Gate:
         self.since = self._progress = steady()
         self.polled_at: float | None = None
         self._error_at = 0.0
+        self._standstill: float | None = None
+        self._looks = 0
+        self._stuck = self._was_fed = False
 
     def enter(self, phase: Phase) -> None:
         """For those who ask how the bot is; the way out has no way back."""
@@ -131,20 +135,19 @@ class Gate:
         words = f"An update could not be read and is left out: {type(error).__name__}"
         self._report("UPDATE_UNREADABLE", words, epoch=self._keeper.epoch, attrs={"update_id": update_id})
 
-    async def watch(self, interval: float, is_busy: Callable[[], bool]) -> None:
-        """Look for polling that makes no progress; ends with the guard.
+    async def watch(self, interval: float, polling: ptb.PollingBot) -> None:
+        """Look for polling and for handlers that make no progress; ends with the guard.
 
-        Args:
-            interval: seconds that python-telegram-bot waits between two polls.
-            is_busy: whether there is no poll for handlers have their hands full.
+        `interval` are the seconds that python-telegram-bot waits between two polls.
         """
         while True:
             since = steady()
             await asyncio.sleep(LOOK)
             # What has held up this very loop has held up the poll: a handler, or a laptop that slept.
             self._progress += max(0.0, steady() - since - LOOK)
-            if is_busy():
+            if polling.is_busy:
                 self.waits()
+            self._look_at_handlers(polling)
             if not self.halted.is_set() and steady() - self._progress >= STALL + interval:
                 self._say_stalled()
 
@@ -160,6 +163,34 @@ class Gate:
             self._report("POLLING_STALLED", words, fatal=False, epoch=self._keeper.epoch)
         self.enter(Phase.STALLED)
         self._progress = steady()
+
+    def _look_at_handlers(self, polling: ptb.PollingBot) -> None:
+        """Looks are counted, not seconds: in those a loop may have been blocked, or a laptop asleep."""
+        since = polling.standstill
+        self._looks = self._looks + 1 if since is not None and since == self._standstill else 0
+        self._standstill = since
+        is_fed = polling.is_fed
+        self._was_fed = self._was_fed or is_fed
+        stuck, was_stuck = self._looks * LOOK >= STALL, self._stuck
+        self._stuck = stuck
+        if self._looks and self._was_fed and not is_fed:
+            words = "The Application takes no update any more: the task in which it does has ended"
+            polling.leave_out_first()
+            self._die("HANDLERS_STUCK", words, error=None)
+        elif stuck and not was_stuck:
+            self._say_stuck(polling)
+        elif was_stuck and not stuck:
+            words = "Polling started successfully! (handlers go on: people are answered again)"
+            self._report("POLLING_STARTED", words, epoch=self._keeper.epoch)
+
+    def _say_stuck(self, polling: ptb.PollingBot) -> None:
+        """Not fatal: work that is worth minutes looks the same."""
+        update_id, task = polling.at_work[0] if polling.at_work else (None, None)
+        places = loops.awaited(task)
+        where = f", now in {loops.own(places)}" if places else ""
+        words = f"People have waited for {STALL:g} s for one handler that does not end{where}"
+        attrs = {"update_id": update_id, "waiting": polling.waiting, "stack": places}
+        self._report("HANDLERS_STUCK", words, fatal=False, epoch=self._keeper.epoch, attrs=attrs)
 
     async def failed(self, error: Exception) -> bool:
         """Conflicts and refused tokens are ours; what is fatal never comes back from here."""

@@ -299,7 +299,7 @@ class Guard:
         )
         await application.start()
         interval = float(asked.get("poll_interval") or 0)
-        self._stall = asyncio.create_task(self._gate.watch(interval, lambda: proxy.is_busy))
+        self._stall = asyncio.create_task(self._gate.watch(interval, proxy))
         self._polls.set()
         if self._port is not None:
             self._port.take()

@@ -7,12 +7,17 @@ import contextlib
 import os
 import signal
 import sys
+import sysconfig
 import threading
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+FRAMES = 8
+"""How many of the innermost places are named."""
+_OTHERS = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")} | {__package__ + "/"}
 
 
 def dies_of_sigterm() -> bool:
@@ -49,6 +54,23 @@ def stopped_by(
         if not loop.is_closed():
             for number in numbers:
                 loop.remove_signal_handler(number)
+
+
+def awaited(task: asyncio.Task[Any] | None) -> list[str]:
+    """Where a task waits: functions, files and lines, the innermost last; no source text and no values."""
+    places: list[str] = []
+    at: Any = task and task.get_coro()
+    while (frame := getattr(at, "cr_frame", None) or getattr(at, "gi_frame", None)) is not None:
+        places.append(f"{frame.f_code.co_qualname} ({frame.f_code.co_filename}:{frame.f_lineno})")
+        at = getattr(at, "cr_await", None) or getattr(at, "gi_yieldfrom", None)
+    return places[-FRAMES:]
+
+
+def own(places: list[str]) -> str:
+    """The innermost place in the bot's own code; where there is none, the innermost."""
+    return next(
+        (place for place in reversed(places) if not any(path in place for path in _OTHERS)), places[-1]
+    )
 
 
 def insist(status: int, seconds: float, loop: asyncio.AbstractEventLoop | None) -> None:

@@ -64,6 +64,8 @@ class Updates:
         """Under way, of updates that count as handled too."""
         self._moved = -math.inf
         """When a turn was last over."""
+        self.standstill: float | None = None
+        """Since when updates wait and no turn has begun or ended; None while none waits."""
 
     def __len__(self) -> int:
         return len(self._in_hand)
@@ -72,6 +74,11 @@ class Updates:
     def in_line(self) -> int:
         """How many of them wait for their turn or have it; the others go on in tasks of their own."""
         return sum(update.in_line for update in self._in_hand.values())
+
+    @property
+    def waiting(self) -> list[int]:
+        """Those that wait for their turn, the first one first."""
+        return [id_ for id_, update in self._in_hand.items() if update.in_line and update.begun is None]
 
     @property
     def bars(self) -> bool:
@@ -92,6 +99,8 @@ class Updates:
         if self._patience:
             self._known |= new
             self._in_hand.update((id_, _Update(now)) for id_ in sorted(new))
+            if new and self.standstill is None:
+                self.standstill = now
         return new
 
     def is_new(self, id_: int) -> bool:
@@ -105,6 +114,7 @@ class Updates:
         if update is not None:
             update.turns += 1
             update.begun = now if update.begun is None else update.begun
+        self._moves(now)
 
     def turn_over(self, id_: int, now: float) -> None:
         """It was handled in line."""
@@ -114,11 +124,17 @@ class Updates:
         if update is not None:
             update.turns -= 1
             self._settle(id_)
+        self._moves(now)
 
     def skipped(self, id_: int, now: float) -> None:
         """Its turn will never come: somebody between Telegram and the handlers has left it out."""
         self._moved = now
         self._settle(id_)
+        self._moves(now)
+
+    def _moves(self, now: float) -> None:
+        """Those that still wait have waited for nothing until now."""
+        self.standstill = now if self.waiting else None
 
     def begun(self, id_: int) -> None:
         """A task is at work on this update, beside its turn."""

@@ -96,6 +96,8 @@ class PollingBot:
         self._stopping = False
         self._polled_before = False
         self._last: tuple[object, float] = (None, 0.0)
+        self.at_work: list[tuple[int, asyncio.Task[Any] | None]] = []
+        """Which updates are being handled in line, and in which task."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._bot, name)
@@ -111,6 +113,26 @@ class PollingBot:
     def is_busy(self) -> bool:
         """Whether there is no poll because handlers have not yet taken what came with the last one."""
         return not self._asking and self._updates.in_line > 0
+
+    @property
+    def is_fed(self) -> bool:
+        """Whether the application still takes updates: the task in which it does so bears this name."""
+        return any(task.get_name().endswith(":update_fetcher") for task in asyncio.all_tasks())
+
+    @property
+    def standstill(self) -> float | None:
+        """Since when updates wait and no handler begins or ends; None while none waits."""
+        return self._updates.standstill
+
+    @property
+    def waiting(self) -> int:
+        """How many updates wait for their turn."""
+        return len(self._updates.waiting)
+
+    def leave_out_first(self) -> None:
+        """Do not let the first that waits come again: the application has failed at taking it."""
+        for first in self._updates.waiting[:1]:
+            self._updates.skipped(first, time.monotonic())
 
     async def delete_webhook(self, *args: Any, **kwargs: Any) -> bool:
         """As the bot does, and told to the gate."""
@@ -179,6 +201,8 @@ class PollingBot:
             yield
             return
         self._updates.turn(update.update_id, time.monotonic())
+        work = update.update_id, asyncio.current_task()
+        self.at_work.append(work)
         is_over = True
         try:
             yield
@@ -186,6 +210,7 @@ class PollingBot:
             is_over = not self._stopping
             raise
         finally:
+            self.at_work.remove(work)
             if is_over:
                 self._updates.turn_over(update.update_id, time.monotonic())
                 self._news.set()

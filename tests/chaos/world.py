@@ -199,6 +199,10 @@ class World:
             lambda: next((p.when for p in self.api.polls if p.agent == name), 0.0), PATIENCE
         )
 
+    def last_answer(self, name: str) -> float:
+        """When this bot last answered somebody; 0 if it never did."""
+        return max((sent.when for sent in self.api.sent if sent.text.startswith(f"{name}: ")), default=0.0)
+
     def polls_after(self, name: str, moment: float) -> int:
         """How many polls this bot has sent since."""
         return sum(poll.agent == name and poll.when > moment for poll in self.api.polls)

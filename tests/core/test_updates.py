@@ -149,6 +149,26 @@ def test_where_nothing_works():
     assert [slow.id for slow in updates.slow(70)] == [5]
 
 
+def test_standstill():
+    """Who waits while no handler begins or ends waits in vain, also when patience is over."""
+    updates = Updates(60)
+    seen = [updates.standstill]
+    updates.fetched([1, 2], 10)
+    seen.append(updates.standstill)
+    updates.turn(1, 20)
+    seen.append(updates.standstill)
+    updates.slow(100)
+    updates.fetched([3], 110)
+    seen.append(updates.standstill)
+    updates.turn_over(1, 120)
+    updates.turn(2, 120)
+    seen.append(updates.standstill)
+    updates.turn(3, 130)
+    seen.append(updates.standstill)
+
+    assert seen == [None, 10, 20, 20, 120, None]
+
+
 def test_without_patience():
     """Zero is python-telegram-bot's way: acknowledged when fetched."""
     updates = Updates(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -43,6 +44,10 @@ async def answer(update, context):
             context.application.create_task(work, update=update)
             return
         await work
+    if text == "wait":
+        told = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, told.set)
+        await told.wait()
     if text == "die":
         os._exit(9)
     if text == "stop":
@@ -80,6 +85,9 @@ async def post_stop(application):
 class Choosy(BaseUpdateProcessor):
     # Leaves out what it does not like, as a limit of messages per user does.
     async def do_process_update(self, update, coroutine):
+        if os.environ["CHOOSY"] == "raises" and update.message.text == "spam":
+            coroutine.close()
+            raise LookupError("no limit is set for this user")
         if update.message.text != "spam":
             await coroutine
         elif os.environ["CHOOSY"] == "closes":
@@ -820,6 +828,40 @@ def test_stuck_poller_ends(bot_api, postgres, start):
     assert stalled["fatal"] is True
     assert bot.ended() == 75
     assert bot.codes()[-1] == "LOCK_RELEASED"
+
+
+def test_one_handler_keeps_all_waiting(bot_api, postgres, start):
+    """A bot that polls and answers nobody says so, and in which line of its own; and when it goes on."""
+    bot = start(database=postgres, STALL="2", ACK_WAIT="1")
+    bot.wait("POLLING_STARTED")
+    bot_api.send_text("wait")
+    bot_api.send_text("one")
+    stuck = bot.wait("HANDLERS_STUCK")
+    bot.process.send_signal(signal.SIGUSR2)
+    wait_for_echo(bot_api, "one")
+    bot.wait("POLLING_STARTED", count=2)
+
+    assert stuck["fatal"] is False
+    assert re.search(r"now in answer \(.*bot\.py:\d+\)$", stuck["message"])
+    assert stuck["attrs"]["waiting"] == 1
+    assert stuck["attrs"]["stack"][-1].startswith("Event.wait (")
+    assert len(bot.of("HANDLERS_STUCK")) == 1
+    assert bot.term() == 0
+
+
+def test_application_that_takes_nothing_more_ends(bot_api, postgres, start):
+    """An error of the update processor ends PTB's own task: a restart cures it, and nothing else is lost."""
+    first = start(database=postgres, CHOOSY="raises", STALL="60")
+    first.wait("POLLING_STARTED")
+    bot_api.send_text("spam")
+    bot_api.send_text("one")
+    stuck = first.wait("HANDLERS_STUCK", seconds=30)
+
+    assert stuck["fatal"] is True
+    assert first.ended() == 75
+    second = start(database=postgres, CHOOSY="raises", KEEP="1")
+    wait_for_echo(bot_api, "one")
+    assert second.term() == 0
 
 
 @pytest.mark.parametrize("why", [{"INTERVAL": "5", "HANG": "0"}, {"QUEUE": "1", "HANG": "5"}, {"HANG": "5"}])
