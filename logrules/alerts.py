@@ -34,6 +34,8 @@ COMPLAIN_AFTER = 3
 HURRIED_PAUSES = (0.2, 0.5, 1.0)
 """Between the attempts of a dying process."""
 
+IN_MEMORY = "Until then incidents and unsent alerts are kept in memory, and are lost with this process."
+
 
 class Alerts:
     """Takes matches and sees to it that somebody is told. Thread-safe; never raises.
@@ -271,7 +273,14 @@ def open_alerts(
         notices(
             "LOGRULES_ALERT_CHAT is set, but no bot to write there: set LOGRULES_ALERT_TOKEN to its token"
         )
-    store = Store(settings.state, codes, list(sinks), redact=redact, on_failure=notices, lang=settings.lang)
+    store = Store(
+        settings.state,
+        codes,
+        list(sinks),
+        redact=redact,
+        on_failure=lambda cause: notices(f"{cause} {IN_MEMORY}"),
+        lang=settings.lang,
+    )
     return Alerts(store, sinks, notices)
 
 

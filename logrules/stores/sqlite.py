@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from logrules.core import incidents
 from logrules.core.delivery import LONGEST_ASKED, Verdict, back_off, pack, seal, unpack
 from logrules.core.incidents import Around, Decision, Incident
+from logrules.core.ledger import Ledger, Resting, Waiting
 from logrules.core.model import LogrulesError
+from logrules.core.silences import LONGEST, Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from logrules.core.delivery import Delivery
     from logrules.core.model import Alert, Match
 
-VERSION = 1
 APPLICATION = 0x6C6F6772
 """What marks a file as ours: we never add tables to a database of somebody else."""
 
@@ -47,7 +48,7 @@ FAILED = 100
 LIMIT, LIMIT_WITHIN = 20, 600.0
 """No more than so many incidents are told of within so many seconds, except proved fatal ones."""
 
-_SCHEMA = """
+_SCHEMA_1 = """
 CREATE TABLE incidents (
     service TEXT, code TEXT, reason TEXT, first_seen REAL, last_seen REAL, count INTEGER, sighting TEXT,
     proved INTEGER, opened_at REAL, alerted_at REAL, alerts INTEGER, suppressed INTEGER, loudness INTEGER,
@@ -62,6 +63,14 @@ CREATE TABLE history (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL, service TEXT, instance TEXT, code TEXT, reason TEXT,
     epoch INTEGER, message TEXT);
 """
+_SCHEMA_2 = """
+CREATE TABLE silences (
+    service TEXT, code TEXT, since REAL, until REAL, why TEXT, PRIMARY KEY (service, code));
+ALTER TABLE holds ADD COLUMN why TEXT NOT NULL DEFAULT '';
+"""
+_SCHEMAS = (_SCHEMA_1, _SCHEMA_2)
+"""Each makes of a file of the version before it one of its own."""
+VERSION = len(_SCHEMAS)
 _COLUMNS = ", ".join(Incident.__struct_fields__)
 _MARKS = ", ".join("?" * len(Incident.__struct_fields__))
 _FREE = "failed IS NULL AND (claimed_until <= :now OR claimed_until > :now + :lease)"
@@ -160,11 +169,6 @@ class Store:
         values = (*self._sinks, self._name, self._clock())
         return self._run(lambda db: [unpack(row[0]) for row in db.execute(query, values)])
 
-    def failed(self) -> list[tuple[str, str, Alert]]:
-        """What receivers have refused, with the sink's name and why, oldest first."""
-        query = "SELECT sink, failed, alert FROM outbox WHERE failed IS NOT NULL ORDER BY seq"
-        return self._run(lambda db: [(row[0], row[1], unpack(row[2])) for row in db.execute(query)])
-
     def open_incidents(self) -> list[Incident]:
         """What is confirmed and not resolved, oldest first."""
         now = self._clock()
@@ -178,6 +182,14 @@ class Store:
         """The latest signs of lock and polling, oldest first."""
         query = "SELECT time, service, instance, code, reason, epoch, message FROM history ORDER BY seq"
         return self._run(lambda db: [Moment(*row) for row in db.execute(query)])
+
+    def silence(self, silence: Silence) -> None:
+        """Keep nobody, or again somebody, from being told; the last word about a code counts."""
+        self._run(lambda db: _hush(db, silence, self._clock()))
+
+    def ledger(self) -> Ledger:
+        """All that is kept of incidents, alerts and silences; each in its order in time."""
+        return self._run(_ledger)
 
     def close(self) -> None:
         """Let go of the file. What comes later opens it again."""
@@ -194,7 +206,9 @@ class Store:
         for row in others:
             self._heal(db, row, match, now)
         around = Around(
-            inhibited=incidents.inhibits(match, others, self._codes, now), limited=_limited(db, now)
+            inhibited=incidents.inhibits(match, others, self._codes, now),
+            silenced=any(silence.covers(match, now) for silence in _silences(db)),
+            limited=_limited(db, now),
         )
         own = _incident_of(db, match)
         decision = incidents.decide(own, match, code, now, around=around, lang=self._lang)
@@ -260,7 +274,7 @@ class Store:
             db.execute("DELETE FROM outbox WHERE event_id = ? AND sink = ?", which)
             db.execute("DELETE FROM holds WHERE sink = ?", (sink,))
         elif delivery.verdict is Verdict.REJECTED:
-            why = self._redact(delivery.why)
+            why = self._redact(delivery.why) or delivery.verdict.value
             db.execute("UPDATE outbox SET failed = ? WHERE event_id = ? AND sink = ?", (why, *which))
             db.execute(
                 "DELETE FROM outbox WHERE failed IS NOT NULL AND seq NOT IN "
@@ -272,7 +286,7 @@ class Store:
                 "UPDATE outbox SET claimed_until = 0 WHERE event_id = ? AND sink = ? AND claim = ?",
                 (*which, self._name),
             )
-            _hold(db, sink, delivery.after, now)
+            _hold(db, sink, delivery._replace(why=self._redact(delivery.why)), now)
 
     # The connection
 
@@ -316,8 +330,7 @@ class Store:
             with closing(broken):
                 _salvage(broken, self._db)
         self._on_failure(
-            f"the state file {self._path} cannot be used ({error}): incidents and unsent alerts are kept in "
-            f"memory and are lost with this process. {_advice(error, self._path)}"
+            f"the state file {self._path} cannot be used ({error}). {_advice(error, self._path)}"
         )
 
 
@@ -348,18 +361,23 @@ def _in_memory() -> sqlite3.Connection:
     return db
 
 
+def _has_tables(db: sqlite3.Connection) -> bool:
+    return bool(db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+
 def _set_up(db: sqlite3.Connection) -> None:
-    """Make the tables of an empty file. Raises StoreError for one that is not ours to write."""
+    """Make the tables that an empty or earlier file lacks. Raises StoreError for one that is not ours."""
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if application == APPLICATION and version == VERSION:
-        return
-    if application == APPLICATION:
-        raise StoreError(f"another version of logrules wrote it: schema {version}, this one knows {VERSION}")
-    if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] or application:
+    if application != APPLICATION and (application or _has_tables(db)):
         raise StoreError("it is the database of another program")
-    for statement in _SCHEMA.split(";"):
-        db.execute(statement)
+    if version > VERSION:
+        raise StoreError(f"a later logrules wrote it: schema {version}, this one knows {VERSION}")
+    if version == VERSION:
+        return
+    for schema in _SCHEMAS[version:]:
+        for statement in schema.split(";"):
+            db.execute(statement)
     db.execute(f"PRAGMA application_id = {APPLICATION}")
     db.execute(f"PRAGMA user_version = {VERSION}")
 
@@ -392,7 +410,7 @@ def _transact(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -
 
 def _salvage(broken: sqlite3.Connection, into: sqlite3.Connection) -> None:
     """Copy what the broken file still shows, table by table."""
-    for table in ("incidents", "outbox", "holds", "history"):
+    for table in ("incidents", "outbox", "holds", "history", "silences"):
         try:
             rows = broken.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  # our own names
             marks = ", ".join("?" * len(rows[0])) if rows else ""
@@ -446,6 +464,36 @@ def _unclosed(db: sqlite3.Connection, service: str | None = None) -> list[Incide
     return [_incident(row) for row in rows]
 
 
+def _silences(db: sqlite3.Connection) -> list[Silence]:
+    rows = db.execute("SELECT service, code, since, until, why FROM silences ORDER BY since")
+    return [
+        Silence(service=service, code=code, since=since, until=until, why=why)
+        for service, code, since, until, why in rows
+    ]
+
+
+def _hush(db: sqlite3.Connection, silence: Silence, now: float) -> None:
+    db.execute("DELETE FROM silences WHERE until < ?", (now - LONGEST,))
+    db.execute(
+        "INSERT INTO silences (service, code, since, until, why) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET since = excluded.since, until = excluded.until, why = excluded.why "
+        "WHERE excluded.since >= since",
+        (silence.service, silence.code, silence.since, silence.until, silence.why),
+    )
+
+
+def _ledger(db: sqlite3.Connection) -> Ledger:
+    rows = db.execute(f"SELECT {_COLUMNS} FROM incidents ORDER BY first_seen")  # noqa: S608  # our own names
+    alerts = db.execute("SELECT sink, alert, coalesce(failed, '') FROM outbox ORDER BY seq")
+    holds = db.execute("SELECT sink, until, failures, why FROM holds ORDER BY sink")
+    return Ledger(
+        [_incident(row) for row in rows],
+        [Waiting(sink, unpack(alert), refused) for sink, alert, refused in alerts],
+        _silences(db),
+        [Resting(*row) for row in holds],
+    )
+
+
 def _limited(db: sqlite3.Connection, now: float) -> bool:
     since = (now - LIMIT_WITHIN, now)
     told = db.execute("SELECT count(*) FROM incidents WHERE alerted_at > ? AND alerted_at <= ?", since)
@@ -484,10 +532,11 @@ def _due(db: sqlite3.Connection, sink: str, now: float, *, hurry: bool) -> float
     return None if free is None else max(float(free), _rest(db, sink, now, hurry=hurry))
 
 
-def _hold(db: sqlite3.Connection, sink: str, asked: float | None, now: float) -> None:
+def _hold(db: sqlite3.Connection, sink: str, delivery: Delivery, now: float) -> None:
     """Let a sink rest for as long as its receiver asked, else for longer after each failure."""
+    asked = delivery.after
     row = db.execute("SELECT failures FROM holds WHERE sink = ?", (sink,)).fetchone()
     failures = (row[0] if row else 0) + 1
     wait = asked if asked is not None else back_off(failures, random.random())  # noqa: S311  # no secret
-    values = (sink, now + wait, asked is not None, failures)
-    db.execute("REPLACE INTO holds (sink, until, asked, failures) VALUES (?, ?, ?, ?)", values)
+    values = (sink, now + wait, asked is not None, failures, delivery.why)
+    db.execute("REPLACE INTO holds (sink, until, asked, failures, why) VALUES (?, ?, ?, ?, ?)", values)

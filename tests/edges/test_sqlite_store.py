@@ -17,8 +17,10 @@ import pytest
 
 from logrules.core.delivery import DELIVERED, rejected, retry
 from logrules.core.incidents import Outcome
+from logrules.core.ledger import Waiting
 from logrules.core.model import Match
 from logrules.core.redact import Redactor
+from logrules.core.silences import LONGEST, Silence
 from logrules.rules import rules
 from logrules.stores import sqlite
 from logrules.stores.sqlite import Store
@@ -190,7 +192,7 @@ def test_rejected_alert_is_kept_aside(opened):
 
     assert store.undelivered() == []
     assert store.due("sentry") is None
-    assert store.failed() == [("sentry", "401", alert)]
+    assert store.ledger().waiting == [Waiting("sentry", alert, refused="401")]
 
 
 def test_waiting_repeats_become_one_alert(opened, clock):
@@ -245,6 +247,53 @@ def test_consequence_of_an_open_incident_is_inhibited(opened):
 
     assert store.take(make_match(inhibited)).outcome is Outcome.INHIBITED
     assert store.take(make_match(inhibited, service="other")).outcome is not Outcome.INHIBITED
+
+
+def make_silence(**changes):
+    fields = {"code": "CONFLICT_409", "since": START, "until": START + 3600, "why": "deploy"}
+    return Silence(**{**fields, **changes})
+
+
+def test_silence_keeps_everybody_quiet_and_counts_on(opened, clock):
+    """What is silenced, by another process even, is counted and not told; when it is over, it is told."""
+    store = opened()
+    opened().silence(make_silence())
+    outcomes = [store.take(make_match()).outcome for _ in range(3)]
+    clock.now += 3600
+    decision = store.take(make_match())
+
+    assert outcomes == [Outcome.SILENCED] * 3
+    assert decision.outcome is Outcome.OPENED
+    assert (decision.alert.count, decision.alert.suppressed) == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("silence", "match", "outcome"),
+    [
+        (make_silence(service="bot"), make_match(), Outcome.SILENCED),
+        (make_silence(service="other"), make_match(), Outcome.OPENED),
+        (make_silence(code="LOCK_FENCED"), make_match(), Outcome.OPENED),
+        (make_silence().ended(START), make_match(), Outcome.OPENED),
+        (make_silence(until=START + LONGEST + 1), make_match(), Outcome.OPENED),
+    ],
+    ids=["its service", "another service", "another code", "taken back", "of a clock that ran ahead"],
+)
+def test_silence_covers_what_it_names(opened, silence, match, outcome):
+    """A silence is about one code of one service or of all, and ends when it is taken back."""
+    store = opened()
+    store.silence(make_silence(code=silence.code, service=silence.service, since=START - 1))
+    store.silence(silence)
+
+    assert store.take(match).outcome is outcome
+
+
+def test_last_word_about_a_code_counts(opened):
+    """An older silence that comes late, as over a mirror, takes nothing back."""
+    store, newer = opened(), make_silence(since=START + 5, why="newer")
+    store.silence(newer)
+    store.silence(make_silence(why="older"))
+
+    assert store.ledger().silences == [newer]
 
 
 def test_flood_of_incidents_is_limited(opened, clock):
@@ -465,6 +514,22 @@ class TestUnusableFile:
         db.close()
         self.works(opened(path), opened.failures, "schema 99")
 
+    def test_earlier_schema(self, opened, tmp_path):
+        """A file of an earlier logrules is brought up to date, and keeps what is in it."""
+        path = tmp_path / "alerts.db"
+        with sqlite3.connect(path) as db:
+            db.executescript(sqlite._SCHEMA_1)
+            db.execute(f"PRAGMA application_id = {sqlite.APPLICATION}")
+            db.execute("PRAGMA user_version = 1")
+            db.execute("INSERT INTO holds (sink, until, asked, failures) VALUES ('sentry', 7, 1, 2)")
+        db.close()
+        store = opened(path)
+        store.silence(make_silence())
+
+        assert store.ledger().resting == [("sentry", 7.0, 2, "")]
+        assert opened(path).ledger().silences == [make_silence()]
+        assert opened.failures == []
+
     @pytest.mark.parametrize("path", ["/proc/logrules/alerts.db", "/dev/null/alerts.db"])
     def test_folder_that_cannot_be_made(self, opened, path):
         """A place where nothing can be written, even by root."""
@@ -515,7 +580,7 @@ class TestUnusableFile:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
 
         assert done.returncode == 0, done.stderr
-        assert "kept in memory" in done.stdout
+        assert "cannot be used" in done.stdout
 
 
 def test_memory_store_has_no_file(opened):
