@@ -115,7 +115,9 @@ def main() -> int:
                 )
     outcomes.sort(key=lambda outcome: [fault.name for fault in faults].index(outcome.scenario.name))
     console = Console()
-    console.print(_table(outcomes), _timings(outcomes))
+    console.print(_table(outcomes))
+    if any(outcome.timings for outcome in outcomes):
+        console.print(_timings(outcomes))
     return int(any(outcome.trouble for outcome in outcomes))
 
 

@@ -16,6 +16,7 @@ from logrules import Timers, guard
 if TYPE_CHECKING:
     from telegram import Update
 
+_CLOCK = time.time
 NAME = os.environ["LOGRULES_INSTANCE"]
 
 
@@ -26,6 +27,8 @@ async def answer(update: Update, _context: Any) -> None:
     what, _, seconds = update.message.text.partition(" ")
     if what == "block":
         time.sleep(float(seconds))  # noqa: ASYNC251 - that is the fault
+    if what == "clock":  # somebody sets it
+        time.time = lambda: _CLOCK() + float(seconds)
     if what == "alarm":  # a user's own use of the alarm clock
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
         signal.alarm(1)

@@ -198,6 +198,23 @@ def cancel_race(world: World) -> None:
     _taken_over(world, "third")
 
 
+@scenario()
+def clock_jumps(world: World) -> None:
+    """The host's clock is set an hour ahead, then two hours back, while people write; then a handover."""
+    first = world.holder()
+    second = world.standby()
+    with world.writing():
+        for seconds in (3600, -3600):
+            world.write(f"clock {seconds}")
+            world.all_answered()
+            time.sleep(TIMERS.fence)  # whoever went by that clock would have lost the lock by now
+        first.signal(signal.SIGTERM)
+        assert first.ended() == 0
+        second.wait("POLLING_STARTED")
+    _taken_over(world)
+    assert [first.of(code) for code in ("LOCK_LOST", "LOCK_FENCED", "POLLING_STALLED")] == [[], [], []]
+
+
 @scenario(repeats=True)
 def users_alarm(world: World) -> None:
     """The bot's own code uses the alarm clock; then the holder is stopped."""
