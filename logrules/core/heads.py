@@ -49,7 +49,7 @@ _RESIDUE = re.compile(
 """What is left of colours where a viewer dropped or spelled out the escape."""
 
 _STAMP = r"""(?>
-    \d{4}[-/.]\d\d[-/.]\d\d(?:[T\ _-]|\ -\ )\d\d:\d\d:\d\d(?:[.,]\d{1,9})?
+    \d{4}[-/.]\d\d?[-/.]\d\d?(?:[T\ _-]|\ -\ )\d\d?:\d\d:\d\d(?:[.,]\d{1,9})?
       (?:\ ?(?:Z|(?:UTC|GMT)(?:[+-]\d\d:?\d\d)?|[+-]\d\d:?\d\d|(?:[A-Z]{3,4}|[+-]\d\d)(?=\ \[\d)))?
   | (?:[A-Z][a-z]{2},?\ )?\d\d?[-/.]\d\d?[-/.]\d{2,4},?\ \d\d?:\d\d:\d\d(?:[.,]\d+)?(?:\ [AP]M)?
   | \d\d?[-\ /][A-Z][a-z]{2}[-\ /]\d{2,4},?\ \d\d:\d\d:\d\d(?:[.,]\d+)?
@@ -98,6 +98,7 @@ _TRANSPORT = re.compile(
   | [\w./-]{{1,100}}\.log(?:\.\d{{1,3}})?:(?=[A-Z][a-z]{{2}}\ [\d ]\d\ )        # grep's name of the file
   | \ {{1,4}}(?=[\u2600-\u2712\u2728-\u275e\u2b50\u2b55\U0001f300-\U0001faff])   # no code begins so
   | \ +(?=\(node:\d+\)\ [\[A-Z]|{_RFC3339}\ )                       # pasted with a margin: Node's, Render's
+  | \ (?=panic:\ [a-z])                                             # …, Go's
   | [IWE]\d{{8}}-\d\d:\d\d:\d\d\.\d{{3}}\(-?\d+\)\?\ (?:\(STD(?:ERR|OUT)\)\ )?  # Meteor
   | (?:\^C)+(?=\S)                                                  # what a terminal echoes
   | [\w@:~/.-]{{0,60}}\ ?[\#$]\ (?=Traceback\ \(most)                # …, and its prompt
@@ -121,6 +122,8 @@ _TRANSPORT = re.compile(
   | \ (?=ERR_PNPM_|ELIFECYCLE)|\ +(?=Active:\ (?:failed|activating|inactive)\ )    # pnpm; systemctl status
   | \#\#\[(?:error|warning|notice|debug|section|command)\]         # GitHub Actions, Azure Pipelines
   | \[pod/[\w.-]+/[\w.-]+\]\                                       # kubectl logs --prefix
+  | \[\d\]\ (?=\(node:\d+\)\ |{_REPORT})                            # concurrently
+  | \ *{_EVENT}\ {{2,}}(?=Error\ syncing\ pod)                        # …, as old ones told it
   | \ *{_EVENT}\ +{_AGE}\ +(?:[a-z][\w.-]*(?:,\ [\w.-]+)?\ +)?       # kubectl describe, its events
   | {_AGE}\ +{_EVENT}\ +[a-z]+/[\w.-]+\ +                           # kubectl get events
   | \ +(?=(?:State|Last\ State|Reason|Exit\ Code):\ +\S)            # kubectl describe, its states
@@ -151,7 +154,7 @@ _AFTER = r"""
     (?:(?:[\w.]{1,80}\ )?\([\w.<>]{1,80};\ [\w.]{1,80}:\d+\)\s*)?
     (?:\[(?!-?\d{3}\ [A-Z]|(?:Errno|WinError|SSL:)\ )[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)){0,2}
     (?: [\w.<>]+:[\w.<>]+:\d+\ +[-|]\ + | (?<=:)[\w.-]+:(?:[a-z][\w-]{0,30}:(?=[A-Z]))?(?=\S) | TeleBot:\ "
-      | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3}
+      | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3} | [\w.$/-]{1,60}\ ->\ +(?=\S)
       | [\w.$/-]+\ -\ +(?:(?:Main|Dummy-|Thread)[\w-]{0,40}\ -\ +)?
       | (?:[A-Za-z_]\w*\.)+(?!\w*(?:Exception|Error):)\w+:?\ +
       | (?<=\ \ )[a-z_][\w-]{0,30}(?:\ (?=[A-Z])|\ {2,}(?=\S)) )?
@@ -167,13 +170,15 @@ _HEADS = tuple(
         rf"\[(?P<stamp>{_STAMP})\]\ \[[^\]/\n]{{1,60}}/(?P<level>{_LEVEL})\](?:\ \[[\w.$/-]{{1,60}}/?\])?:\ "
         + _AFTER,
         rf"\[(?P<stamp>{_STAMP})[^\]\n]{{0,12}}\]\ [\w-]{{1,40}}\.(?P<level>{_LEVEL}):\ ",  # Monolog
+        rf"\[(?P<level>{_LEVEL})\ :\ [\w\ -]{{1,40}}\ @\ (?P<stamp>{_STAMP})\]\ ",  # discordrb
         r"(?P<dotnet>trce|dbug|info|warn|fail|crit):\ [\w.]{1,120}\[\d{1,9}\]\ *",  # .NET's console
         rf"""\ {{0,2}}\[?(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +
         (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+(?:\ >|\]))\ """,  # Rust
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
         rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +)?
         \[?(?P<stamp>{_STAMP})\]?\ *+[-|:,]{{0,4}}\ *+(?:{_MID}){{0,4}}?
-        [\[(<]?\ *+(?<![A-Za-z0-9_])(?P<level>{_ANY_LEVEL})(?:[/@][\w.:@-]++)?\ *+[\])>]?{_SEP}{_AFTER}""",
+        [\[(<]?\ *+(?:[\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001faff]\ufe0f?\ ?)?(?<![A-Za-z0-9_])
+        (?P<level>{_ANY_LEVEL})(?:[/@][\w.:@-]++)?\ *+[\])>]?{_SEP}{_AFTER}""",
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
         rf"""(?:[\w.-]{{1,40}}\t)?(?P<stamp>{_STAMP})(?:\ \|\ |\t)(?P<level>(?i:{_LEVEL}))(?:\ \|\ |\t)
         (?:\(\d{{1,9}}\)\ )?(?=\S)""",  # ioBroker
