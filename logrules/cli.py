@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PLATFORMS = ("render", "railway", "fly", "heroku", "docker", "kubernetes", "systemd", "local")
 
+_STORE = "It acts on the state file that the bot's own settings name (LOGRULES_STATE), and says which one."
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status: 78, with one clear line, for what the user can put right."""
@@ -72,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_new_rule(commands)
     _add_schema(commands)
     _add_run(commands)
+    _add_alerts(commands)
+    _add_silence(commands)
     return parser
 
 
@@ -165,6 +169,29 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
     run.set_defaults(command=_run, parser=run)
 
 
+def _add_alerts(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "Show open incidents, and the alerts that were not told or not delivered."
+    alerts = commands.add_parser("alerts", help=text[0].lower() + text[1:-1], description=text, epilog=_STORE)
+    alerts.add_argument("--json", action="store_true", help="one JSON object per line, at a terminal too")
+    _add_common(alerts)
+    alerts.set_defaults(command=_alerts, parser=alerts)
+
+
+def _add_silence(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "Keep a code from waking anybody for a while; without a code, list what is silenced."
+    silence = commands.add_parser(
+        "silence", help=text[0].lower() + text[1:-1], description=text, epilog=_STORE
+    )
+    silence.add_argument("code", nargs="?", metavar="CODE", help="what nobody is to be told of")
+    silence.add_argument("--for", dest="lasts", metavar="2h", help="for how long: 90s, 30m, 2h, 1d")
+    silence.add_argument("--why", metavar="TEXT", help="the reason, for those who come later")
+    silence.add_argument("--service", default="", metavar="NAME", help="of this bot only; else of every one")
+    silence.add_argument("--end", action="store_true", help="end it now")
+    silence.add_argument("--json", action="store_true", help="one JSON object per line, at a terminal too")
+    _add_common(silence)
+    silence.set_defaults(command=_silence, parser=silence)
+
+
 def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--lang", choices=("en", "ru"), help="the language of the texts (LOGRULES_LANG, else LANG)"
@@ -242,6 +269,21 @@ def _run(options: argparse.Namespace) -> int:
     for code in stop_on - (known or {}).keys():
         raise LogrulesError(f"--stop-on: there is no code {code!r}. List them all: logrules codes")
     return runtime.run(command, read, stop_on, known)
+
+
+def _alerts(options: argparse.Namespace) -> int:
+    from logrules import oncall
+
+    return oncall.alerts(_known(options), as_json=options.json)
+
+
+def _silence(options: argparse.Namespace) -> int:
+    from logrules import oncall
+
+    if options.code is None:
+        return oncall.silences(_known(options), as_json=options.json)
+    asked = oncall.Asked(options.code, options.lasts, options.why, options.service, options.end)
+    return oncall.silence(asked, _known(options), as_json=options.json)
 
 
 def _known(options: argparse.Namespace) -> Rules:

@@ -85,12 +85,16 @@ def _codes(words: Sequence[str], known: Rules) -> list[str]:
     names = [name.strip(",;") for word in words for name in word.split() if name.strip(",;")]
     if not all(name.upper() in known or CODE.match(name) or _is_meant(name) for name in names):
         return []
-    for name in names:
-        if name.upper() not in known:
-            close = difflib.get_close_matches(name.upper(), list(known), 3)
-            hint = f"Did you mean {' or '.join(close)}?" if close else "`logrules codes` lists them all."
-            raise LogrulesError(f"there is no code {name}. {hint}")
-    return list(dict.fromkeys(name.upper() for name in names))
+    return list(dict.fromkeys(named(name, known) for name in names))
+
+
+def named(name: str, known: Rules) -> str:
+    """The code that somebody has named. Raises LogrulesError, with what was perhaps meant."""
+    if name.upper() not in known:
+        close = difflib.get_close_matches(name.upper(), list(known), 3)
+        hint = f"Did you mean {' or '.join(close)}?" if close else "`logrules codes` lists them all."
+        raise LogrulesError(f"there is no code {name}. {hint}")
+    return name.upper()
 
 
 def _is_meant(name: str) -> bool:

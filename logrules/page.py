@@ -9,13 +9,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from logrules.core.model import Sign
 from logrules.core.text import Part, parts, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from logrules.core.codes import Text as Texts
 
@@ -105,6 +107,15 @@ class Page:
                 self._hung("", parts(printable(text[lang])), indent + 2)
             else:
                 self._hung(name.ljust(_NAMES) + " ", parts(printable(text[lang])), indent)
+
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]], *, indent: int = 2) -> None:
+        """Rows under heads; what does not fit into its column goes on below."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        for head in heads:
+            table.add_column(head, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(printable(cell)) for cell in row))
+        self._console.print(Padding(table, (0, 0, 0, indent)))
 
     def blank(self) -> None:
         """An empty line."""

@@ -21,7 +21,7 @@ FLOORS = (
     ("logrules.page",),
     ("logrules.summary", "logrules.check"),
     ("logrules.scan", "logrules.explain", "logrules.newrule"),
-    ("logrules.life",),
+    ("logrules.life", "logrules.oncall"),
     ("logrules.runtime", "logrules.guarded"),
     ("logrules",),  # the public names, lazily
     ("logrules.cli",),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from logrules.core.incidents import Incident
     from logrules.core.model import Match
 
 LONGEST = 30 * 86400.0
@@ -33,8 +34,8 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it is in force; one that lies too far ahead was made by a clock that ran ahead."""
         return now < self.until <= now + LONGEST
 
-    def covers(self, match: Match, now: float) -> bool:
-        """Whether nobody is to be told of `match`."""
+    def covers(self, match: Match | Incident, now: float) -> bool:
+        """Whether nobody is to be told of it."""
         return self.lasts(now) and match.code == self.code and self.service in {"", match.service}
 
     def ended(self, now: float) -> Silence:

@@ -49,3 +49,17 @@ def _said(text: str, *, first: bool) -> list[Part]:
     """Words, without what only joined them to the command before them."""
     words = text.strip() if first else text.lstrip(" .;,").rstrip()
     return [Part(words, is_command=False)] if words else []
+
+
+_UNITS = {"en": ("d", "h", "min", "s"), "ru": ("д", "ч", "мин", "с")}
+_SECONDS = (86400, 3600, 60, 1)
+
+
+def span(seconds: float, lang: str) -> str:
+    """A duration as people say it: its two largest units."""
+    left, said = max(0, int(seconds)), list[str]()
+    for unit, size in zip(_UNITS[lang], _SECONDS, strict=True):
+        count, left = divmod(left, size)
+        if count or (unit == _UNITS[lang][-1] and not said):
+            said.append(f"{count} {unit}")
+    return " ".join(said[:2])

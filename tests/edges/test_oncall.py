@@ -1,0 +1,220 @@
+"""`logrules alerts` and `logrules silence` on a real store, beside a bot that uses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+
+import pytest
+
+from logrules.core.delivery import rejected, retry
+from logrules.core.incidents import Outcome
+from logrules.core.model import Match
+from logrules.rules import rules
+from logrules.stores.sqlite import Store
+
+TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+ENVIRON = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+
+
+def make_match(code="CONFLICT_409", **changes):
+    spec = rules.specs[code]
+    fields = {"fatal": spec.fatal, "level": spec.severity, "message": "409", "service": "bot"}
+    fields |= {"instance": "a", "time": time.time(), "proved": True}
+    return Match(code=code, **{**fields, **changes})
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "bot.sqlite3"
+
+
+@pytest.fixture
+def store(path):
+    """What a bot holds open while somebody types commands."""
+    opened = Store(path, rules.specs, ("sentry", "telegram"), redact=str, on_failure=pytest.fail)
+    yield opened
+    opened.close()
+
+
+def run(path, *arguments, **environ):
+    return subprocess.run(
+        [sys.executable, "-m", "logrules", *arguments],
+        env={**ENVIRON, "LOGRULES_STATE": str(path), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def lines(done):
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def at_terminal(path, *arguments, **environ):
+    """What it prints to a terminal, its colours left out."""
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "logrules", *arguments],
+        stdout=slave,
+        stderr=subprocess.DEVNULL,
+        env={**ENVIRON, "TERM": "dumb", "COLUMNS": "100", "LOGRULES_STATE": str(path), **environ},
+    ) as child:
+        os.close(slave)
+        shown = b""
+        try:
+            while data := os.read(master, 65536):
+                shown += data
+        except OSError:  # Linux says EIO where the other side is closed
+            pass
+        os.close(master)
+        assert child.wait(60) == 0
+    return shown.decode()
+
+
+def test_alerts_lists_what_is_wrong_and_who_does_not_know(store, path):
+    """Open incidents with their counts, what waits for which receiver and why, what was refused and why."""
+    for _ in range(3):
+        store.take(make_match(reason="webhook_active"))
+    store.settle(store.claim("sentry"), "sentry", retry("the receiver answered 503", 40))
+    store.settle(store.claim("telegram"), "telegram", rejected("chat not found"))
+    done = run(path, "alerts")
+    incident, undelivered, refused, resting = lines(done)
+
+    assert done.stderr == f"logrules: the store is {path}\n"
+    assert {"service": "bot", "code": "CONFLICT_409", "reason": "webhook_active"}.items() <= incident.items()
+    assert (incident["count"], incident["alerts"], incident["suppressed"]) == (3, 1, 2)
+    assert (undelivered["kind"], undelivered["sink"]) == ("undelivered", "sentry")
+    assert (refused["kind"], refused["sink"], refused["why"]) == ("refused", "telegram", "chat not found")
+    assert undelivered["event_id"] == refused["event_id"]
+    assert (resting["sink"], resting["failures"], resting["why"]) == (
+        "sentry",
+        1,
+        "the receiver answered 503",
+    )
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"), [("en", "Open incidents"), ("ru", "Открытые инциденты")], ids=["en", "ru"]
+)
+def test_people_get_a_table(store, path, lang, words):
+    """At a terminal the same stands in a table, in the operator's language; JSON if it is asked for."""
+    store.take(make_match(message="a", reason="webhook_active", service="\x1b[2Jbot"))
+    shown = at_terminal(path, "alerts", LOGRULES_LANG=lang)
+
+    assert words in shown
+    assert "CONFLICT_409 (webhook_active)" in shown
+    assert "\x1b" not in shown
+    assert json.loads(at_terminal(path, "alerts", "--json").splitlines()[0])["kind"] == "incident"
+
+
+def test_incident_that_is_over_is_not_listed(store, path):
+    """Neither one that resolved by itself meanwhile, nor one that is not confirmed."""
+    store._clock = lambda: time.time() - 86400
+    opened = [store.take(make_match(code)).outcome for code in ("CONFLICT_409", "POLLING_STARTED")]
+    store._clock = time.time
+    store.take(make_match("LOCK_LOST", proved=False))
+    found = [line for line in lines(run(path, "alerts")) if line["kind"] == "incident"]
+
+    assert opened[0] is Outcome.OPENED
+    assert found == []
+
+
+def test_silence_holds_in_the_running_bot(store, path):
+    """A silence is in force in the bot's process once the command returns, is listed, and ends when asked."""
+    (said,) = lines(run(path, "silence", "conflict_409", "--for", "2h", "--why", "moving the database"))
+    quiet = store.take(make_match()).outcome
+    (listed,) = lines(run(path, "silence"))
+    (incident, shown) = lines(run(path, "alerts"))
+    ended = run(path, "silence", "CONFLICT_409", "--end")
+
+    assert quiet is Outcome.SILENCED
+    assert said == listed == shown
+    assert (listed["code"], listed["why"], listed["service"]) == ("CONFLICT_409", "moving the database", None)
+    assert incident["silenced"]
+    assert ended.returncode == 0
+    assert store.take(make_match()).outcome is Outcome.OPENED
+    assert lines(run(path, "silence")) == []
+
+
+def test_silence_of_one_service_leaves_the_others(store, path):
+    """With --service only that bot is quiet."""
+    lines(run(path, "silence", "CONFLICT_409", "--for", "30m", "--why", "x", "--service", "bot"))
+
+    assert store.take(make_match()).outcome is Outcome.SILENCED
+    assert store.take(make_match(service="other")).outcome is Outcome.OPENED
+
+
+def test_person_is_told_how_to_take_it_back(path, store):
+    """At a terminal the answer is a sentence with the command that ends it."""
+    shown = at_terminal(path, "silence", "CONFLICT_409", "--for", "1d", "--why", "x", "--service", "bot")
+
+    assert "logrules silence CONFLICT_409 --service bot --end" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("CONFLICT_40", "--for", "2h", "--why", "x"), "Did you mean CONFLICT_409"),
+        (("CONFLICT_409", "--for", "2h"), "--why"),
+        (("CONFLICT_409", "--why", "x"), "--for 2h"),
+        (("CONFLICT_409", "--for", "2 hours", "--why", "x"), "90s, 30m, 2h or 1d"),
+        (("CONFLICT_409", "--for", "0m", "--why", "x"), "90s, 30m, 2h or 1d"),
+        (("CONFLICT_409", "--for", "31d", "--why", "x"), "at most 30d"),
+        (("CONFLICT_409", "--end"), "is not silenced"),
+    ],
+)
+def test_senseless_silence_is_refused(store, path, arguments, says):
+    """A wrong code, no reason, no duration or an endless one: one clear line, status 78, nothing kept."""
+    done = run(path, "silence", *arguments)
+
+    assert (done.returncode, done.stdout) == (78, "")
+    assert says in done.stderr.splitlines()[-1]
+    assert store.ledger().silences == []
+
+
+def test_missing_file_is_named_and_not_made(tmp_path, store, path):
+    """Somebody who types the command elsewhere learns which files there are; none is made."""
+    other = tmp_path / "other.sqlite3"
+    done = run(other, "alerts")
+
+    assert done.returncode == 78
+    assert str(other) in done.stderr
+    assert f"LOGRULES_STATE={path}" in done.stderr
+    assert not other.exists()
+
+
+def test_memory_keeps_nothing_to_show():
+    """With LOGRULES_STATE=:memory: there is nothing to act on, and that is said."""
+    done = run(":memory:", "alerts")
+
+    assert done.returncode == 78
+    assert "LOGRULES_STATE" in done.stderr
+
+
+def test_broken_file_is_said_and_left(tmp_path):
+    """A file that cannot be read is an error with its cure, not an empty list."""
+    path = tmp_path / "broken.sqlite3"
+    path.write_bytes(b"no database at all" * 500)
+    done = run(path, "alerts")
+
+    assert (done.returncode, done.stdout) == (78, "")
+    assert f"mv {path}" in done.stderr
+    assert path.read_bytes() == b"no database at all" * 500
+
+
+def test_no_secret_in_a_reason(store, path, tmp_path):
+    """A token that somebody pastes into --why reaches neither the disk nor the screen."""
+    done = run(path, "silence", "CONFLICT_409", "--for", "2h", "--why", f"was {TOKEN}", BOT_TOKEN=TOKEN)
+    shown = run(path, "alerts", BOT_TOKEN=TOKEN)
+    written = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+    assert lines(done)[0]["why"].startswith("was 123456:")
+    assert TOKEN[7:] not in done.stdout + done.stderr + shown.stdout + shown.stderr
+    assert TOKEN[7:].encode() not in written
