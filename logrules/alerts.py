@@ -66,11 +66,10 @@ class Alerts:
         """Take `match`. Once this returns, the alert that follows from it survives the process."""
         try:
             decision = self._store.take(match)
+            if decision is not None and (decision.alert is not None or match.code in self._store.resolving):
+                self._drain()
         except Exception as error:  # noqa: BLE001  # a bot must not die of its alerts
             self._notices(f"the alert {match.code} is lost: {type(error).__name__}: {error}")
-            return
-        if decision is not None and decision.alert is not None:
-            self._wake()
 
     def flush(self, seconds: float) -> list[Alert]:
         """Try to deliver everything within so many seconds, and return what is still undelivered.
@@ -106,7 +105,7 @@ class Alerts:
             sender.wake()
 
     def _drain(self) -> None:
-        """Send what an earlier process has left."""
+        """Send what there is to send; at the start it is what an earlier process has left."""
         if any(self._store.due(name) is not None for name in self._sinks):
             self._wake()
 

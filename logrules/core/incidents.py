@@ -6,7 +6,7 @@ An incident is everything that a service says about one code (and reason), which
 the first sighting until it is resolved. `decide` takes its row and a match and returns the new row, what was
 decided, and the alert if there is one. Who keeps the rows and who sends the alert is no matter of this file.
 
-What it does not do: an incident says nothing when it ends, and silences are only asked for, not kept here.
+What it does not do: silences are only asked for, not kept here.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def decide(
         outcome = _hushed(match, around) or outcome
     if not outcome.tells:
         return _untold(row, outcome)
-    told = _told(row, loudness, int(now // code.alert.repeat), now)
+    told = _told(row, loudness, int(now // max(code.alert.repeat, 1.0)), now)
     alert = _alert(told, match, code, level, code.alert.title[lang])
     return Decision(msgspec.structs.replace(told, suppressed=0), outcome, alert)
 
@@ -138,18 +138,48 @@ def heal(row: Incident, match: Match, code: Code, now: float) -> Incident:
     return row
 
 
-def resolve(row: Incident, code: Code, now: float) -> Incident:
-    """The row, closed if a good sign has stood long enough.
+def ends_at(row: Incident, code: Code) -> float | None:
+    """When the incident is over if nothing more is seen: its good sign has stood long enough by then.
 
     A code that no other one resolves is over when it was quiet for a whole repeat interval.
     """
     if not row.is_open:
-        return row
-    if row.good_since is not None and now - row.good_since >= code.resolve_after:
-        return msgspec.structs.replace(row, closed_at=row.good_since + code.resolve_after)
-    if not code.resolved_by and now - row.last_seen >= _fresh(code):
-        return msgspec.structs.replace(row, closed_at=row.last_seen + _fresh(code))
-    return row
+        return None
+    if row.good_since is not None:
+        return row.good_since + code.resolve_after
+    return None if code.resolved_by else row.last_seen + _fresh(code)
+
+
+def resolve(row: Incident, code: Code, now: float) -> Incident:
+    """The row, closed if it is over by now."""
+    end = ends_at(row, code)
+    return row if end is None or now < end else msgspec.structs.replace(row, closed_at=end)
+
+
+def end_of(row: Incident, code: Code, *, lang: str = "en") -> Alert | None:
+    """What there is to say of an incident that has just been closed: nothing, if nobody was told of it."""
+    if row.closed_at is None or code.alert is None or not row.alerts:
+        return None
+    named = [row.service, row.code, row.reason or "", "closed", str(row.closed_at)]
+    return Alert(
+        event_id=uuid.uuid5(_NAMESPACE, "|".join(named)).hex,
+        code=row.code,
+        reason=row.reason,
+        fatal=False,
+        level="info",
+        title=code.alert.title[lang],
+        message="Resolved",
+        remediation={},
+        service=row.service,
+        instance="",
+        time=row.closed_at,
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+        count=row.count,
+        suppressed=row.suppressed,
+        number=0,
+        closed_at=row.closed_at,
+    )
 
 
 def inhibits(match: Match, others: Iterable[Incident], codes: Mapping[str, Code], now: float) -> bool:
@@ -172,7 +202,33 @@ def recount(alert: Alert, row: Incident | None) -> Alert:
     """An alert that had to wait, with what its incident has counted since: one message says it all."""
     if row is None or (row.first_seen, row.alerts) != (alert.first_seen, alert.number):
         return alert
-    return msgspec.structs.replace(alert, count=row.count, last_seen=row.last_seen)
+    suppressed = alert.suppressed + row.count - alert.count
+    return msgspec.structs.replace(alert, count=row.count, suppressed=suppressed, last_seen=row.last_seen)
+
+
+def fold(earlier: Alert, later: Alert) -> Alert:
+    """Two alerts of one kind that both still wait, as the one that goes out: as loud as the louder of them.
+
+    What follows an end makes it old news; what is over by now is still told, with its end.
+    """
+    if earlier.is_end:
+        return later
+    if later.is_end:
+        fields = ("count", "suppressed", "last_seen", "closed_at")
+        return msgspec.structs.replace(earlier, **{name: getattr(later, name) for name in fields})
+    is_same = earlier.first_seen == later.first_seen
+    told = max(later, earlier, key=lambda alert: (LEVELS.index(alert.level), alert.fatal))
+    return msgspec.structs.replace(
+        told,
+        event_id=later.event_id,
+        count=later.count,
+        suppressed=later.suppressed + (earlier.suppressed + 1 if is_same else 0),
+        before=earlier.before + (0 if is_same else earlier.count),
+        number=later.number,
+        first_seen=later.first_seen,
+        last_seen=later.last_seen,
+        closed_at=later.closed_at,
+    )
 
 
 def _fresh(code: Code) -> float:

@@ -141,11 +141,20 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """Sightings since `first_seen`."""
     suppressed: int = 0
     """Of these, how many nobody was told of since the last alert."""
+    before: int = 0
+    """Sightings of earlier incidents of its kind, which nobody could be told of in their time."""
     number: int = 1
-    """The ordinal of this alert within its incident: 2 and more are reminders or escalations."""
+    """Its ordinal within its incident: 2 and more are reminders or escalations, 0 says that it is over."""
+    closed_at: float | None = None
+    """When the incident was over; None while it is open."""
     evidence: str = ""
     epoch: int | None = None
     attrs: dict[str, Any] = {}
+
+    @property
+    def is_end(self) -> bool:
+        """Whether it says nothing but that what was told is over."""
+        return self.number == 0
 
 
 class Annotate(NamedTuple):

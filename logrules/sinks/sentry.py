@@ -19,7 +19,7 @@ from sentry_sdk import Client
 from sentry_sdk.client import SDK_INFO
 from sentry_sdk.transport import Transport
 
-from logrules.core.delivery import Delivery, of_status, rejected, retry
+from logrules.core.delivery import DELIVERED, Delivery, of_status, rejected, retry
 from logrules.core.event import timestamp
 
 if TYPE_CHECKING:
@@ -100,7 +100,12 @@ class Sentry:
         SDK_INFO["name"] = sdk_name  # a user's own events bear it too
 
     def send(self, alert: Alert) -> Delivery:
-        """Post one event and wait for the answer, at most some seconds."""
+        """Post one event and wait for the answer, at most some seconds.
+
+        An incident's end is no event: it would count as one more sighting in its issue, and wake people.
+        """
+        if alert.is_end:
+            return DELIVERED
         post = self._client.transport
         assert isinstance(post, _Post)
         post.outcome = rejected("the Sentry SDK dropped the event")
@@ -192,9 +197,11 @@ def _incident(alert: Alert) -> dict[str, Any]:
     facts = {
         "count": alert.count,
         "suppressed": alert.suppressed,
+        "before": alert.before or None,
         "alert": alert.number,
         "first_seen": timestamp(alert.first_seen),
         "last_seen": timestamp(alert.last_seen),
+        "closed_at": None if alert.closed_at is None else timestamp(alert.closed_at),
         "epoch": alert.epoch,
         "instance": alert.instance,
     }

@@ -11,6 +11,8 @@ from logrules.botapi import BotApi, BotApiError
 from logrules.core.delivery import DELIVERED, Delivery, rejected, retry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from logrules.core.model import Alert
     from logrules.settings import Settings
 
@@ -26,12 +28,20 @@ _SIGNS = {"fatal": "🔴", "error": "🟠", "warning": "🟡", "info": "🔵"}
 _WORDS = {
     "en": {
         "todo": "What to do",
-        "again": "Seen {count} times since {since} UTC, {suppressed} of them since the last message.",
+        "resolved": "Resolved",
+        "seen": "Times seen: {count}, since {since} UTC.",
+        "again": "Times seen: {count}, since {since} UTC; since the last message: {suppressed}.",
+        "before": "Before that, when nobody could be told: {before}.",
+        "closed": "Over since {closed} UTC.",
         "more": "More",
     },
     "ru": {
         "todo": "Что делать",
-        "again": "Замечено {count} раз с {since} UTC, из них {suppressed} после прошлого сообщения.",
+        "resolved": "Решено",
+        "seen": "Число случаев: {count}, с {since} UTC.",
+        "again": "Число случаев: {count}, с {since} UTC; после прошлого сообщения: {suppressed}.",
+        "before": "До этого, когда сообщить было нельзя: {before}.",
+        "closed": "Закончилось {closed} UTC.",
         "more": "Подробнее",
     },
 }
@@ -104,12 +114,16 @@ class TelegramChat:
 def message(alert: Alert, lang: str) -> str:
     """The alert in Telegram's HTML: what, where, what to do, and what it rests on."""
     words = _WORDS[lang]
+    title = _cut(alert.title, TITLE_CHARS)
+    where = f"<code>{escape(alert.code)}</code> · {_cut(alert.service, 100)}"
+    if alert.is_end:
+        return "\n".join([f"✅ <b>{words['resolved']}: {title}</b>", where, *_counted(alert, words)])
     steps = alert.remediation.get(lang) or alert.remediation.get("en", "")
     parts = [
-        f"{_SIGNS.get(alert.level, '🔵')} <b>{_cut(alert.title, TITLE_CHARS)}</b>",
-        f"<code>{escape(alert.code)}</code> · {_cut(alert.service, 100)} · {_cut(alert.instance, 100)}",
+        f"{_SIGNS.get(alert.level, '🔵')} <b>{title}</b>",
+        f"{where} · {_cut(alert.instance, 100)}",
         _cut(alert.message, MESSAGE_CHARS),
-        _again(alert, words["again"]),
+        *_counted(alert, words),
         f"\n<b>{words['todo']}</b>\n{_marked(_cut(steps, STEPS_CHARS))}",
         f"\n<pre>{_end(alert.evidence, EVIDENCE_CHARS)}</pre>" if alert.evidence else "",
         f"\n{words['more']}: <code>logrules explain {escape(alert.code)}</code>",
@@ -117,11 +131,20 @@ def message(alert: Alert, lang: str) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _again(alert: Alert, words: str) -> str:
-    if alert.count < 2:  # noqa: PLR2004
-        return ""
-    since = datetime.fromtimestamp(alert.first_seen, UTC).strftime("%d.%m. %H:%M")
-    return words.format(count=alert.count, since=since, suppressed=alert.suppressed)
+def _counted(alert: Alert, words: dict[str, str]) -> Iterator[str]:
+    """How often it was seen, as far as that says more than the message itself, and whether it is over."""
+    since = _when(alert.first_seen)
+    if alert.count > 1 or alert.is_end:
+        seen = words["again"] if alert.number > 1 else words["seen"]
+        yield seen.format(count=alert.count, since=since, suppressed=alert.suppressed)
+    if alert.before:
+        yield words["before"].format(before=alert.before)
+    if alert.closed_at is not None:
+        yield words["closed"].format(closed=_when(alert.closed_at))
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%d.%m. %H:%M")
 
 
 def _cut(text: str, chars: int) -> str:

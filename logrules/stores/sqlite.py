@@ -18,6 +18,7 @@ import sqlite3
 import time
 import uuid
 from contextlib import closing, contextmanager
+from functools import reduce
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -56,8 +57,8 @@ CREATE TABLE incidents (
     PRIMARY KEY (service, code, reason));
 CREATE TABLE outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT, sink TEXT, service TEXT, code TEXT, reason TEXT,
-    loudness INTEGER, alert BLOB, attempts INTEGER DEFAULT 0, claim TEXT DEFAULT '',
-    claimed_until REAL DEFAULT 0, failed TEXT, UNIQUE (event_id, sink));
+    alert BLOB, attempts INTEGER DEFAULT 0, claim TEXT DEFAULT '', claimed_until REAL DEFAULT 0, failed TEXT,
+    UNIQUE (event_id, sink));
 CREATE TABLE holds (sink TEXT PRIMARY KEY, until REAL, asked INTEGER, failures INTEGER);
 CREATE TABLE history (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL, service TEXT, instance TEXT, code TEXT, reason TEXT,
@@ -128,7 +129,8 @@ class Store:
         self._on_failure = on_failure
         self._lang = lang
         self._clock = clock
-        self._resolving = frozenset().union(*(_resolvers(code) for code in codes.values()))
+        self.resolving = frozenset().union(*(_resolvers(code) for code in codes.values()))
+        """Codes that may end an incident."""
         self._enter_process()
 
     def take(self, match: Match) -> Decision | None:
@@ -139,7 +141,7 @@ class Store:
         if match.code not in self._codes:
             return None
         code = self._codes[match.code].why(match.reason)
-        if code.alert is None and match.code not in self._resolving and not _historic(match):
+        if code.alert is None and match.code not in self.resolving and not _historic(match):
             return incidents.decide(None, match, code, self._clock())
         return self._run(lambda db: self._take(db, match, code, self._clock()))
 
@@ -155,9 +157,12 @@ class Store:
         self._run(lambda db: self._settle(db, alert, sink, delivery, self._clock()))
 
     def due(self, sink: str, *, hurry: bool = False) -> float | None:
-        """When (seconds since the epoch) there will be something to claim; None for never."""
+        """When (seconds since the epoch) there will be something to claim; None for never.
+
+        That an incident ends is worth a word, too, once somebody was told of it.
+        """
         now = self._clock()
-        return self._run(lambda db: _due(db, sink, now, hurry=hurry))
+        return self._run(lambda db: min(self._dues(db, sink, now, hurry=hurry), default=None))
 
     def undelivered(self) -> list[Alert]:
         """What no receiver has taken yet, of all that is ours to send, oldest first."""
@@ -202,9 +207,11 @@ class Store:
     def _take(self, db: sqlite3.Connection, match: Match, code: Code, now: float) -> Decision:
         if _historic(match):
             _remember(db, match, self._redact)
-        others = [row for row in _unclosed(db, match.service) if row.code in self._codes]
+        others = self._sweep(db, now, match.service)
         for row in others:
-            self._heal(db, row, match, now)
+            healed = incidents.heal(row, match, self._codes[row.code].why(row.reason), now)
+            if healed != row:
+                _save(db, healed)
         around = Around(
             inhibited=incidents.inhibits(match, others, self._codes, now),
             silenced=any(silence.covers(match, now) for silence in _silences(db)),
@@ -216,54 +223,64 @@ class Store:
             return decision
         _save(db, decision.incident)
         if decision.alert is not None:
-            self._post(db, decision.incident, seal(decision.alert, self._redact), now)
+            self._post(db, decision.alert, now)
         return decision
 
-    def _heal(self, db: sqlite3.Connection, row: Incident, match: Match, now: float) -> None:
-        resolved = self._resolved(row, now)
-        healed = incidents.heal(resolved, match, self._codes[row.code].why(row.reason), now)
-        if healed != row:
-            _save(db, healed)
+    def _sweep(self, db: sqlite3.Connection, now: float, service: str | None = None) -> list[Incident]:
+        """Close what is over and tell of it; what is not closed, of one service or of all."""
+        rows = [row for row in _unclosed(db, service) if row.code in self._codes]
+        resolved = [self._resolved(row, now) for row in rows]
+        for row in resolved:
+            if row.closed_at is not None:
+                _save(db, row)
+                end = incidents.end_of(row, self._codes[row.code].why(row.reason), lang=self._lang)
+                if end is not None:
+                    self._post(db, end, now)
+        return [row for row in resolved if row.closed_at is None]
 
     def _resolved(self, row: Incident, now: float) -> Incident:
         code = self._codes.get(row.code)
         return incidents.resolve(row, code.why(row.reason), now) if code else row
 
-    def _post(self, db: sqlite3.Connection, row: Incident, alert: Alert, now: float) -> None:
-        """One outbox row a sink; it replaces what waits there of the same incident, unless that is louder."""
+    def _dues(self, db: sqlite3.Connection, sink: str, now: float, *, hurry: bool) -> Iterator[float]:
+        due = _due(db, sink, now, hurry=hurry)
+        if due is not None:
+            yield due
+        for row in _unclosed(db):
+            code = self._codes.get(row.code)
+            end = incidents.ends_at(row, code.why(row.reason)) if code and row.alerts else None
+            if end is not None:
+                yield end
+
+    def _post(self, db: sqlite3.Connection, alert: Alert, now: float) -> None:
+        """One outbox row a sink, together with what waits there of the same kind."""
+        sealed = seal(alert, self._redact)
         for sink in self._sinks:
-            fields: dict[str, object] = {"sink": sink, "service": row.service, "code": row.code}
-            fields |= {
-                "reason": row.reason or "",
-                "loudness": incidents.LEVELS.index(alert.level),
-                "event_id": alert.event_id,
-            }
-            fields |= {"alert": pack(alert), "now": now, "lease": LEASE}
-            db.execute(
-                "DELETE FROM outbox WHERE sink = :sink AND service = :service AND code = :code "  # noqa: S608
-                f"AND reason = :reason AND loudness <= :loudness AND {_FREE}",
-                fields,
+            which = (sink, alert.service, alert.code, alert.reason or "")
+            added = db.execute(
+                "INSERT OR IGNORE INTO outbox (sink, service, code, reason, event_id, alert) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (*which, alert.event_id, pack(sealed)),
             )
-            db.execute(
-                "INSERT OR IGNORE INTO outbox (event_id, sink, service, code, reason, loudness, alert) "
-                "VALUES (:event_id, :sink, :service, :code, :reason, :loudness, :alert)",
-                fields,
-            )
+            if added.rowcount:
+                _folded(db, which, now)
 
     def _claim(self, db: sqlite3.Connection, sink: str, now: float, *, hurry: bool) -> Alert | None:
+        self._sweep(db, now)
         if _rest(db, sink, now, hurry=hurry) > now:
             return None
-        row = db.execute(
-            f"SELECT seq, alert FROM outbox WHERE sink = :sink AND {_FREE} ORDER BY attempts, seq",  # noqa: S608
+        which = db.execute(
+            f"SELECT sink, service, code, reason FROM outbox WHERE sink = :sink AND {_FREE} "  # noqa: S608
+            "ORDER BY attempts, seq",
             {"sink": sink, "now": now, "lease": LEASE},
         ).fetchone()
-        if row is None:
+        if which is None:
             return None
+        seq, alert = _folded(db, which, now)
         db.execute(
             "UPDATE outbox SET attempts = attempts + 1, claim = ?, claimed_until = ? WHERE seq = ?",
-            (self._name, now + LEASE, row[0]),
+            (self._name, now + LEASE, seq),
         )
-        alert = unpack(row[1])
         return incidents.recount(alert, _incident_of(db, alert))
 
     def _settle(
@@ -524,6 +541,27 @@ def _rest(db: sqlite3.Connection, sink: str, now: float, *, hurry: bool) -> floa
     if row is None or (hurry and not row[1]) or row[0] > now + LONGEST_ASKED:
         return 0.0
     return float(row[0])
+
+
+def _folded(db: sqlite3.Connection, which: tuple[str, str, str, str], now: float) -> tuple[int, Alert]:
+    """What waits for a receiver of one service, code and reason, as the one alert that goes out.
+
+    One that was in somebody's hands when the next one came is met here again, when it comes back.
+    """
+    fields = dict(zip(("sink", "service", "code", "reason"), which, strict=True))
+    rows = db.execute(
+        "SELECT seq, alert FROM outbox WHERE sink = :sink AND service = :service AND code = :code "  # noqa: S608
+        f"AND reason = :reason AND {_FREE} ORDER BY seq",
+        {**fields, "now": now, "lease": LEASE},
+    ).fetchall()
+    alert = reduce(incidents.fold, (unpack(data) for _, data in rows))
+    seq: int = rows[-1][0]
+    if len(rows) > 1:
+        db.executemany("DELETE FROM outbox WHERE seq = ?", [(row[0],) for row in rows[:-1]])
+        db.execute(
+            "UPDATE outbox SET event_id = ?, alert = ? WHERE seq = ?", (alert.event_id, pack(alert), seq)
+        )
+    return seq, alert
 
 
 def _due(db: sqlite3.Connection, sink: str, now: float, *, hurry: bool) -> float | None:

@@ -327,3 +327,93 @@ def test_decide_is_total(seed):
         assert told.row.first_seen <= told.row.last_seen
         assert 1 <= told.row.count <= seen
         assert told.row.alerts <= told.row.count
+
+
+class TestFold:
+    """What waits for one receiver of one kind goes out as one."""
+
+    def alerts(self, *matches):
+        told = Told()
+        for at, changes in matches:
+            told.bad(START + at, **changes)
+        return told.alerts
+
+    def test_later_one_counts_for_both(self):
+        """The later one's id and count; of these nobody was told of but the last."""
+        first, second = self.alerts((0, {}), (1, {}), (REPEAT, {}))
+        folded = incidents.fold(first, second)
+
+        assert (folded.event_id, folded.count, folded.number) == (second.event_id, 3, 2)
+        assert (first.suppressed, second.suppressed, folded.suppressed) == (0, 1, 2)
+        assert (folded.before, folded.first_seen, folded.last_seen) == (0, START, START + REPEAT)
+
+    @pytest.mark.parametrize("is_louder_first", [True, False])
+    def test_louder_one_speaks(self, is_louder_first):
+        """Level, words and evidence are those of the louder one, in whichever order they came."""
+        loud, quiet = {"message": "loud"}, {"message": "quiet", "proved": False, "fatal": False}
+        order = [loud, quiet] if is_louder_first else [quiet, loud]
+        folded = incidents.fold(*self.alerts((0, order[0]), (REPEAT, order[1])))
+
+        assert (folded.level, folded.fatal, folded.message) == ("fatal", True, "loud")
+
+    def test_earlier_incident_is_counted_apart(self):
+        """Sightings of another incident are no part of this one's count, and not forgotten either."""
+        first = alert_of(make_match())
+        second = msgspec.structs.replace(alert_of(make_match(), START + HOUR), suppressed=4, count=5)
+        third = alert_of(make_match(), START + 2 * HOUR)
+        folded = incidents.fold(incidents.fold(first, second), third)
+
+        assert (folded.before, folded.count, folded.suppressed) == (6, 1, 0)
+
+    def test_ends(self):
+        """An end closes the alert that waits; whatever follows an end takes its place."""
+        told = Told()
+        told.bad(START)
+        told.good(START + 1)
+        assert told.row is not None
+        closed = incidents.resolve(told.row, CODE, START + 1 + RESOLVE)
+        end, (alert,) = incidents.end_of(closed, CODE), told.alerts
+        assert end is not None
+        over = incidents.fold(alert, end)
+
+        assert end.is_end
+        assert (over.event_id, over.level, over.closed_at) == (alert.event_id, "fatal", START + 1 + RESOLVE)
+        assert not over.is_end
+        assert incidents.fold(end, alert) == alert
+        assert incidents.fold(end, end) == end
+
+    def test_what_waits_counts_on(self):
+        """What was seen since is in the count, and was not told."""
+        told = Told()
+        for at in (0, 1, 2):
+            told.bad(START + at)
+        (alert,) = told.alerts
+        counted = incidents.recount(alert, told.row)
+
+        assert (alert.count, counted.count, counted.suppressed, counted.last_seen) == (1, 3, 2, START + 2)
+
+
+def test_every_sighting_may_be_told():
+    """A code whose `repeat` is nothing tells each sighting, each with an id of its own."""
+    assert CODE.alert is not None
+    told = Told(make_code(alert=msgspec.structs.replace(CODE.alert, repeat=0.0)))
+    for at in (0, 0.1, 0.2):
+        told.bad(START + at)
+
+    assert len({alert.event_id for alert in told.alerts}) == 3
+
+
+def test_end_has_nothing_to_say_of_what_was_not_told():
+    """No word of an incident that is open, was never told of, or whose code wakes nobody by now."""
+    told = Told()
+    told.bad(START)
+    assert told.row is not None
+    closed = msgspec.structs.replace(told.row, closed_at=START + 1)
+    end = incidents.end_of(closed, CODE)
+    assert end is not None
+
+    assert end == incidents.end_of(closed, CODE)
+    assert end.event_id != told.alerts[0].event_id
+    assert incidents.end_of(told.row, CODE) is None
+    assert incidents.end_of(msgspec.structs.replace(closed, alerts=0), CODE) is None
+    assert incidents.end_of(closed, make_code(alert=None)) is None

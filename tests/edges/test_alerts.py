@@ -10,6 +10,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from logrules.alerts import Notices, open_alerts
@@ -44,9 +45,9 @@ def opened(tmp_path):
     """Open alerts as a process would; all are closed at the end."""
     everything = []
 
-    def open_(redact=Redactor(), **settings):  # noqa: B008
+    def open_(redact=Redactor(), codes=rules.specs, **settings):  # noqa: B008
         names = {"service": "bot", "instance": "a", "lang": "en", "state": tmp_path / "alerts.db"}
-        alerts = open_alerts(Settings(**{**names, **settings}), redact)
+        alerts = open_alerts(Settings(**{**names, **settings}), redact, codes=codes)
         everything.append(alerts)
         return alerts
 
@@ -157,6 +158,43 @@ def test_telegram_chat_gets_its_message(opened):
         assert alerts.flush(20) == []
         assert alerts.configured
         assert "Что делать" in api.sent[0].text
+
+
+def test_429_is_waited_for_and_then_one_event_says_it_all(opened, receiver):
+    """While Sentry limits us all is kept; after the header's wait each kind arrives once, with its count."""
+    spec = rules.specs["CONFLICT_409"]
+    assert spec.alert is not None
+    eager = msgspec.structs.replace(spec, alert=msgspec.structs.replace(spec.alert, repeat=0.0))
+    receiver.status(429, {"X-Sentry-Rate-Limits": "1:error:organization"})
+    alerts = opened(
+        codes={**rules.specs, "CONFLICT_409": msgspec.structs.replace(eager, reasons={})},
+        sentry_dsn=receiver.dsn,
+    )
+    for number in range(20):
+        alerts.send(make_match(service=f"s{number % 2}"))
+    receiver.wait_for(lambda: len(receiver.attempts) >= 1)
+    refused = len(receiver.attempts)
+    receiver.ok()
+    events = receiver.wait_for(2)
+    assert alerts.flush(20) == []
+
+    assert refused <= 2
+    assert sum(receiver.received.values()) == 2
+    assert {event["contexts"]["incident"]["count"] for event in events} == {10}
+
+
+def test_end_of_an_incident_reaches_the_chat_by_itself(opened):
+    """Nobody has to look: some time after the good sign the chat hears that it is over."""
+    spec = rules.specs["CONFLICT_409"]
+    codes = {**rules.specs, "CONFLICT_409": msgspec.structs.replace(spec, resolve_after=0.3)}
+    with BotApiServer() as api:
+        alerts = opened(codes=codes, alert_chat="-100", token=api.token, bot_api=api.url)
+        alerts.send(make_match())
+        api.wait_for(lambda: len(api.sent) == 1)
+        alerts.send(make_match("POLLING_STARTED"))
+        api.wait_for(lambda: len(api.sent) == 2)
+
+        assert [sent.text[0] for sent in api.sent] == ["🔴", "✅"]
 
 
 def test_without_receivers_incidents_are_counted(opened):

@@ -13,7 +13,7 @@ from sentry_relay.processing import StoreNormalizer
 from sentry_sdk.client import SDK_INFO
 
 from logrules.core.delivery import BARE_429, LONGEST_ASKED, Verdict, seal
-from logrules.core.incidents import decide
+from logrules.core.incidents import decide, end_of
 from logrules.core.model import Match
 from logrules.core.redact import Redactor
 from logrules.rules import rules
@@ -24,11 +24,16 @@ START = 1_800_000_000.0
 TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 
-def make_alert(code="CONFLICT_409", **changes):
-    spec = msgspec.structs.replace(rules.specs[code].why(changes.get("reason")), confirm=None)
+def match_of(code="CONFLICT_409", **changes):
+    spec = rules.specs[code].why(changes.get("reason"))
     fields = {"fatal": spec.fatal, "level": spec.severity, "message": "409 CONFLICT DETECTED", "time": START}
     fields |= {"service": "bot", "instance": "host:1", "proved": True}
-    return decide(None, Match(code=code, **{**fields, **changes}), spec, START).alert
+    return Match(code=code, **{**fields, **changes})
+
+
+def make_alert(code="CONFLICT_409", **changes):
+    spec = msgspec.structs.replace(rules.specs[code].why(changes.get("reason")), confirm=None)
+    return decide(None, match_of(code, **changes), spec, START).alert
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +208,20 @@ def test_own_sentry_of_the_user_is_left_alone(receiver, sentry, monkeypatch):
     assert users == []
     assert "token" not in receiver.events[alert.event_id]["tags"]
     assert not receiver.holds(TOKEN)
+
+
+def test_end_of_an_incident_is_no_event(receiver, sentry):
+    """An issue counts sightings, and an end is none: it takes no request; what came late says its end."""
+    row = decide(None, match_of(), rules.specs["CONFLICT_409"], START).incident
+    closed = msgspec.structs.replace(row, closed_at=START + 600)
+    attempts = len(receiver.attempts)
+    alert = msgspec.structs.replace(make_alert(service="late"), before=3, closed_at=START + 600)
+
+    assert sentry.send(end_of(closed, rules.specs["CONFLICT_409"])).verdict is Verdict.DELIVERED
+    assert len(receiver.attempts) == attempts
+    assert sentry.send(alert).verdict is Verdict.DELIVERED
+    facts = receiver.events[alert.event_id]["contexts"]["incident"]
+    assert (facts["before"], facts["closed_at"]) == (3, "2027-01-15T08:10:00.000000Z")
 
 
 def test_no_thread_is_left_behind(receiver):

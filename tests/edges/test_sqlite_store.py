@@ -218,13 +218,48 @@ def test_waiting_alert_counts_on(opened, clock):
 
 
 def test_quiet_repeat_does_not_replace_a_louder_alert(opened, clock):
-    """A fatal alert that waits is not replaced by a warning about the same."""
+    """A fatal alert that waits and a warning about the same are one fatal alert, with both in its count."""
     store = opened()
-    store.take(make_match())
+    store.take(make_match(message="proved"))
     clock.now += REPEAT
-    store.take(make_match(proved=False))
+    store.take(make_match(proved=False, message="read"))
+    (alert,) = store.undelivered()
 
-    assert [alert.level for alert in store.undelivered()] == ["fatal", "warning"]
+    assert (alert.level, alert.fatal, alert.message) == ("fatal", True, "proved")
+    assert (alert.count, alert.suppressed, alert.number) == (2, 1, 2)
+
+
+def test_alert_that_comes_back_is_folded_into_its_successor(opened, clock):
+    """What a receiver sends back with 429 goes out as one with what was taken meanwhile, and its count."""
+    store = opened(sinks=("sentry", "telegram"))
+    store.take(make_match())
+    held = store.claim("sentry")
+    clock.now += REPEAT
+    store.take(make_match())
+    store.settle(held, "sentry", retry("429", after=60))
+    clock.now += 61
+    store.take(make_match())
+    alert = store.claim("sentry")
+
+    assert (alert.count, alert.suppressed, alert.number) == (3, 2, 2)
+    assert alert.event_id != held.event_id
+    store.settle(alert, "sentry", DELIVERED)
+    assert store.due("sentry") is None
+    assert store.claim("telegram").count == 3
+
+
+def test_incidents_of_one_kind_become_one_alert(opened, clock):
+    """While a receiver is away an incident ends and the next one begins: one alert, which counts both."""
+    store, code = opened(), rules.specs["CONFLICT_409"]
+    for _ in range(3):
+        store.take(make_match())
+    store.take(make_match("POLLING_STARTED"))
+    clock.now += code.resolve_after
+    store.take(make_match())
+    (alert,) = store.undelivered()
+
+    assert (alert.before, alert.count, alert.first_seen) == (3, 1, clock.now)
+    assert alert.closed_at is None
 
 
 def test_good_sign_that_stands_closes_the_incident(opened, clock):
@@ -237,6 +272,64 @@ def test_good_sign_that_stands_closes_the_incident(opened, clock):
 
     assert store.open_incidents() == []
     assert store.take(make_match()).outcome is Outcome.OPENED
+
+
+def test_end_of_a_told_incident_is_told_once(opened, clock):
+    """As soon as its good sign has stood for long enough, and by whichever process looks first."""
+    store, code = opened(), rules.specs["CONFLICT_409"]
+    store.take(make_match())
+    store.settle(store.claim("sentry"), "sentry", DELIVERED)
+    store.take(make_match("POLLING_STARTED"))
+
+    assert store.due("sentry") == START + code.resolve_after
+    assert store.claim("sentry") is None
+    clock.now += code.resolve_after
+    end = opened().claim("sentry")
+    assert (end.is_end, end.closed_at, end.count, end.level) == (True, clock.now, 1, "info")
+    assert store.claim("sentry") is None
+    assert opened().open_incidents() == []
+
+
+def test_end_of_what_nobody_was_told_of_is_not_told(opened, clock):
+    """An incident that was silenced, inhibited or counted only ends as quietly as it was."""
+    store, code = opened(), rules.specs["PROCESS_EXITED"]
+    store.take(make_match())
+    store.settle(store.claim("sentry"), "sentry", DELIVERED)
+    assert store.take(make_match("PROCESS_EXITED")).outcome is Outcome.INHIBITED
+    for good in code.resolved_by | rules.specs["CONFLICT_409"].resolved_by:
+        store.take(make_match(good))
+    clock.now += max(code.resolve_after, rules.specs["CONFLICT_409"].resolve_after)
+
+    assert store.claim("sentry").code == "CONFLICT_409"
+    assert store.claim("sentry") is None
+    assert store.open_incidents() == []
+
+
+def test_end_is_told_with_the_alert_that_still_waits(opened, clock):
+    """An incident that ended before anybody could be told of it is one alert that says both."""
+    store, code = opened(), rules.specs["CONFLICT_409"]
+    alert = store.take(make_match()).alert
+    store.take(make_match("POLLING_STARTED"))
+    clock.now += code.resolve_after
+    told = store.claim("sentry")
+
+    assert (told.event_id, told.level, told.closed_at) == (alert.event_id, "fatal", clock.now)
+    assert not told.is_end
+    store.settle(told, "sentry", DELIVERED)
+    assert store.due("sentry") is None
+
+
+def test_end_that_is_old_news_is_not_told(opened, clock):
+    """An end that waits while the same begins anew would only confuse: what is open counts."""
+    store, code = opened(), rules.specs["CONFLICT_409"]
+    store.take(make_match())
+    store.settle(store.claim("sentry"), "sentry", DELIVERED)
+    store.take(make_match("POLLING_STARTED"))
+    clock.now += code.resolve_after
+    store.take(make_match())
+    (alert,) = store.undelivered()
+
+    assert (alert.is_end, alert.closed_at, alert.before) == (False, None, 0)
 
 
 def test_consequence_of_an_open_incident_is_inhibited(opened):

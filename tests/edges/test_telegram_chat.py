@@ -10,7 +10,7 @@ import pytest
 
 from logrules.botapi import BotApi
 from logrules.core.delivery import Verdict, seal
-from logrules.core.incidents import decide
+from logrules.core.incidents import decide, end_of
 from logrules.core.model import Match
 from logrules.core.redact import Redactor
 from logrules.rules import rules
@@ -27,11 +27,16 @@ ALERTING = [
 ]
 
 
-def make_alert(code="CONFLICT_409", **changes):
-    spec = msgspec.structs.replace(rules.specs[code].why(changes.get("reason")), confirm=None)
+def match_of(code="CONFLICT_409", **changes):
+    spec = rules.specs[code].why(changes.get("reason"))
     fields = {"fatal": spec.fatal, "level": spec.severity, "message": "409 CONFLICT DETECTED", "time": START}
     fields |= {"service": "bot", "instance": "host:1", "proved": True}
-    return decide(None, Match(code=code, **{**fields, **changes}), spec, START).alert
+    return Match(code=code, **{**fields, **changes})
+
+
+def make_alert(code="CONFLICT_409", **changes):
+    spec = msgspec.structs.replace(rules.specs[code].why(changes.get("reason")), confirm=None)
+    return decide(None, match_of(code, **changes), spec, START).alert
 
 
 @pytest.fixture
@@ -93,8 +98,38 @@ def test_reminder_says_how_often():
     """A repeat says how often it was seen, since when, and how many since the last message."""
     alert = msgspec.structs.replace(make_alert(), count=360, suppressed=240, number=2)
 
-    assert "Seen 360 times since 15.01. 08:00 UTC, 240 of them since" in message(alert, "en")
-    assert "Замечено 360 раз с 15.01. 08:00 UTC, из них 240" in message(alert, "ru")
+    assert "Times seen: 360, since 15.01. 08:00 UTC; since the last message: 240." in message(alert, "en")
+    assert "Число случаев: 360, с 15.01. 08:00 UTC; после прошлого сообщения: 240." in message(alert, "ru")
+
+
+def test_first_message_counts_what_was_seen_while_it_waited():
+    """A first message that is late has none to count from, and says when it was over and what was before."""
+    alert = msgspec.structs.replace(make_alert(), count=4, suppressed=3, before=7, closed_at=START + 600)
+    lines = message(alert, "en").splitlines()
+
+    assert "Times seen: 4, since 15.01. 08:00 UTC." in lines
+    assert "Before that, when nobody could be told: 7." in lines
+    assert "Over since 15.01. 08:10 UTC." in lines
+    assert "What to do" in message(alert, "en")
+
+
+@pytest.mark.parametrize(("lang", "word"), [("en", "Resolved"), ("ru", "Решено")])
+def test_end_is_one_short_good_word(lang, word):
+    """The end of an incident says what is over, since when and how often it was seen; it asks for nothing."""
+    row = decide(None, match_of(service="<b>"), rules.specs["CONFLICT_409"], START).incident
+    closed = msgspec.structs.replace(row, closed_at=START + 600, count=5)
+    end = end_of(closed, rules.specs["CONFLICT_409"], lang=lang)
+    assert end is not None
+    text = message(end, lang)
+    reader = Reader(text)
+
+    assert reader.open == []
+    assert reader.text.startswith(
+        f"✅ {word}: {rules.specs['CONFLICT_409'].alert.title[lang]}\nCONFLICT_409 · <b>\n"
+    )
+    assert "15.01. 08:00" in text
+    assert text.splitlines()[-1].endswith("15.01. 08:10 UTC.")
+    assert len(text.splitlines()) == 4
 
 
 def test_message_arrives_in_the_chat(server):
