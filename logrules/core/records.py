@@ -38,6 +38,7 @@ INSIDE = "(cut off) in "
 _GOES_ON = re.compile(
     r"future: <|task: <|\.\.\. \d+ more|Original description:|\([Bb]ackground on this error"
     r"|\[SQL: |\[parameters: |DETAIL:|HINT:|\[b'|[}\])]{1,3}[;,]?$|Caused by: "
+    r"|The server responded with: \{"  # Slack
 )
 STACK = '"stack":'
 DUMPED = 4
@@ -224,8 +225,11 @@ class _Draft:
         if line.kind is _Kind.TRACE:
             return self.chained or (not self.blank and not self.finished and self._announces(line))
         first = self.lines[0]
-        told = len(self.lines) == 1 and (stacks.is_announced(first.text) or self._complains(line))
-        near = not self.blank or stacks.is_frame(line.text.lstrip())
+        told = self.last == 0 and (stacks.is_announced(first.text) or self._complains(line))
+        # Spring leaves a line free between what it says and the exception.
+        near = not self.blank or stacks.is_frame(line.text.lstrip()) or stacks.is_qualified(line.text)
+        near = near or (self.crashed and line.goes_on)
+        told = told or (self.crashed and stacks.is_of_go(line.text))
         return near and (line.indent > 0 or line.goes_on or told)
 
     def _complains(self, line: _Line) -> bool:
@@ -245,8 +249,10 @@ class _Draft:
     def _announces(self, trace: _Line) -> bool:
         """A traceback belongs to a head that may speak of it; an information is not followed by its own."""
         first = self.lines[0]
-        if first.kind is _Kind.HEAD:
-            told = self.quiet or (first.head is not None and tracebacks.is_farewell(first.head.body))
+        if first.head:
+            head = first.head
+            calm = head.level is None and not tracebacks.is_complaint(head.body)
+            told = self.quiet or calm or tracebacks.is_farewell(head.body)
             return trace.indent > 0 or not told
         return trace.indent > 0 or tracebacks.is_caught(first.text)
 
@@ -276,9 +282,10 @@ class _Draft:
     def _stack(self, line: _Line, number: int) -> None:
         """What a line of a stack adds: an error, or a call that led to it."""
         words = line.text.lstrip()
-        dumped = 0 < line.indent <= DUMPED or (number == 1 and self.lines[0].kind is _Kind.HEAD)
+        dumped = 0 < line.indent <= DUMPED or (self.last == 0 and self.lines[0].kind is _Kind.HEAD)
         told = self.lines[-1].text.strip() == STACK  # pino-pretty's
-        if stacks.is_cause(words) or ((dumped or told) and stacks.is_error(words)):
+        error = stacks.is_error(words) or tracebacks.is_qualified(words)
+        if stacks.is_cause(words) or ((dumped or told) and error):
             self.last_lines.append(number)
         elif stacks.is_frame(words):
             self.frame = number if self.frame is None else self.frame

@@ -53,7 +53,7 @@ _WHY = re.compile(
     |Couldn't|[Cc]annot|Can't|[Cc]rashed|[Оо]шибка|[Нн]е\ удалось|[Сс]бой|not\ available
     |[Пп]омилка|[Нн]е\ вдалося|[Ff]allo|[Ff]alha|[Ee]rro|[Ee]rreur|[Ff]ehler|[Hh]ata(?:sı)?
     |[Gg]agal|[Ee]rrore)
-    (?:[\ ,][^:"'«“`\n]{1,90})?:\s+)
+    (?:[\ ,][^:"'«“`\n]{1,90}?)?(?::|\ [-–—](?!-))\s+)
     """,
     re.VERBOSE,
 )

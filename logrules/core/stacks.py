@@ -17,6 +17,7 @@ _ERROR = re.compile(
     r"|(?:[A-Z]\w{0,60})?(?:Error|Exception)(?: ?\[\w{1,60}\])?: \S"
     r"|(?:[A-Z]\w{0,40}[.\\]{1,2}){1,8}\w{0,80}(?:Exception|Error)(?: \(\w{1,12}\))? {0,2}: \S)"
 )
+_QUALIFIED = re.compile(r"(?:[a-z]\w{0,40}\.){2,8}[A-Z][\w$]{0,80}(?:Error|Exception)(?:: |$)")
 _ENTRY = re.compile(r"['\"],$|^[\w.]{1,200}: (?:If|When|Whenever|Raised|In case) ")
 _NAME = re.compile(r"(?:Error|Exception)\b")
 _PLACE = re.compile(r"(?:[A-Za-z]:\\|file://|node:|[\w./@~-])[^\n:]{0,300}:\d{1,6}$")
@@ -31,10 +32,14 @@ _GOES_ON = re.compile(
     r"at [^\n]{1,300}(?::\d+:\d+\)?|\(<anonymous>\)|\([A-Z]\w+\.java:\d+\))$|Emitted 'error' event on "
     r"|--- (?:await|End of )|\(Use `node --trace-|Require stack:$|- [\w./~-]{1,300}\.[cm]?[jt]sx?$"
     r"|Instead (?:change|rename) |require\(\) of |called `(?:Result|Option)::|note: run with `RUST_BACKTRACE"
-    r"|goroutine \d+ \[|stack backtrace:$|CloseCode[\[(]"
+    r"|goroutine \d+ \[|\[signal (?:SIG|0x)|stack backtrace:$|CloseCode[\[(]"
+)
+_OF_GO = re.compile(
+    r"(?:[\w.%@~-]{1,80}/){0,9}[\w%-]{1,80}(?:\.\(\*?\w{1,80}\))?(?:\.[\w\u00b7]{1,80}){1,4}"
+    r"\((?:0x[0-9a-f]|\.\.\.|\{0x|\)$)|created by [\w.%/()*\u00b7-]{1,200}(?: in goroutine \d+)?$"
 )
 _LAST_WORDS = re.compile(
-    r"panic: |thread 'main' (?:\(\d+\) )?panicked at |Unhandled [Ee]xception[.:] "
+    r"panic: |goroutine \d+ \[running\]:$|thread 'main' (?:\(\d+\) )?panicked at |Unhandled [Ee]xception[.:] "
     r"|Exception in thread \"main\" "
 )
 LONGEST = 4096
@@ -72,6 +77,11 @@ def is_error(words: str) -> bool:
     return bool(_ERROR.match(words)) and not _ENTRY.search(words)
 
 
+def is_qualified(words: str) -> bool:
+    """Whether a line begins with an error's class and the packages that it is in."""
+    return bool(_QUALIFIED.match(words))
+
+
 def names_error(text: str) -> bool:
     """Whether a line names an error's class anywhere."""
     return bool(_NAME.search(text[:LONGEST]))
@@ -100,6 +110,11 @@ def is_version(text: str) -> bool:
 def goes_on(text: str) -> bool:
     """Whether a line without indentation belongs to the stack before it."""
     return bool(_GOES_ON.match(text))
+
+
+def is_of_go(text: str) -> bool:
+    """Whether a line names a call of Go's, which stands at the beginning of its line."""
+    return bool(_OF_GO.match(text))
 
 
 def is_last_word(text: str) -> bool:

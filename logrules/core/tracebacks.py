@@ -39,6 +39,10 @@ _RAISE = re.compile(
     r"raise ([A-Za-z_][\w.]*)(?:\((?:\s*([\"'])([^\"'{}\n]{3,400})\2\s*\)|[^\n]{0,400}))?(?: from \w+)?$"
 )
 _FAREWELL = re.compile(r"Goodbye!$|Polling is stopped\.$|(?:Bot|Polling|Application) (?:is )?stopped[.!]?$")
+_COMPLAINT = re.compile(
+    r"(?i:error|exception|fail|traceback|crash|unhandled|uncaught|could ?n[o']t|cannot|unable|went wrong|oops"
+    r"|warn|ошибк|не удалось|исключени|сбой|错误|失败|异常|出错|报错|erro|fehler|erreur|hata|gagal)|:$"
+)
 _LIBRARY = re.compile(r"File \"[^\"\n]{0,300}?-packages[/\\]([^\"\n]+)\", line \d+, in (\S+)")
 _QUALIFIED = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*: \S")
 _BOX = "│╰"
@@ -127,6 +131,11 @@ def is_quoted(text: str) -> bool:
 def is_farewell(words: str) -> bool:
     """Whether a logger's words say that a program ends; a traceback after them is not what they speak of."""
     return bool(_FAREWELL.match(words))
+
+
+def is_complaint(words: str) -> bool:
+    """Whether a logger's words, which no level explains, say that something is wrong."""
+    return not words or bool(_COMPLAINT.search(words[:LONGEST]))
 
 
 def library(text: str) -> str | None:
