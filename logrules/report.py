@@ -1,6 +1,7 @@
 """How our own parts speak: one call becomes one coded line, and one match for the store or for the wrapper.
 
-The line comes first: whatever happens to alerts or to the wrapper, the console has it.
+The line comes before the alert: whatever becomes of that, the console has it. The wrapper has it earlier still:
+what it reads on the console is then known to be a copy.
 """
 
 from __future__ import annotations
@@ -112,7 +113,11 @@ class Reporter:
             attrs=dict(attrs or {}),
         )
         event = of_match(match, code_spec, self._settings.lang, pid=os.getpid(), error=told)
-        self._tell(match, self._console.write(event))
+        line = self._console.line(event)
+        taken = self._wrapper is not None and self._wrapper.write(line)
+        self._console.write(event, line)
+        if not taken:
+            self._tell(match)
 
     def annotate(self, match: Match) -> None:
         """Say what somebody else's text means; who is told of it is decided elsewhere."""
@@ -129,10 +134,8 @@ class Reporter:
         }
         self("ALERT_UNDELIVERED", f"Alert not delivered: {alert.code}: {alert.message}", attrs=attrs)
 
-    def _tell(self, match: Match, line: bytes) -> None:
+    def _tell(self, match: Match) -> None:
         if self._wrapper is not None:
-            if self._wrapper.write(line):
-                return
             self._complain_once()
         # A sink that reports its own trouble while it is being served gets no second task from that.
         if self._alerts is not None and not getattr(self._sending, "now", False):

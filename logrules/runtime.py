@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from logrules.core.model import Annotate, Chunk, Effect, Probe, Send, Stop
+from logrules.core.model import EVENTS, Annotate, Chunk, Effect, Probe, Send, Stop
 from logrules.sources.child import Child, Stream
 from logrules.sources.signals import Signals, told_by_terminal
 from logrules.streams import complain
@@ -104,7 +104,7 @@ class Sidecar:
         ready = [key.data for key, _ in self._open.select(self._timeout(until))]
         # Before anything is read: a record must not be closed while what belongs to it waits in the pipe.
         self._watch.tick(time.time(), busy=[each.origin for each in ready if isinstance(each, Stream)])
-        for each in ready:
+        for each in sorted(ready, key=lambda each: not _is_spoken(each)):
             if isinstance(each, Stream):
                 self._on_bytes(each)
             else:
@@ -124,11 +124,19 @@ class Sidecar:
         if stream.trouble and not self._told_of_trouble:
             self._told_of_trouble = True
             complain(f"the command's output cannot be written and is dropped until it can: {stream.trouble}")
+        if not _is_spoken(stream):
+            self._hear()
         self._watch.feed(chunk)
         if not goes_on:
             self._open.unregister(stream.source)
             stream.close()
             self._watch.end(stream.origin)
+
+    def _hear(self) -> None:
+        """Take what the guard has spoken so far: its lines elsewhere are copies of that."""
+        for key, _ in self._open.select(0):
+            if _is_spoken(key.data):
+                self._on_bytes(key.data)
 
     def _on_signal(self) -> None:
         for number in self._signals.take():
@@ -161,6 +169,11 @@ class Sidecar:
     def _may_speak(self) -> bool:
         """Whether a line of ours would stand on its own, not inside an unfinished one of the child."""
         return self._ended() or not any(stream.mid_line for stream in self._child.streams)
+
+
+def _is_spoken(source: object) -> bool:
+    """Whether this is a child's event descriptor."""
+    return isinstance(source, Stream) and source.origin.stream == EVENTS
 
 
 class Watch:

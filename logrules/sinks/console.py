@@ -85,9 +85,13 @@ class Console:
         self.redact = redact
         self._lines = LineWriter(fd)
 
-    def write(self, event: Event) -> bytes:
-        """Write `event`; never raises. Gives its line, for whoever passes it on."""
-        line = encode(event, self.redact)
+    def line(self, event: Event) -> bytes:
+        """What `write` writes, for whoever is to have it first."""
+        return encode(event, self.redact)
+
+    def write(self, event: Event, line: bytes | None = None) -> bytes:
+        """Write `event`, as `line` where it is known already, and give that; never raises."""
+        line = line or self.line(event)
         with self._lines.lock:
             if self._lines.lost == 0 or self._owns_up(event):
                 self._lines.write(line)
