@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from logrules.core.belief import LAST_WORDS
 from logrules.core.codes import LANGUAGES
 from logrules.core.model import Alert, Severity
 
@@ -72,7 +73,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: int = 0
     """Sightings that nobody was told of, since the last alert."""
     loudness: int = -1
-    """Of the loudest alert so far; see `_loudness`."""
+    """Of the latest alert, see `_loudness`: a reminder may be quieter, and escalates again."""
     good_since: float | None = None
     """Since when a resolving code stands; the bad one wipes it out."""
     closed_at: float | None = None
@@ -129,6 +130,11 @@ def decide(
     told = _told(row, loudness, int(now // max(code.alert.repeat, 1.0)), now)
     alert = _alert(told, match, code, level, code.alert.title[lang])
     return Decision(msgspec.structs.replace(told, suppressed=0), outcome, alert)
+
+
+def patience(match: Match) -> float:
+    """Seconds that an alert waits for more of its kind: one message is to tell of text and of its proof."""
+    return 0.0 if match.proved else LAST_WORDS + 1.0
 
 
 def heal(row: Incident, match: Match, code: Code, now: float) -> Incident:
@@ -326,7 +332,7 @@ def _told(row: Incident, loudness: int, window: int, now: float) -> Incident:
         row,
         alerted_at=now,
         alerts=row.alerts + 1,
-        loudness=max(row.loudness, loudness),
+        loudness=loudness,
         earlier=row.earlier + 1 if row.window == window else 0,
         window=window,
     )

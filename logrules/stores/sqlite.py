@@ -76,6 +76,8 @@ _COLUMNS = ", ".join(Incident.__struct_fields__)
 _MARKS = ", ".join("?" * len(Incident.__struct_fields__))
 _FREE = "failed IS NULL AND (claimed_until <= :now OR claimed_until > :now + :lease)"
 """Unsent, and not in anybody's hands; a claim beyond its longest lease was made by a clock that ran ahead."""
+_IDLE = "failed IS NULL AND (claim = '' OR claimed_until <= :now OR claimed_until > :now + :lease)"
+"""The same, or nobody's at all: it waits for more of its kind, which is gathered in one alert."""
 
 T = TypeVar("T")
 
@@ -169,7 +171,7 @@ class Store:
         marks = ", ".join("?" * len(self._sinks))
         query = (
             f"SELECT alert FROM outbox WHERE failed IS NULL AND sink IN ({marks}) "  # noqa: S608  # only marks
-            "AND (claim = ? OR claimed_until <= ?) GROUP BY event_id ORDER BY min(seq)"
+            "AND (claim IN ('', ?) OR claimed_until <= ?) GROUP BY event_id ORDER BY min(seq)"
         )
         values = (*self._sinks, self._name, self._clock())
         return self._run(lambda db: [unpack(row[0]) for row in db.execute(query, values)])
@@ -223,7 +225,7 @@ class Store:
             return decision
         _save(db, decision.incident)
         if decision.alert is not None:
-            self._post(db, decision.alert, now)
+            self._post(db, decision.alert, now, ready=now + incidents.patience(match))
         return decision
 
     def _sweep(self, db: sqlite3.Connection, now: float, service: str | None = None) -> list[Incident]:
@@ -252,15 +254,15 @@ class Store:
             if end is not None:
                 yield end
 
-    def _post(self, db: sqlite3.Connection, alert: Alert, now: float) -> None:
-        """One outbox row a sink, together with what waits there of the same kind."""
+    def _post(self, db: sqlite3.Connection, alert: Alert, now: float, ready: float = 0.0) -> None:
+        """One outbox row a sink, together with what waits there of the same kind; to be sent when `ready`."""
         sealed = seal(alert, self._redact)
         for sink in self._sinks:
             which = (sink, alert.service, alert.code, alert.reason or "")
             added = db.execute(
-                "INSERT OR IGNORE INTO outbox (sink, service, code, reason, event_id, alert) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (*which, alert.event_id, pack(sealed)),
+                "INSERT OR IGNORE INTO outbox (sink, service, code, reason, event_id, alert, claimed_until) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*which, alert.event_id, pack(sealed), ready),
             )
             if added.rowcount:
                 _folded(db, which, now)
@@ -269,8 +271,9 @@ class Store:
         self._sweep(db, now)
         if _rest(db, sink, now, hurry=hurry) > now:
             return None
+        ready = _IDLE if hurry else _FREE
         which = db.execute(
-            f"SELECT sink, service, code, reason FROM outbox WHERE sink = :sink AND {_FREE} "  # noqa: S608
+            f"SELECT sink, service, code, reason FROM outbox WHERE sink = :sink AND {ready} "  # noqa: S608
             "ORDER BY attempts, seq",
             {"sink": sink, "now": now, "lease": LEASE},
         ).fetchone()
@@ -551,7 +554,7 @@ def _folded(db: sqlite3.Connection, which: tuple[str, str, str, str], now: float
     fields = dict(zip(("sink", "service", "code", "reason"), which, strict=True))
     rows = db.execute(
         "SELECT seq, alert FROM outbox WHERE sink = :sink AND service = :service AND code = :code "  # noqa: S608
-        f"AND reason = :reason AND {_FREE} ORDER BY seq",
+        f"AND reason = :reason AND {_IDLE} ORDER BY seq",
         {**fields, "now": now, "lease": LEASE},
     ).fetchall()
     alert = reduce(incidents.fold, (unpack(data) for _, data in rows))
@@ -565,7 +568,8 @@ def _folded(db: sqlite3.Connection, which: tuple[str, str, str, str], now: float
 
 
 def _due(db: sqlite3.Connection, sink: str, now: float, *, hurry: bool) -> float | None:
-    query = f"SELECT min(iif({_FREE}, 0, claimed_until)) FROM outbox WHERE sink = :sink AND failed IS NULL"  # noqa: S608
+    ready = _IDLE if hurry else _FREE
+    query = f"SELECT min(iif({ready}, 0, claimed_until)) FROM outbox WHERE sink = :sink AND failed IS NULL"  # noqa: S608
     free = db.execute(query, {"sink": sink, "now": now, "lease": LEASE}).fetchone()[0]
     return None if free is None else max(float(free), _rest(db, sink, now, hurry=hurry))
 

@@ -127,6 +127,78 @@ def test_each_alert_has_one_sender(opened, clock):
     assert second.claim("sentry") == alert
 
 
+def test_text_waits_for_its_proof(opened, clock):
+    """An alert that rests on text is not sent for some seconds: its proof makes one louder alert of both."""
+    store = opened()
+    store.take(make_match(fatal=False, proved=False))
+
+    assert store.claim("sentry") is None
+    assert clock.now < store.due("sentry") < clock.now + 10
+    assert [alert.level for alert in opened().undelivered()] == ["warning"]
+    store.take(make_match())
+    assert store.due("sentry") <= clock.now
+    alert = store.claim("sentry")
+    assert alert.level == "fatal"
+    store.settle(alert, "sentry", DELIVERED)
+    assert store.due("sentry") is None
+
+
+def test_text_without_proof_is_told_all_the_same(opened, clock):
+    """When nothing has proved it in time, or the process is about to end, text is told as what it is."""
+    store = opened()
+    store.take(make_match(proved=False, service="dying"))
+    assert store.due("sentry", hurry=True) <= clock.now
+    assert store.claim("sentry", hurry=True).service == "dying"
+    store.take(make_match(proved=False))
+    clock.now = max(clock.now, *filter(None, [store.due("sentry")]))
+
+    assert store.claim("sentry").level == "warning"
+
+
+def test_crash_loop_is_told_once_in_each_repeat_interval(opened, clock):
+    """Every ten seconds for an hour a bot prints its good signs and dies, then for the rest of a day."""
+    sent = []
+
+    def turn():
+        store = opened()
+        store._db.execute("PRAGMA synchronous = OFF")  # quicker, and no disk fails here
+        for code in ("LOCK_ACQUIRED", "POLLING_STARTED"):
+            store.take(make_match(code))
+        store.take(make_match(fatal=False, proved=False))
+        store.take(make_match())
+        while alert := store.claim("sentry", hurry=True):
+            sent.append(alert)
+            store.settle(alert, "sentry", DELIVERED)
+        store.close()
+
+    for _ in range(360):
+        turn()
+        clock.now += 10
+    assert [(alert.level, alert.count) for alert in sent] == [("fatal", 2)]
+    while clock.now < START + 24 * 3600:
+        turn()
+        clock.now += 280
+
+    assert [alert.level for alert in sent] == ["fatal"] * 6
+    assert {int(alert.last_seen - START) // int(REPEAT) for alert in sent} == set(range(6))
+
+
+def test_crash_loop_without_a_disk_has_one_id_in_each_repeat_window(opened, clock):
+    """Where nothing survives a turn, all turns of one window tell under one id, which receivers fold."""
+    clock.now = START - START % REPEAT
+    ids = []
+    for _ in range(40):
+        store = opened(path=None)
+        store.take(make_match(fatal=False, proved=False))
+        store.take(make_match())
+        ids += [alert.event_id for alert in store.undelivered()]
+        clock.now += REPEAT / 20
+
+    assert len(ids) == 40
+    assert len(set(ids[:20])) == len(set(ids[20:])) == 1
+    assert ids[0] != ids[20]
+
+
 def test_each_sink_has_its_own_row(opened):
     """What one receiver took is still there for the other."""
     store = opened(sinks=("sentry", "telegram"))
