@@ -123,7 +123,7 @@ _TRANSPORT = re.compile(
   | \ (?=ERR_PNPM_|ELIFECYCLE)|\ +(?=Active:\ (?:failed|activating|inactive)\ )    # pnpm; systemctl status
   | \#\#\[(?:error|warning|notice|debug|section|command)\]         # GitHub Actions, Azure Pipelines
   | \[pod/[\w.-]+/[\w.-]+\]\                                       # kubectl logs --prefix
-  | \[\d\]\ (?=\(node:\d+\)\ |{_REPORT})                            # concurrently
+  | \[\d\]\ (?=\(node:\d+\)\ |Error:\ \S|{_REPORT})                  # concurrently
   | \ *{_EVENT}\ {{2,}}(?=Error\ syncing\ pod)                        # …, as old ones told it
   | \ *{_EVENT}\ +{_AGE}\ +(?:[a-z][\w.-]*(?:,\ [\w.-]+)?\ +)?       # kubectl describe, its events
   | {_AGE}\ +{_EVENT}\ +[a-z]+/[\w.-]+\ +                           # kubectl get events
@@ -180,8 +180,8 @@ _HEADS = tuple(
         \[?(?P<stamp>{_STAMP})\]?\ *+[-|:,]{{0,4}}\ *+(?:{_MID}){{0,4}}?
         [\[(<]?\ *+(?:[\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001faff]\ufe0f?\ ?)?(?<![A-Za-z0-9_])
         (?P<level>{_ANY_LEVEL})(?:[/@][\w.:@-]++)?\ *+[\])>]?{_SEP}{_AFTER}""",
-        rf"""(?P<stamp>\d\d:\d\d:\d\d)(?:Z|[+-]\d\d:\d\d)\ (?P<level>debug|info|warn|error|fatal)\ [\w./-]{{1,60}}\ 
-        \{{[^{{}}\n]{{1,200}}\}}\ """,  # tslog's console
+        r"""(?P<stamp>\d\d:\d\d:\d\d)(?:Z|[+-]\d\d:\d\d)\ (?P<level>debug|info|warn|error|fatal)
+        \ [\w./-]{1,60}\ \{[^{}\n]{1,200}\}\ """,  # tslog's console
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
         rf"""(?:[\w.-]{{1,40}}\t)?(?P<stamp>{_STAMP})(?:\ \|\ |\t)(?P<level>(?i:{_LEVEL}))(?:\ \|\ |\t)
         (?:\(\d{{1,9}}\)\ )?(?=\S)""",  # ioBroker
