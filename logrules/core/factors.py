@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 SHORTEST = 3
 """Bytes below which a literal is too common to be worth a look."""
 
+_TRAFFIC = b"""\
+08:29:41 - httpx - INFO - HTTP Request: POST https://api.telegram.org/bot1:x/getUpdates "HTTP/1.1 200 OK"
+08:29:41 - apscheduler.executors.default - INFO - Running job "tick (trigger: interval[0:00:05])"
+2026-01-15 08:29:41,511 - aiogram.event - INFO - Update id=1 is handled. Duration 12 ms by bot id=1
+INFO:     127.0.0.1:40112 - "GET /healthz HTTP/1.1" 200 OK
+INFO sqlalchemy.engine.Engine SELECT 1 FROM users WHERE id = $1
+"""
+"""What fills the logs of healthy bots: words that stand here are found all the time."""
 _ENOUGH = 12
 """Bytes beyond which a longer literal is no rarer."""
 _MANY = 64
@@ -55,7 +63,11 @@ def spelled_out(branches: Iterable[Any]) -> list[str] | None:
 def _best(candidates: list[list[Literal]]) -> list[Literal]:
     """The set that is rarest in a log, as far as one can tell: long, and towards the end of the words."""
     usable = [each for each in reversed(candidates) if each and _shortest(each) >= SHORTEST]
-    return max(usable, key=lambda each: min(_shortest(each), _ENOUGH), default=[])  # the first of equals
+    return max(usable, key=_rarity, default=[])  # the first of equals
+
+
+def _rarity(literals: list[Literal]) -> tuple[bool, int]:
+    return not any(literal.data in _TRAFFIC for literal in literals), min(_shortest(literals), _ENOUGH)
 
 
 def _shortest(literals: list[Literal]) -> int:
