@@ -126,7 +126,7 @@ class Rulebook:
         }
         for number, pattern in enumerate(self.patterns):
             for choice, text in enumerate(pattern.any):
-                for literal in _seen_as(factors(text)):
+                for literal in _seen_as(_literals(text)):
                     known.setdefault(literal, []).append((number, choice))
         self._wanted = list(known.values())
         self._needs = [
@@ -198,6 +198,14 @@ class Rulebook:
             return pattern.level
         bad = self.codes[pattern.code].sign in {Sign.BAD, Sign.WARN}
         return Severity.WARNING if bad else Severity.DEBUG
+
+
+def _literals(text: str) -> list[Literal]:
+    """What an expression cannot match without, as a log spells it: a frame's module is part of a path."""
+    found = factors(text)
+    if not text.startswith(_OF_FRAMES):
+        return found
+    return [Literal(data + end, caseless) for data, caseless in found for end in (b"/", b"\\", b".py")]
 
 
 def _seen_as(literals: Iterable[Literal]) -> Iterator[Literal]:
