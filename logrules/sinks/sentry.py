@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 import certifi
@@ -38,6 +39,8 @@ EVIDENCE_CHARS = 2000
 REMEDIATION_CHARS = 2000
 """For each language: contexts share one budget; what is beyond it is lost, with all that follows."""
 ENVIRONMENT_CHARS = 64
+OLDEST = 30 * 86400.0
+"""Seconds: an event that is older, or is still to come, has its time replaced, and an error upon it."""
 
 CLIENT: dict[str, Any] = {
     "default_integrations": False,
@@ -109,7 +112,7 @@ class Sentry:
         post = self._client.transport
         assert isinstance(post, _Post)
         post.outcome = rejected("the Sentry SDK dropped the event")
-        self._client.capture_event(cast("Event", event(alert, self._lang)))
+        self._client.capture_event(cast("Event", event(alert, self._lang, time.time())))
         return post.outcome
 
 
@@ -156,7 +159,7 @@ def _trust() -> ssl.SSLContext:
     return context
 
 
-def event(alert: Alert, lang: str) -> dict[str, Any]:
+def event(alert: Alert, lang: str, now: float) -> dict[str, Any]:
     """The event as the server keeps it: nothing in it is trimmed, renamed or refused there.
 
     Its issue is the incident's (the fingerprint says which), and its tags hold only words of our own, for the
@@ -165,7 +168,7 @@ def event(alert: Alert, lang: str) -> dict[str, Any]:
     incident = [alert.code, *([alert.reason] if alert.reason else [])]
     return {
         "event_id": alert.event_id,
-        "timestamp": timestamp(alert.time),
+        "timestamp": timestamp(alert.time if now - OLDEST < alert.time <= now else now),
         "platform": "python",
         "level": alert.level,
         "logger": "logrules",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import time
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -13,6 +15,7 @@ from sentry_relay.processing import StoreNormalizer
 from sentry_sdk.client import SDK_INFO
 
 from logrules.core.delivery import BARE_429, LONGEST_ASKED, Verdict, seal
+from logrules.core.event import timestamp
 from logrules.core.incidents import decide, end_of
 from logrules.core.model import Match
 from logrules.core.redact import Redactor
@@ -20,7 +23,7 @@ from logrules.rules import rules
 from logrules.sinks.sentry import Sentry, event
 from logrules.testing import SentryReceiver
 
-START = 1_800_000_000.0
+START = time.time() - 3600
 TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 
@@ -49,7 +52,9 @@ def sentry(receiver):
 
 
 def normalised(plain):
-    relay = StoreNormalizer(project_id=1, client="logrules", protocol_version="7", enable_trimming=True)
+    limits = {"max_secs_in_future": 60, "max_secs_in_past": 30 * 86400, "enable_trimming": True}
+    now = datetime.now(UTC).isoformat()
+    relay = StoreNormalizer(project_id=1, client="logrules", protocol_version="7", received_at=now, **limits)
     return relay.normalize_event(plain)
 
 
@@ -74,7 +79,7 @@ def test_sentry_keeps_every_event_as_it_is(code, reason):
         epoch=5,
         attrs={"pid": 1, "deep": {"a": [1, {"b": None}]}},
     )
-    sent = event(seal(match, Redactor()), "ru")
+    sent = event(seal(match, Redactor()), "ru", time.time())
     kept = normalised(sent)
 
     assert not kept.get("errors")
@@ -114,7 +119,7 @@ def test_event_says_what_an_operator_needs(receiver, sentry):
     got = receiver.events[alert.event_id]
 
     assert got["logentry"]["formatted"].startswith(f"CONFLICT_409: {alert.title}\n\n409 CONFLICT DETECTED")
-    assert (got["level"], got["timestamp"]) == ("fatal", "2027-01-15T08:00:00.000000Z")
+    assert (got["level"], got["timestamp"]) == ("fatal", timestamp(START))
     assert got["tags"] == {
         "code": "CONFLICT_409",
         "reason": "webhook_active",
@@ -221,7 +226,7 @@ def test_end_of_an_incident_is_no_event(receiver, sentry):
     assert len(receiver.attempts) == attempts
     assert sentry.send(alert).verdict is Verdict.DELIVERED
     facts = receiver.events[alert.event_id]["contexts"]["incident"]
-    assert (facts["before"], facts["closed_at"]) == (3, "2027-01-15T08:10:00.000000Z")
+    assert (facts["before"], facts["closed_at"]) == (3, timestamp(START + 600))
 
 
 def test_no_thread_is_left_behind(receiver):
@@ -244,4 +249,15 @@ def test_tags_hold_no_raw_text():
     """Neither message nor evidence nor attributes reach a tag, where Sentry's scrubbing never looks."""
     alert = make_alert(message="RAW", evidence="RAW", attrs={"RAW": "RAW"})
 
-    assert "RAW" not in str(event(alert, "en")["tags"])
+    assert "RAW" not in str(event(alert, "en", START)["tags"])
+
+
+@pytest.mark.parametrize("ahead", [400 * 86400, 61, -31 * 86400, -400 * 86400])
+def test_time_that_sentry_would_not_take(ahead):
+    """An alert of a wrong clock, of an old log or of a long outage arrives without an error, dated now."""
+    now = time.time()
+    alert = msgspec.structs.replace(make_alert(), time=now + ahead)
+    kept = normalised(event(alert, "en", now))
+
+    assert not kept.get("errors")
+    assert kept["timestamp"] == pytest.approx(now, abs=0.001)
