@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import re
-import ssl
 import time
 from typing import Any, NamedTuple, Protocol
 
-import certifi
 import urllib3
 
+from logrules import trust
 from logrules.core.model import LogrulesError
 from logrules.core.redact import Redactor
 
@@ -74,7 +73,8 @@ class BotApi:
         self._url = f"{base_url.rstrip('/')}/bot{token}/"
         self._timeout = timeout
         self._redact = Redactor([token])
-        self._http = urllib3.PoolManager(retries=False, ssl_context=_tls(base_url))
+        secure: dict[str, Any] = {"ssl_context": trust.context()} if base_url.startswith("https:") else {}
+        self._http = urllib3.PoolManager(retries=False, **secure)
         logging.getLogger("urllib3.connectionpool").addFilter(_hide_tokens)
 
     def call(self, method: str, **params: Any) -> Any:
@@ -154,15 +154,6 @@ def probe(what: str, bot: Bot, *, timeout: float) -> bool | None:
     finally:
         api.close()
     return False
-
-
-def _tls(base_url: str) -> ssl.SSLContext | None:
-    """The system's certificates and, for systems that have none, certifi's."""
-    if not base_url.startswith("https:"):
-        return None
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    return context
 
 
 def _encoded(params: dict[str, Any]) -> dict[str, Any]:

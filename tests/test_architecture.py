@@ -14,7 +14,16 @@ FLOORS = (
     ("logrules.testing",),
     ("logrules.packs",),
     ("logrules.rules",),
-    ("logrules.botapi", "logrules.settings", "logrules.streams", "logrules.tracebacks", "logrules.userpacks"),
+    ("logrules.trust",),
+    ("logrules.post",),
+    (
+        "logrules.botapi",
+        "logrules.receivers",
+        "logrules.settings",
+        "logrules.streams",
+        "logrules.tracebacks",
+        "logrules.userpacks",
+    ),
     ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guards", "logrules.logs"),
     ("logrules.report", "logrules.alerts"),
     ("logrules.gate", "logrules.onfatal", "logrules.loops"),
@@ -38,7 +47,7 @@ THIRD_PARTIES = {
     "loguru": ("logrules.logs",),
     "hyperscan": ("logrules.core.scanner",),
     "msgspec": ("logrules.core",),
-    "urllib3": ("logrules.botapi", "logrules.sinks.sentry"),
+    "urllib3": ("logrules.botapi", "logrules.post"),
     "rich": ("logrules.page", "logrules.summary", "bot.demo"),
 }
 

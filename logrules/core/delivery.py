@@ -61,34 +61,30 @@ def rejected(why: str) -> Delivery:
     return Delivery(Verdict.REJECTED, why)
 
 
-class Sink(Protocol):
-    """A receiver of alerts. One thread calls it, which may block for some seconds."""
+class Receiver(Protocol):
+    """Whoever is told. One thread at a time calls it."""
 
-    @property
-    def name(self) -> str:
-        """Its name in the outbox: stable, for a later process goes on with what this one leaves."""
-
-    def send(self, alert: Alert) -> Delivery:
-        """Make one attempt, bounded in time, and tell its outcome. Never raises."""
+    def __call__(self, alert: Alert, /) -> Delivery:
+        """Make one attempt, within some seconds, and tell its outcome. What it raises is tried again."""
 
 
-def of_status(status: int, headers: Mapping[str, str]) -> Delivery:
-    """What an HTTP answer of Sentry's kind means; `headers` has lower-case names.
+def of_status(status: int, headers: Mapping[str, str], category: str = "error") -> Delivery:
+    """What an HTTP answer means; `headers` has lower-case names, `category` is Sentry's for what was sent.
 
     https://develop.sentry.dev/sdk/expected-features/#dealing-with-network-failures
     """
     if status < 300:  # noqa: PLR2004
         return DELIVERED
     if status == 429:  # noqa: PLR2004
-        return retry("the receiver limits our rate (429)", asked(headers))
+        return retry("the receiver limits our rate (429)", asked(headers, category))
     if status == 408 or status >= 500:  # noqa: PLR2004
         return retry(f"the receiver answered {status}")
     return rejected(f"the receiver answered {status}")
 
 
-def asked(headers: Mapping[str, str]) -> float:
-    """Seconds that a 429 asks us to hold errors: X-Sentry-Rate-Limits, else Retry-After, else a minute."""
-    limits = [_limit(text) for text in headers.get("x-sentry-rate-limits", "").split(",")]
+def asked(headers: Mapping[str, str], category: str = "error") -> float:
+    """Seconds that a 429 asks us to hold back: X-Sentry-Rate-Limits, else Retry-After, else a minute."""
+    limits = [_limit(text, category) for text in headers.get("x-sentry-rate-limits", "").split(",")]
     waits = [wait for wait in limits if wait is not None]
     if waits:
         return max(waits)
@@ -98,15 +94,15 @@ def asked(headers: Mapping[str, str]) -> float:
         return BARE_429
 
 
-def _limit(text: str) -> float | None:
-    """The seconds of one `retry_after:categories:scope…`, if it is about errors."""
+def _limit(text: str, category: str) -> float | None:
+    """The seconds of one `retry_after:categories:scope…`, if it is about this category."""
     wait, _, rest = text.strip().partition(":")
     categories = rest.partition(":")[0]
     try:
         seconds = float(wait)
     except ValueError:
         return None
-    return seconds if not categories or "error" in categories.split(";") else None
+    return seconds if not categories or category in categories.split(";") else None
 
 
 def back_off(attempts: int, chance: float) -> float:

@@ -103,6 +103,9 @@ _SECRET_NAME = re.compile(  # the last two are those of Telegram's own clients
     r"(?:(?:^|_)(?:SECRET|TOKEN|KEY|APIKEY|PASS|PWD|DSN)|PASSWORD|PASSWD|PASSPHRASE|API_HASH|SESSION(?:_STRING)?)\Z"
 )
 _NOT_SECRET = frozenset({"PWD", "OLDPWD"})
+_WEBHOOK_NAME = re.compile(r"WEBHOOK(?:_URL)?\Z")
+_LEAST_CODE = 20
+"""Characters of what in a webhook's address is no word but what lets one write there; a host has dots."""
 
 
 class Redactor:
@@ -146,6 +149,10 @@ def secrets_in(environ: Mapping[str, str]) -> list[str]:
     for name, value in environ.items():
         named = bool(_SECRET_NAME.search(name.upper())) and name.upper() not in _NOT_SECRET
         found.update(dict.fromkeys(part for part in _parts(value, whole=named) if _is_telling(part)))
+        if _WEBHOOK_NAME.search(name.upper()):
+            found.update(
+                dict.fromkeys(part for part in re.split(r"[/?&=#]", value) if len(part) >= _LEAST_CODE)
+            )
     return list(found)
 
 

@@ -10,27 +10,22 @@ Importing this module costs what importing the SDK costs (a tenth of a second): 
 from __future__ import annotations
 
 import re
-import ssl
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-import certifi
-import urllib3
 from sentry_sdk import Client
 from sentry_sdk.client import SDK_INFO
 from sentry_sdk.transport import Transport
 
-from logrules.core.delivery import DELIVERED, Delivery, of_status, rejected, retry
+from logrules.core.delivery import DELIVERED, Delivery, rejected
 from logrules.core.event import timestamp
+from logrules.post import USER_AGENT, Post
 
 if TYPE_CHECKING:
     from sentry_sdk.envelope import Envelope
     from sentry_sdk.types import Event
 
     from logrules.core.model import Alert
-
-USER_AGENT = "logrules"
-TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
 
 # The server trims or drops what is longer: https://develop.sentry.dev/sdk/data-model/event-payloads/
 MESSAGE_CHARS = 8000
@@ -56,12 +51,12 @@ CLIENT: dict[str, Any] = {
     "debug": False,  # or SENTRY_DEBUG would print them
 }
 
-_WHY = {
-    400: "Sentry refused the event (400): report it, this is our fault",
-    401: "Sentry does not know the key in SENTRY_DSN: copy it again from the project's Client Keys",
-    403: "Sentry takes no events with SENTRY_DSN: enable its client key in the project's settings",
-    404: "Sentry has no such project as in SENTRY_DSN: copy it again from the project's Client Keys",
-    413: "the event is too large for this Sentry server",
+_MEANINGS = {
+    400: "it refused the event; report it, this is our fault",
+    401: "it does not know the key in SENTRY_DSN; copy it again from the project's Client Keys",
+    403: "it takes no events with SENTRY_DSN; enable its client key in the project's settings",
+    404: "it has no such project as in SENTRY_DSN; copy it again from the project's Client Keys",
+    413: "the event is too large for this server",
 }
 
 
@@ -79,8 +74,6 @@ class Sentry:
         sentry_sdk.utils.BadDsn: The DSN is malformed.
     """
 
-    name = "sentry"
-
     def __init__(
         self,
         dsn: str,
@@ -94,7 +87,7 @@ class Sentry:
         sdk_name = SDK_INFO["name"]
         self._client = Client(
             dsn,
-            transport=_Post,
+            transport=_Transport,
             server_name=_line(instance, TAG_CHARS),
             release=_token(release, TAG_CHARS),
             environment=_token(environment, ENVIRONMENT_CHARS) or "production",
@@ -109,54 +102,26 @@ class Sentry:
         """
         if alert.is_end:
             return DELIVERED
-        post = self._client.transport
-        assert isinstance(post, _Post)
-        post.outcome = rejected("the Sentry SDK dropped the event")
+        transport = self._client.transport
+        assert isinstance(transport, _Transport)
+        transport.outcome = rejected("the Sentry SDK dropped the event")
         self._client.capture_event(cast("Event", event(alert, self._lang, time.time())))
-        return post.outcome
+        return transport.outcome
 
 
-class _Post(Transport):
+class _Transport(Transport):
     """One envelope, one request, one outcome."""
 
     def __init__(self, options: dict[str, Any] | None = None) -> None:
         super().__init__(options)
         assert self.parsed_dsn is not None
         auth = self.parsed_dsn.to_auth(USER_AGENT)
-        self._url = auth.get_api_url()
-        self._headers = {
-            "X-Sentry-Auth": auth.to_header(),
-            "Content-Type": "application/x-sentry-envelope",
-            "User-Agent": USER_AGENT,
-        }
-        secure: dict[str, Any] = {"ssl_context": _trust()} if self._url.startswith("https:") else {}
-        self._pool = urllib3.PoolManager(retries=False, timeout=TIMEOUT, **secure)
+        headers = {"X-Sentry-Auth": auth.to_header(), "Content-Type": "application/x-sentry-envelope"}
+        self._post = Post(auth.get_api_url(), name="Sentry", headers=headers, meanings=_MEANINGS)
         self.outcome = rejected("nothing was sent")
 
     def capture_envelope(self, envelope: Envelope) -> None:
-        try:
-            answer = self._pool.request(
-                "POST",
-                self._url,
-                body=envelope.serialize(),
-                headers=self._headers,
-                redirect=False,
-                preload_content=False,
-            )
-            answer.close()  # status and headers say it all; a body may drip for ever
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            self.outcome = retry(f"Sentry cannot be reached ({type(error).__name__})")
-        else:
-            headers = {name.lower(): value for name, value in answer.headers.items()}
-            outcome = of_status(answer.status, headers)
-            self.outcome = outcome._replace(why=_WHY.get(answer.status, outcome.why))
-
-
-def _trust() -> ssl.SSLContext:
-    """The system's authorities (and SSL_CERT_FILE), and certifi's, for an image that has none."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    return context
+        self.outcome = self._post(envelope.serialize())
 
 
 def event(alert: Alert, lang: str, now: float) -> dict[str, Any]:

@@ -58,8 +58,6 @@ class TelegramChat:
         own: Whether the guarded bot itself sends: then a refused token is a matter of time, not of settings.
     """
 
-    name = "telegram"
-
     def __init__(self, api: BotApi, chat: str, *, lang: str = "en", own: bool = False) -> None:
         self._api = api
         self._chat = chat

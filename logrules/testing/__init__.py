@@ -1,4 +1,4 @@
-"""Faithful doubles for anybody's tests: BotApiServer, SentryReceiver, PostgresServer, TcpProxy."""
+"""Faithful doubles for anybody's tests: the Bot API, receivers of alerts, PostgreSQL and its network."""
 
 from logrules.testing.bot_api_methods import MethodError
 from logrules.testing.bot_api_server import BotApiServer
@@ -7,6 +7,7 @@ from logrules.testing.postgres_server import PostgresServer
 from logrules.testing.sentry_receiver import SentryReceiver
 from logrules.testing.tcp_proxy import TcpProxy
 from logrules.testing.updates import Timing
+from logrules.testing.webhook_receiver import WebhookReceiver
 
 __all__ = [
     "BotApiServer",
@@ -16,4 +17,5 @@ __all__ = [
     "SentryReceiver",
     "TcpProxy",
     "Timing",
+    "WebhookReceiver",
 ]

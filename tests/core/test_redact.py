@@ -151,6 +151,18 @@ def test_learns_later():
     assert redact("hunter22") == "***"
 
 
+def test_address_of_a_webhook_is_its_password():
+    """What is long in a webhook's address opens it; its host and the words of its path are no secret."""
+    environ = {
+        "LOGRULES_ALERT_WEBHOOK": "https://hooks.example.org/services/T01/B0123456789abcdefghijk?key="
+        + "k" * 24,
+        "LOGRULES_WEBHOOK": "delete",
+        "BOT_PAGE": "https://example.org/" + "p" * 30,
+    }
+
+    assert secrets_in(environ) == ["B0123456789abcdefghijk", "k" * 24]
+
+
 def test_secrets_in_an_environment():
     """Tokens and passwords are found inside any value, the rest by the names that people give to secrets."""
     environ = {
