@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from importlib import resources
 
+from logrules import derived
 from logrules.core import codes, pack
 from logrules.core.model import Exit, Severity, Sign
 from logrules.core.pack import Known, Pack
@@ -159,7 +160,8 @@ class Rules(Mapping[str, Rule]):
         off = [rule for each in self.own for rule in each.off]
         ours = [pattern for each in _shipped_patterns() for pattern in each.patterns]
         own = [pattern for each in self.own for pattern in each.patterns]
-        return Rulebook(self.specs, [*own, *(each for each in ours if not pack.is_off(each.rule, off))])
+        left = [each for each in ours if not pack.is_off(each.rule, off)]
+        return Rulebook(self.specs, [*own, *left], derived.wanted)
 
 
 def _text(name: str) -> str:

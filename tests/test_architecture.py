@@ -12,12 +12,13 @@ ROOT = Path(__file__).parent.parent
 FLOORS = (
     ("logrules.core",),
     ("logrules.testing",),
-    ("logrules.packs",),
+    ("logrules.packs", "logrules.derived"),
     ("logrules.rules",),
     ("logrules.trust",),
     ("logrules.post",),
     (
         "logrules.botapi",
+        "logrules.loops",
         "logrules.receivers",
         "logrules.settings",
         "logrules.streams",
@@ -26,7 +27,7 @@ FLOORS = (
     ),
     ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guards", "logrules.logs"),
     ("logrules.report", "logrules.alerts"),
-    ("logrules.gate", "logrules.onfatal", "logrules.loops"),
+    ("logrules.gate", "logrules.onfatal"),
     ("logrules.page",),
     ("logrules.summary", "logrules.check"),
     ("logrules.scan", "logrules.explain", "logrules.newrule"),

@@ -10,14 +10,13 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from logrules.core import mojibake
-from logrules.core.factors import candidates, factors
 from logrules.core.model import Form, Severity, Sign
-from logrules.core.needs import Choice, Need, choices, worth
+from logrules.core.needs import Need, worth
 from logrules.core.scanner import Hit, Literal, Scanner
+from logrules.core.wanted import Wanted, wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from logrules.core.codes import Code
     from logrules.core.patterns import Pattern
@@ -100,19 +99,23 @@ class Found(NamedTuple):
     statement: Statement
 
 
-_OF_FRAMES = r"\(\w{3}\s\w{3}\)\sin\s"
-"""How patterns spell what is stated of a frame: words that stand nowhere in a log."""
-_FRAME: tuple[Choice, ...] = ((b", line ",),)
-
-
 class Rulebook:
-    """Codes, and the patterns that recognise them. Immutable, and safe to share between threads."""
+    """Codes, and the patterns that recognise them. Immutable, and safe to share between threads.
 
-    def __init__(self, codes: Mapping[str, Code], patterns: Iterable[Pattern]) -> None:
+    `derive` says what expressions want, when it is first asked for: half a second for all that we ship.
+    """
+
+    def __init__(
+        self,
+        codes: Mapping[str, Code],
+        patterns: Iterable[Pattern],
+        derive: Callable[[Sequence[str]], list[Wanted]] = wanted,
+    ) -> None:
         self.codes = codes
         self.patterns = tuple(patterns)
-        leads = dict.fromkeys(pattern.lead for pattern in self.patterns if pattern.lead)
+        self._derive = derive
         self._lead = re.compile("|".join(leads)) if leads else None
+        leads = dict.fromkeys(pattern.lead for pattern in self.patterns if pattern.lead)
         self._wanted: list[list[tuple[int, int]]] = []
         """For each literal, the (pattern, alternative) pairs that may match where it stands."""
         self._needs: list[list[Need]] = []
@@ -121,30 +124,27 @@ class Rulebook:
     @cached_property
     def scanner(self) -> Scanner:
         """The literals of every pattern and every code, ready to be found."""
-        known: dict[Literal, list[tuple[int, int]]] = {
+        pairs: dict[Literal, list[tuple[int, int]]] = {
             Literal(f'"{code}"'.encode()): [] for code in self.codes
         }
-        for number, pattern in enumerate(self.patterns):
-            for choice, text in enumerate(pattern.any):
-                for literal in _seen_as(_literals(text)):
-                    known.setdefault(literal, []).append((number, choice))
-        self._wanted = list(known.values())
-        self._needs = [
-            [self._beside(literal, *pair) for pair in pairs] or [Need()] for literal, pairs in known.items()
+        needs: dict[Literal, list[Need]] = {literal: [Need()] for literal in pairs}
+        texts = [
+            (number, choice, text)
+            for number, pattern in enumerate(self.patterns)
+            for choice, text in enumerate(pattern.any)
         ]
-        return Scanner(list(known))
+        found = self._derive([text for _, _, text in texts])
+        for (number, choice, text), each in zip(texts, found, strict=True):
+            for literal, need in each.needs(text):
+                pairs.setdefault(literal, []).append((number, choice))
+                needs.setdefault(literal, []).append(need)
+        self._wanted, self._needs = list(pairs.values()), list(needs.values())
+        return Scanner(list(pairs))
 
     def hits(self, lines: bytes) -> list[Hit]:
         """Where whole lines hold what a pattern looks for, with all else that it needs near it."""
         found = self.scanner.scan(lines)
         return worth(lines, found, self._needs) if found else found
-
-    def _beside(self, literal: Literal, pattern: int, choice: int) -> Need:
-        text = self.patterns[pattern].any[choice]
-        if text.startswith(_OF_FRAMES):
-            return Need(_FRAME)
-        begins = text.encode().startswith(literal.data) and literal.data[:1].isalnum()
-        return Need(choices(candidates(text), factors(text)), len(literal.data) if begins else 0)
 
     def alone(self, pattern: Pattern) -> Rulebook:
         """A book of one pattern, in which the same may stand before its words as in this one."""
@@ -198,22 +198,6 @@ class Rulebook:
             return pattern.level
         bad = self.codes[pattern.code].sign in {Sign.BAD, Sign.WARN}
         return Severity.WARNING if bad else Severity.DEBUG
-
-
-def _literals(text: str) -> list[Literal]:
-    """What an expression cannot match without, as a log spells it: a frame's module is part of a path."""
-    found = factors(text)
-    if not text.startswith(_OF_FRAMES):
-        return found
-    return [Literal(data + end, caseless) for data, caseless in found for end in (b"/", b"\\", b".py")]
-
-
-def _seen_as(literals: Iterable[Literal]) -> Iterator[Literal]:
-    """The literals, and how each looks where its UTF-8 was read in an old code page."""
-    for literal in literals:
-        yield literal
-        for data in mojibake.spoilt(literal.data):
-            yield Literal(data, literal.caseless)
 
 
 def _starts(statement: Statement, leads: list[re.Pattern[str]]) -> list[int]:

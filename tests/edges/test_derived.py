@@ -1,0 +1,101 @@
+"""What is derived from the packs is kept between processes, and never believed blindly."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from logrules import derived
+from logrules.core import wanted as core
+
+TEXTS = [
+    "(?:Conflict: )?[Tt]erminated by other getUpdates request",
+    r"Ошибка (?:при запуске|подключения): ",
+    r"\(\w{3}\s\w{3}\)\sin\s(?:httpx|aiohttp.connector)",
+    "psycopg2.OperationalError: .{1,80} Connection refused",
+]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where it is kept."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "logrules"
+
+
+def kept(folder):
+    return next(folder.iterdir())
+
+
+def test_the_same_kept_or_derived(folder):
+    """The second process gets what the first has derived, whatever else it asks for."""
+    first = derived.wanted(TEXTS[:2])
+    second = derived.wanted(TEXTS)
+
+    assert second == derived.wanted(TEXTS) == core.wanted(TEXTS)
+    assert first == second[:2]
+
+
+def test_kept_is_not_derived_again(folder, monkeypatch):
+    """Only expressions that nobody has met before are derived."""
+    derived.wanted(TEXTS[:3])
+    asked = []
+    monkeypatch.setattr(core, "wanted", lambda texts: asked.extend(texts) or [core._wanted(t) for t in texts])
+    derived.wanted(TEXTS)
+
+    assert asked == TEXTS[3:]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda data: data[:-3], id="cut"),
+        pytest.param(lambda data: data[:40] + bytes([data[40] ^ 1]) + data[41:], id="one bit"),
+        pytest.param(lambda data: b"", id="empty"),
+        pytest.param(lambda data: core.dump({}, b"another version"), id="of another version"),
+    ],
+)
+def test_damaged_file_is_made_anew(folder, damage):
+    """A file that is not what we wrote is not believed, and the next process has a sound one."""
+    derived.wanted(TEXTS)
+    sound = kept(folder).read_bytes()
+    kept(folder).write_bytes(damage(sound))
+
+    assert derived.wanted(TEXTS) == core.wanted(TEXTS)
+    assert kept(folder).read_bytes() == sound
+
+
+def test_others_file_is_not_believed(folder, monkeypatch):
+    """Whoever can write the file could make us blind to what he likes."""
+    derived.wanted(TEXTS)
+    lie = core.dump(dict.fromkeys(TEXTS, core.Wanted((), ())), derived._key())
+    kept(folder).write_bytes(lie)
+    monkeypatch.setattr(os, "geteuid", lambda: kept(folder).stat().st_uid + 1)
+
+    assert derived.wanted(TEXTS) == core.wanted(TEXTS)
+
+
+@pytest.mark.parametrize("where", ["/dev/null", "not absolute", "file"])
+def test_nowhere_to_keep_it(tmp_path, monkeypatch, where):
+    """Then every process derives it, and says nothing."""
+    (tmp_path / "file").write_text("", "utf-8")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file") if where == "file" else where)
+    monkeypatch.delenv("HOME", raising=False)
+
+    assert derived.wanted(TEXTS) == core.wanted(TEXTS)
+
+
+def test_commands_say_the_same_at_their_second_start(folder, tmp_path):
+    """Whole processes: the first keeps, the second finds, and both print the same."""
+    log = tmp_path / "bot.log"
+    said = "Error while getting Updates: Conflict: terminated by other getUpdates request"
+    log.write_text(f"2026-01-15 08:29:41,511 - telegram.ext.Updater - ERROR - {said}\n", "utf-8")
+    command = [sys.executable, "-m", "logrules", "scan", "--json", str(log)]
+    first, second = (subprocess.run(command, capture_output=True, check=False) for _ in range(2))
+
+    assert b"CONFLICT_409" in first.stdout
+    assert (first.stdout, first.stderr) == (second.stdout, second.stderr)
+    assert kept(folder).stat().st_mode & 0o077 == 0
