@@ -5,6 +5,9 @@ begun when there is something to send, that claims an alert, makes one attempt a
 fails rests for longer each time, and neither delays the others nor forgets anything. What a process leaves
 unsent goes out with the next one that opens the same file.
 
+With a mirror what survived elsewhere is taken in first: nothing is decided before that, or before it is known
+that the mirror is away. Then it hears of each change, and of the end.
+
 After a fork the child begins with threads and connections of its own; what the parent was sending stays its.
 """
 
@@ -13,9 +16,12 @@ from __future__ import annotations
 import os
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from logrules.core.delivery import Verdict, retry
+from logrules.core.model import LogrulesError
+from logrules.receivers import load
 from logrules.rules import rules
 from logrules.stores.sqlite import Store
 
@@ -23,18 +29,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from logrules.core.codes import Code
-    from logrules.core.delivery import Delivery, Sink
+    from logrules.core.delivery import Delivery, Receiver
     from logrules.core.model import Alert, Match
     from logrules.settings import Settings
+    from logrules.stores.postgres import Mirror
 
+    Mirrored = Callable[[Callable[[], object], Callable[[str], None]], Mirror]
+    """Makes a mirror: `on_agreed`, `on_failure`."""
+
+NOBODY = (
+    "Nobody will be told: none of SENTRY_DSN, LOGRULES_ALERT_CHAT, LOGRULES_ALERT_WEBHOOK and "
+    "LOGRULES_ALERT_RECEIVERS is set."
+)
 NAP = 60.0
 """The longest sleep of a sender: it sleeps by one clock and is due by another, which may be set."""
 COMPLAIN_AFTER = 3
 """Failed attempts in a row after which an outage is said, once; at once if it will last longer than a nap."""
 HURRIED_PAUSES = (0.2, 0.5, 1.0)
 """Between the attempts of a dying process."""
+MIRROR_SHARE = 0.3
+"""Of a flush: for what the mirror knows to come in, before it is decided without."""
+MIRROR_CLOSE = 2.0
+"""Seconds for the mirror to take leave."""
 
 IN_MEMORY = "Until then incidents and unsent alerts are kept in memory, and are lost with this process."
+UNMIRRORED = "Meanwhile alerts go on from the local state alone, and do not survive the loss of its disk"
 
 
 class Alerts:
@@ -42,32 +61,46 @@ class Alerts:
 
     Args:
         store: Keeps incidents and outbox.
-        sinks: Receivers by name, each made on its own thread when it is first needed.
+        sinks: Receivers by name, each made on its own thread when it is first needed. The names are kept in
+            the outbox: a later process goes on with what this one leaves.
         notices: Gets what goes wrong.
+        mirror: Carries the store over the loss of its disk.
     """
 
-    def __init__(self, store: Store, sinks: Mapping[str, Callable[[], Sink]], notices: Notices) -> None:
+    def __init__(
+        self,
+        store: Store,
+        sinks: Mapping[str, Callable[[], Receiver]],
+        notices: Notices,
+        mirror: Mirrored | None = None,
+    ) -> None:
         self._store = store
         self._sinks = sinks
         self._notices = notices
+        self._mirror = mirror and mirror(self._decide, self._unmirrored)
         self._enter_process()
-        self._drain()
+        if self._mirror is None:
+            self._decide()
+        else:
+            self._mirror.start()
 
     @property
     def configured(self) -> bool:
         """Whether there is anybody to tell; incidents are kept either way."""
         return bool(self._sinks)
 
-    def listen(self, on_failure: Callable[[str], None]) -> None:
-        """Hear, from now on and of what was before, what keeps alerts from being kept or delivered."""
+    def listen(self, on_failure: Callable[[str, str], None]) -> None:
+        """Hear what keeps alerts from being kept or delivered, as a code and a text; also what was before."""
         self._notices.listen(on_failure)
 
     def send(self, match: Match) -> None:
         """Take `match`. Once this returns, the alert that follows from it survives the process."""
+        self._after_fork()
         try:
             decision = self._store.take(match)
             if decision is not None and (decision.alert is not None or match.code in self._store.resolving):
                 self._drain()
+            self._changed()
         except Exception as error:  # noqa: BLE001  # a bot must not die of its alerts
             self._notices(f"the alert {match.code} is lost: {type(error).__name__}: {error}")
 
@@ -77,8 +110,15 @@ class Alerts:
         Blocks: call it off the event loop. Ends early when all is delivered, or when the receivers have asked
         to be left alone for longer than that.
         """
+        self._after_fork()
+        deadline = time.monotonic() + seconds
         try:
-            self._hurry(time.monotonic() + seconds)
+            if self._mirror is not None:
+                self._mirror.settle(seconds * MIRROR_SHARE)
+                self._decide()
+            self._hurry(deadline)
+            if self._mirror is not None:
+                self._mirror.settle(deadline - time.monotonic())
             return self._store.undelivered()
         except Exception as error:  # noqa: BLE001  # the exit must go on
             self._notices(f"the outbox cannot be read: {type(error).__name__}: {error}")
@@ -86,21 +126,45 @@ class Alerts:
 
     def close(self) -> None:
         """Stop sending and let go of the file. What is unsent stays in it."""
+        self._after_fork()
         for sender in self._senders:
             sender.stop()
+        if self._mirror is not None:
+            self._mirror.close(MIRROR_CLOSE)
         self._store.close()
+
+    def _decide(self) -> None:
+        """What the mirror knew is taken in, or is out of reach: decide what has waited for it."""
+        try:
+            if self._store.release():
+                self._changed()
+            self._drain()
+        except Exception as error:  # noqa: BLE001  # the start must go on, and so must the mirror's thread
+            self._notices(f"the outbox cannot be read: {type(error).__name__}: {error}")
+
+    def _unmirrored(self, why: str) -> None:
+        self._notices(f"{why}. {UNMIRRORED}", "STATE_UNMIRRORED")
+        self._decide()
+
+    def _changed(self) -> None:
+        if self._mirror is not None:
+            self._mirror.wake()
+
+    def _after_fork(self) -> None:
+        """Go on as a child: threads have stayed with the parent, whose mirror carries the file of both."""
+        if self._pid != os.getpid():
+            self._mirror = None
+            self._enter_process()
 
     def _enter_process(self) -> None:
         self._pid = os.getpid()
         self._progress = threading.Event()
         self._senders = [
-            _Sender(name, build, self._store, self._notices, self._progress)
+            _Sender(name, build, self._store, self._notices, progress=self._progress, settled=self._changed)
             for name, build in self._sinks.items()
         ]
 
     def _wake(self) -> None:
-        if self._pid != os.getpid():
-            self._enter_process()
         for sender in self._senders:
             sender.wake()
 
@@ -126,25 +190,25 @@ class Notices:
     KEPT = 20
 
     def __init__(self) -> None:
-        self._waiting: list[str] = []
-        self._listener: Callable[[str], None] | None = None
+        self._waiting: list[tuple[str, str]] = []
+        self._listener: Callable[[str, str], None] | None = None
 
-    def __call__(self, text: str) -> None:
-        """Say `text`. Never raises."""
+    def __call__(self, text: str, code: str = "ALERT_UNDELIVERED") -> None:
+        """Say `text` under `code`. Never raises."""
         if self._listener is None:
-            self._waiting = [*self._waiting, text][-self.KEPT :]
+            self._waiting = [*self._waiting, (code, text)][-self.KEPT :]
             return
         try:
-            self._listener(text)
+            self._listener(code, text)
         except Exception:  # noqa: BLE001, S110  # there is nobody left to tell
             pass
 
-    def listen(self, listener: Callable[[str], None]) -> None:
+    def listen(self, listener: Callable[[str, str], None]) -> None:
         """Hear everything, what has waited first."""
         self._listener = listener
         waiting, self._waiting = self._waiting, []
-        for text in waiting:
-            self(text)
+        for code, text in waiting:
+            self(text, code)
 
 
 class _Sender:
@@ -153,17 +217,20 @@ class _Sender:
     def __init__(
         self,
         name: str,
-        build: Callable[[], Sink],
+        build: Callable[[], Receiver],
         store: Store,
         notices: Notices,
+        *,
         progress: threading.Event,
+        settled: Callable[[], None],
     ) -> None:
         self._name = name
         self._build = build
         self._store = store
         self._notices = notices
         self._progress = progress
-        self._sink: Sink | None = None
+        self._settled = settled
+        self._receiver: Receiver | None = None
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._woken = threading.Event()
@@ -233,19 +300,21 @@ class _Sender:
             return
         delivery = self._attempt(alert)
         self._store.settle(alert, self._name, delivery)
+        self._settled()
         self._judge(alert, delivery)
 
     def _attempt(self, alert: Alert) -> Delivery:
         try:
-            self._sink = self._sink or self._build()
-            return self._sink.send(alert)
+            self._receiver = self._receiver or self._build()
+            return self._receiver(alert)
         except Exception as error:  # noqa: BLE001  # whatever a receiver's library raises, the alert stays
             return retry(f"{type(error).__name__} while sending")
 
     def _judge(self, alert: Alert, delivery: Delivery) -> None:
         """Say what does not go well; pause before the next of a hurried row of attempts."""
         if delivery.verdict is Verdict.REJECTED:
-            self._notices(f"the alert {alert.code} was refused by {self._name}: {delivery.why}")
+            words = f"{self._name} refuses the alert {alert.code}, which is kept aside: {delivery.why}"
+            self._notices(words, "ALERT_REFUSED")
         if delivery.verdict is not Verdict.RETRY:
             self._failures, self._has_complained = 0, False
             return
@@ -272,6 +341,11 @@ def open_alerts(
         notices(
             "LOGRULES_ALERT_CHAT is set, but no bot to write there: set LOGRULES_ALERT_TOKEN to its token"
         )
+    for named in settings.alert_receivers:
+        try:
+            load(named)
+        except LogrulesError as error:
+            notices(f"alerts for LOGRULES_ALERT_RECEIVERS wait until it can be used: {error}")
     store = Store(
         settings.state,
         codes,
@@ -279,20 +353,38 @@ def open_alerts(
         redact=redact,
         on_failure=lambda cause: notices(f"{cause} {IN_MEMORY}"),
         lang=settings.lang,
+        holds=settings.state_url is not None,
     )
-    return Alerts(store, sinks, notices)
+    return Alerts(store, sinks, notices, _mirror(settings, store, list(sinks)))
 
 
-def _sinks(settings: Settings) -> dict[str, Callable[[], Sink]]:
-    sinks: dict[str, Callable[[], Sink]] = {}
+def _mirror(settings: Settings, store: Store, sinks: list[str]) -> Mirrored | None:
+    if settings.state_url is None:
+        return None
+    from logrules.stores.postgres import Mirror
+
+    return partial(
+        Mirror,
+        settings.state_url,
+        store,
+        name=f"logrules-state/{settings.service}/{settings.instance}",
+        service=settings.service,
+        sinks=sinks,
+    )
+
+
+def _sinks(settings: Settings) -> dict[str, Callable[[], Receiver]]:
+    sinks: dict[str, Callable[[], Receiver]] = {}
     if settings.sentry_dsn:
         sinks["sentry"] = lambda: _sentry(settings)
     if settings.alert_chat and (settings.alert_token or settings.token):
         sinks["telegram"] = lambda: _telegram_chat(settings)
-    return sinks
+    if settings.alert_webhook:
+        sinks["webhook"] = lambda: _webhook(settings)
+    return sinks | {named: partial(load, named) for named in settings.alert_receivers}
 
 
-def _sentry(settings: Settings) -> Sink:
+def _sentry(settings: Settings) -> Receiver:
     from logrules.sinks.sentry import Sentry
 
     return Sentry(
@@ -301,10 +393,16 @@ def _sentry(settings: Settings) -> Sink:
         release=settings.release,
         environment=settings.environment,
         lang=settings.lang,
-    )
+    ).send
 
 
-def _telegram_chat(settings: Settings) -> Sink:
+def _telegram_chat(settings: Settings) -> Receiver:
     from logrules.sinks.telegram_chat import TelegramChat
 
-    return TelegramChat.of(settings)
+    return TelegramChat.of(settings).send
+
+
+def _webhook(settings: Settings) -> Receiver:
+    from logrules.sinks.webhook import Webhook
+
+    return Webhook.of(settings).send

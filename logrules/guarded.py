@@ -83,7 +83,7 @@ def guard(
     for note in notes:
         report.remark(Severity.INFO if known.own else Severity.WARNING, note)
     if alerts is not None:
-        alerts.listen(lambda text: report("ALERT_UNDELIVERED", text))
+        alerts.listen(report)
     timers = timers or settings.timers
     key = lock_key(bot_id(token))
     session = _session(settings, url, key, timers)

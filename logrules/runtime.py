@@ -251,7 +251,7 @@ class Watch:
         return causes
 
     def _build(self) -> None:
-        from logrules.alerts import open_alerts
+        from logrules.alerts import NOBODY, open_alerts
         from logrules.core.engine import Engine, Policy
         from logrules.core.redact import Redactor, secrets_in
         from logrules.report import Reporter
@@ -263,11 +263,9 @@ class Watch:
         known = self._known or with_packs(settings.packs, complain)
         self._alerts: Alerts = open_alerts(settings, redact, codes=known.specs)
         self._report: Reporter = Reporter(settings, Console(2, redact), self._alerts, known=known)
-        self._alerts.listen(lambda text: self._report("ALERT_UNDELIVERED", text))
+        self._alerts.listen(self._report)
         if not self._alerts.configured:
-            self._report(
-                "ALERTS_OFF", "Nobody will be told: neither SENTRY_DSN nor LOGRULES_ALERT_CHAT is set."
-            )
+            self._report("ALERTS_OFF", NOBODY)
         policy = Policy(acts=True, stop_on=self._stop_on, overlap=settings.overlap, started=time.time())
         self._engine = Engine(known.rulebook, policy)
 

@@ -6,6 +6,7 @@ the form it must have, never its value. An empty string is the same as nothing.
 
 from __future__ import annotations
 
+import base64
 import math
 import os
 import re
@@ -15,12 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from logrules.core import database_url
 from logrules.core.lease import Timers, strict
 from logrules.core.model import ConfigError
 from logrules.rules import language
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from logrules.core.database_url import DatabaseUrl
 
 BOT_API = "https://api.telegram.org"
 
@@ -56,6 +60,7 @@ DATABASE = ("LOGRULES_DATABASE_URL", "DATABASE_URL")
 _NAME_LENGTH = 100  # fits into a tag of any alert receiver
 _LAST_PORT = 65535
 _STANDARD_DESCRIPTORS = 3  # input, output, errors
+_LEAST_KEY, _LONGEST_KEY = 24, 64  # bytes, of what signs a webhook
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +76,12 @@ class Settings:
     """The Telegram chat that gets alerts: an id or @name."""
     alert_token: str | None = field(default=None, repr=False)
     """The token of another bot, which sends the alerts."""
+    alert_webhook: str | None = field(default=None, repr=False)
+    """The address that gets alerts as JSON."""
+    alert_webhook_key: bytes | None = field(default=None, repr=False)
+    """Signs what goes there."""
+    alert_receivers: tuple[str, ...] = ()
+    """Receivers of the user's own, each as `module:function`."""
     token: str | None = field(default=None, repr=False)
     """The guarded bot's token."""
     database_url: str | None = field(default=None, repr=False)
@@ -79,6 +90,8 @@ class Settings:
     """Where it came from, for people."""
     state: Path | None = None
     """The file of incidents and unsent alerts; None keeps them in memory."""
+    state_url: DatabaseUrl | None = None
+    """The database that mirrors the state, for a platform that throws the disk away."""
     overlap: float = 0.0
     """Seconds after LOCK_ACQUIRED in which conflicts may come from the deploy itself."""
     conflict_grace: float = CONFLICT_GRACE
@@ -128,10 +141,14 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         sentry_dsn=_dsn(env),
         alert_chat=_chat(env),
         alert_token=_checked_token("LOGRULES_ALERT_TOKEN", env.get("LOGRULES_ALERT_TOKEN")),
+        alert_webhook=_webhook(env),
+        alert_webhook_key=_webhook_key(env),
+        alert_receivers=_receivers(env),
         token=token,
         database_url=_first(env, *DATABASE),
         database_setting=next((name for name in DATABASE if name in env), DATABASE[-1]),
         state=_state(env, service),
+        state_url=_state_url(env),
         overlap=_seconds(env, "LOGRULES_OVERLAP", OVERLAP if _overlaps(env) else 0.0),
         conflict_grace=_seconds(env, "LOGRULES_CONFLICT_GRACE", CONFLICT_GRACE),
         release=_first(
@@ -288,6 +305,42 @@ def _chat(env: Mapping[str, str]) -> str | None:
     return chat
 
 
+def _webhook(env: Mapping[str, str]) -> str | None:
+    url = env.get("LOGRULES_ALERT_WEBHOOK")
+    if url is not None and not re.fullmatch(r"https?://[^\s/?#@'\"\\]+(/[^\s#'\"\\]*)?", url):
+        raise ConfigError(
+            "LOGRULES_ALERT_WEBHOOK must be the address that takes the alerts, such as https://HOST/PATH, "
+            "without user, password or #"
+        )
+    return url
+
+
+def _webhook_key(env: Mapping[str, str]) -> bytes | None:
+    """The key behind the secret: https://github.com/standard-webhooks/standard-webhooks, Signature scheme."""
+    secret = env.get("LOGRULES_ALERT_WEBHOOK_SECRET")
+    if secret is None:
+        return None
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not (secret.startswith("whsec_") and _LEAST_KEY <= len(key) <= _LONGEST_KEY):
+        raise ConfigError(
+            f"LOGRULES_ALERT_WEBHOOK_SECRET must be whsec_ and then {_LEAST_KEY} to {_LONGEST_KEY} random bytes "
+            'in base64; make one: echo "whsec_$(openssl rand -base64 32)"'
+        )
+    return key
+
+
+def _receivers(env: Mapping[str, str]) -> tuple[str, ...]:
+    named = env.get("LOGRULES_ALERT_RECEIVERS", "").replace(",", " ").split()
+    if not all(re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", name) for name in named):
+        raise ConfigError(
+            "LOGRULES_ALERT_RECEIVERS must name functions as module:function, with commas between them"
+        )
+    return tuple(dict.fromkeys(named))
+
+
 def _state(env: Mapping[str, str], service: str) -> Path | None:
     """LOGRULES_STATE, else one file per service under https://specifications.freedesktop.org/basedir-spec/."""
     home = env.get("HOME")
@@ -299,6 +352,19 @@ def _state(env: Mapping[str, str], service: str) -> Path | None:
     base = env.get("XDG_STATE_HOME", "")
     folder = Path(base) if base.startswith("/") else Path(home, ".local", "state") if home else None
     return folder / "logrules" / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', service)}.sqlite3" if folder else None
+
+
+def _state_url(env: Mapping[str, str]) -> DatabaseUrl | None:
+    raw = env.get("LOGRULES_STATE_URL")
+    if raw is None:
+        return None
+    url = database_url.parse(raw, "LOGRULES_STATE_URL")
+    if url is None:
+        raise ConfigError(
+            "LOGRULES_STATE_URL must be the address of a PostgreSQL database, such as "
+            "postgresql://USER:PASSWORD@HOST:5432/DATABASE; a file goes into LOGRULES_STATE"
+        )
+    return url
 
 
 def _overlaps(env: Mapping[str, str]) -> bool:

@@ -42,7 +42,7 @@ FLOORS = (
 EDGES = ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guards")
 """Modules in here never import one another, not even within one folder."""
 THIRD_PARTIES = {
-    "asyncpg": ("logrules.guards.postgres",),
+    "asyncpg": ("logrules.guards.postgres", "logrules.stores.postgres"),
     "telegram": ("logrules.guards.ptb", "bot"),
     "sentry_sdk": ("logrules.sinks.sentry",),
     "loguru": ("logrules.logs",),

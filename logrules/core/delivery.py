@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import msgspec
 
 from logrules.core.event import clean
-from logrules.core.model import Alert
+from logrules.core.model import Alert, Match
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -113,15 +113,17 @@ def back_off(attempts: int, chance: float) -> float:
 
 def seal(alert: Alert, redact: Callable[[str], str]) -> Alert:
     """The alert as it may leave the process: no secret in any string, and bounded. Never raises."""
-    return msgspec.structs.replace(
-        alert,
-        title=clean(alert.title, redact),
-        message=clean(alert.message[:SEARCHED_CHARS], redact)[:MESSAGE_CHARS],
-        service=clean(alert.service, redact),
-        instance=clean(alert.instance, redact),
-        evidence=_excerpt(alert.evidence, redact),
-        attrs=_attrs(alert.attrs, redact),
-    )
+    return msgspec.structs.replace(alert, title=clean(alert.title, redact), **_sealed(alert, redact))
+
+
+def _sealed(what: Alert | Match, redact: Callable[[str], str]) -> dict[str, Any]:
+    return {
+        "message": clean(what.message[:SEARCHED_CHARS], redact)[:MESSAGE_CHARS],
+        "service": clean(what.service, redact),
+        "instance": clean(what.instance, redact),
+        "evidence": _excerpt(what.evidence, redact),
+        "attrs": _attrs(what.attrs, redact),
+    }
 
 
 def _excerpt(text: str, redact: Callable[[str], str]) -> str:
@@ -147,3 +149,16 @@ def pack(alert: Alert) -> bytes:
 def unpack(data: bytes) -> Alert:
     """The alert that `pack` packed; fields that it lacks take their defaults. Raises ValueError."""
     return msgspec.json.decode(data, type=Alert)
+
+
+def hold(match: Match, redact: Callable[[str], str]) -> bytes:
+    """A match that is decided later, sealed as an alert is."""
+    return msgspec.json.encode(msgspec.structs.replace(match, **_sealed(match, redact)))
+
+
+def unhold(data: bytes) -> Match | None:
+    """The match that `hold` kept; None for one that another version of us kept in another form."""
+    try:
+        return msgspec.json.decode(data, type=Match)
+    except msgspec.DecodeError:
+        return None

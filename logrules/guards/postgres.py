@@ -14,15 +14,11 @@ import asyncio
 import os
 import secrets
 import socket
-import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import quote
 
 import asyncpg
-import certifi
 
-from logrules.core.database_url import SYSTEM
 from logrules.core.lease import (
     BrokenError,
     FullError,
@@ -33,6 +29,7 @@ from logrules.core.lease import (
     RefusedError,
     UnavailableError,
 )
+from logrules.trust import with_system_roots
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -130,7 +127,7 @@ class PostgresSession:
         self.name = name
         self.timers = timers
         self.announced = False
-        self._dsn = _with_system_roots(url.dsn)
+        self._dsn = with_system_roots(url.dsn)
         self._channel = f"logrules_{key & (1 << 64) - 1:016x}"
         self._nonce = ""
         self._pid = 0
@@ -327,12 +324,6 @@ class PostgresSession:
         with _while_open(*harmless):
             tag: str = await self._open_connection.execute(query)
         return int(tag.rpartition(" ")[2])
-
-
-def _with_system_roots(dsn: str) -> str:
-    """The driver does not know `sslrootcert=system`: it gets the file of the system, else of certifi."""
-    file = ssl.get_default_verify_paths().cafile or certifi.where()
-    return dsn.replace(f"sslrootcert={SYSTEM}", f"sslrootcert={quote(file)}")
 
 
 def _look_for_certificates(url: DatabaseUrl) -> None:

@@ -23,9 +23,9 @@ from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from logrules.core import incidents
-from logrules.core.delivery import LONGEST_ASKED, Verdict, back_off, pack, seal, unpack
+from logrules.core.delivery import LONGEST_ASKED, Verdict, back_off, hold, pack, seal, unhold, unpack
 from logrules.core.incidents import Around, Decision, Incident
-from logrules.core.ledger import Ledger, Resting, Waiting
+from logrules.core.ledger import Ledger, Resting, Waiting, agreed
 from logrules.core.model import LogrulesError
 from logrules.core.silences import LONGEST, Silence
 
@@ -68,6 +68,9 @@ _SCHEMA_2 = """
 CREATE TABLE silences (
     service TEXT, code TEXT, since REAL, until REAL, why TEXT, PRIMARY KEY (service, code));
 ALTER TABLE holds ADD COLUMN why TEXT NOT NULL DEFAULT '';
+CREATE TABLE held (seq INTEGER PRIMARY KEY AUTOINCREMENT, match BLOB);
+CREATE TABLE keeper (id TEXT);
+INSERT INTO keeper VALUES (lower(hex(randomblob(16))));
 """
 _SCHEMAS = (_SCHEMA_1, _SCHEMA_2)
 """Each makes of a file of the version before it one of its own."""
@@ -108,6 +111,7 @@ class Store:
         redact: Takes the secrets out of a string; applied before anything is written.
         on_failure: Called once, with a text for the operator, when the file cannot be used.
         lang: The language of titles.
+        holds: Decide nothing before `release`: what comes first may be old news to a mirror.
         clock: Seconds since the epoch.
     """
 
@@ -122,6 +126,7 @@ class Store:
         redact: Callable[[str], str],
         on_failure: Callable[[str], None],
         lang: str = "en",
+        holds: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._path = path
@@ -130,6 +135,7 @@ class Store:
         self._redact = redact
         self._on_failure = on_failure
         self._lang = lang
+        self._holds = holds
         self._clock = clock
         self.resolving = frozenset().union(*(_resolvers(code) for code in codes.values()))
         """Codes that may end an incident."""
@@ -138,14 +144,22 @@ class Store:
     def take(self, match: Match) -> Decision | None:
         """Count a match in its incident and put the alert that follows, if any, into the outbox.
 
-        Returns what was decided, once it is durable; None for a code that nobody knows.
+        Returns what was decided, once it is durable; None for a code that nobody knows, and for what is held.
         """
         if match.code not in self._codes:
             return None
         code = self._codes[match.code].why(match.reason)
         if code.alert is None and match.code not in self.resolving and not _historic(match):
             return incidents.decide(None, match, code, self._clock())
-        return self._run(lambda db: self._take(db, match, code, self._clock()))
+        return self._run(lambda db: self._hold_or_take(db, match, code))
+
+    def release(self) -> bool:
+        """Decide what was held back, by us or by a killed process, and what comes; whether there was any."""
+        return self._run(self._release)
+
+    def fold(self, theirs: Ledger) -> Ledger:
+        """Take in what a mirror holds; all that is held then. See `logrules.core.ledger.Keeper`."""
+        return self._run(lambda db: _fold(db, theirs, self._clock()))
 
     def claim(self, sink: str, *, hurry: bool = False) -> Alert | None:
         """The next alert to send through `sink`, ours until it is settled or the lease is over.
@@ -205,6 +219,23 @@ class Store:
             self._pid = -1
 
     # One transaction
+
+    def _hold_or_take(self, db: sqlite3.Connection, match: Match, code: Code) -> Decision | None:
+        if not self._holds:
+            return self._take(db, match, code, self._clock())
+        db.execute("INSERT INTO held (match) VALUES (?)", (hold(match, self._redact),))
+        return None
+
+    def _release(self, db: sqlite3.Connection) -> bool:
+        self._holds = False
+        held = db.execute("SELECT match FROM held ORDER BY seq").fetchall()
+        for (data,) in held:
+            match = unhold(data)
+            if match is not None and match.code in self._codes:
+                self._take(db, match, self._codes[match.code].why(match.reason), self._clock())
+        if held:
+            db.execute("DELETE FROM held")
+        return bool(held)
 
     def _take(self, db: sqlite3.Connection, match: Match, code: Code, now: float) -> Decision:
         if _historic(match):
@@ -325,6 +356,7 @@ class Store:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         if self._pid != os.getpid():
+            self._holds = False  # whoever was to release it has stayed with the parent
             self._enter_process()
         with self._lock:
             yield self._db
@@ -430,7 +462,7 @@ def _transact(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -
 
 def _salvage(broken: sqlite3.Connection, into: sqlite3.Connection) -> None:
     """Copy what the broken file still shows, table by table."""
-    for table in ("incidents", "outbox", "holds", "history", "silences"):
+    for table in ("incidents", "outbox", "holds", "history", "silences", "held"):
         try:
             rows = broken.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  # our own names
             marks = ", ".join("?" * len(rows[0])) if rows else ""
@@ -467,7 +499,7 @@ def _incident(row: tuple[object, ...]) -> Incident:
     return Incident(**{**fields, "recent": tuple(json.loads(str(fields["recent"])))})  # type: ignore[arg-type]
 
 
-def _incident_of(db: sqlite3.Connection, what: Match | Alert) -> Incident | None:
+def _incident_of(db: sqlite3.Connection, what: Match | Alert | Incident) -> Incident | None:
     row = db.execute(
         f"SELECT {_COLUMNS} FROM incidents WHERE service = ? AND code = ? AND reason = ?",  # noqa: S608
         (what.service, what.code, what.reason or ""),
@@ -511,7 +543,25 @@ def _ledger(db: sqlite3.Connection) -> Ledger:
         [Waiting(sink, unpack(alert), refused) for sink, alert, refused in alerts],
         _silences(db),
         [Resting(*row) for row in holds],
+        db.execute("SELECT id FROM keeper").fetchone()[0],
     )
+
+
+def _fold(db: sqlite3.Connection, theirs: Ledger, now: float) -> Ledger:
+    for row in theirs.incidents:
+        ours = _incident_of(db, row)
+        both = agreed(ours, row)
+        if both != ours:
+            _save(db, both)
+    for silence in theirs.silences:
+        _hush(db, silence, now)
+    for sink, alert, _ in theirs.waiting:
+        db.execute(
+            "INSERT OR IGNORE INTO outbox (sink, service, code, reason, event_id, alert) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (sink, alert.service, alert.code, alert.reason or "", alert.event_id, pack(alert)),
+        )
+    return _ledger(db)
 
 
 def _limited(db: sqlite3.Connection, now: float) -> bool:

@@ -213,7 +213,7 @@ def test_refusal_is_told_and_not_repeated(opened, receiver):
     receiver.status(403)
     heard: list[str] = []
     alerts = opened(sentry_dsn=receiver.dsn)
-    alerts.listen(heard.append)
+    alerts.listen(lambda _, text: heard.append(text))
     alerts.send(make_match())
     alerts.flush(10)
 
@@ -227,7 +227,7 @@ def test_outage_is_told_once(opened, receiver, quick):
     heard: list[str] = []
     receiver.status(503)
     alerts = opened(sentry_dsn=receiver.dsn)
-    alerts.listen(heard.append)
+    alerts.listen(lambda _, text: heard.append(text))
     alerts.send(make_match())
     receiver.wait_for(lambda: len(receiver.attempts) >= 8)
     receiver.ok()
@@ -242,7 +242,7 @@ def test_long_rest_is_told_at_once(opened):
     with BotApiServer() as api:
         api.revoke()
         alerts = opened(alert_chat="-100", token=api.token, bot_api=api.url)
-        alerts.listen(heard.append)
+        alerts.listen(lambda _, text: heard.append(text))
         alerts.send(make_match("TOKEN_INVALID"))
         (left,) = alerts.flush(20)
 
@@ -254,7 +254,7 @@ def test_chat_without_a_bot_is_said(opened):
     """A chat and no token: nobody can write there, and the operator hears what to set."""
     heard: list[str] = []
     alerts = opened(alert_chat="-100")
-    alerts.listen(heard.append)
+    alerts.listen(lambda _, text: heard.append(text))
 
     assert not alerts.configured
     assert "LOGRULES_ALERT_TOKEN" in heard[0]
@@ -264,7 +264,7 @@ def test_broken_sink_loses_nothing(opened, tmp_path):
     """A receiver that cannot even be built keeps its alerts, and the process its calm."""
     heard: list[str] = []
     alerts = opened(sentry_dsn="http://no-key.invalid/1")
-    alerts.listen(heard.append)
+    alerts.listen(lambda _, text: heard.append(text))
     alerts.send(make_match())
 
     assert [alert.code for alert in alerts.flush(0.3)] == ["CONFLICT_409"]
@@ -274,7 +274,7 @@ def test_unusable_state_file_still_alerts(opened, receiver):
     """Where no file can be written, alerts go out from memory, and it is said."""
     heard: list[str] = []
     alerts = opened(sentry_dsn=receiver.dsn, state=Path("/proc/x/y.db"))
-    alerts.listen(heard.append)
+    alerts.listen(lambda _, text: heard.append(text))
     alerts.send(make_match())
 
     assert alerts.flush(20) == []
@@ -408,7 +408,7 @@ class TestNotices:
         notices, heard = Notices(), list[str]()
         for number in range(50):
             notices(str(number))
-        notices.listen(heard.append)
+        notices.listen(lambda _, text: heard.append(text))
         notices("now")
 
         assert heard == [*map(str, range(30, 50)), "now"]
@@ -417,7 +417,7 @@ class TestNotices:
         """A log that fails does not stop an alert."""
         heard: list[str] = []
 
-        def listener(text):
+        def listener(_, text):
             heard.append(text)
             raise OSError
 

@@ -66,6 +66,7 @@ def test_there_is_something_to_try() -> None:
 def test_sql_runs_on_a_real_server(command: str, postgres: PostgresServer) -> None:
     """Each statement is accepted by PostgreSQL as it stands, and ends in a semicolon."""
     postgres.query("drop database if exists x")
+    postgres.query("drop schema if exists logrules cascade")
     postgres.query("drop role if exists remedied; create role remedied")
 
     assert command.endswith(";")
@@ -91,6 +92,7 @@ def test_psql_runs_on_a_real_server(command: str, postgres: PostgresServer, tmp_
     """The whole command, typed into a shell that has the bot's DATABASE_URL."""
     tools = Path(postgres._tool("psql")).parent
     environ = {**postgres._environ, "PATH": f"{tools}:{os.environ['PATH']}", "DATABASE_URL": postgres.url}
+    environ["LOGRULES_STATE_URL"] = postgres.url
     environ |= {"PGPORT": str(postgres.port), "PGPASSWORD": postgres.password or ""}
     typed = command.replace("<host>", "127.0.0.1").replace("<user>", "postgres -d postgres")
     done = subprocess.run(
