@@ -65,9 +65,15 @@ def pieces(data: bytes, dice: random.Random) -> list[bytes]:
 
 
 def whole(data: bytes) -> bytes:
-    """`data` as whole lines without colours, as records are cut out of them."""
+    """`data` as whole lines without colours, as records are cut out of them.
+
+    Nor with those that show when others are taken out: an engine would take them out once more.
+    """
     lines = Lines()
-    return ANSI.sub(b"", lines.feed(data) + lines.close())
+    text = lines.feed(data) + lines.close()
+    while (bare := ANSI.sub(b"", text)) != text:
+        text = bare
+    return text
 
 
 def matches(book: Rulebook, chunks: Iterable[bytes], *, ticks: bool = False) -> list[Match]:
