@@ -44,7 +44,7 @@ ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\n]{0,200}\x07|[()][AB01
 """Colours, cursor moves, titles and character sets: nothing that a message means."""
 
 _RESIDUE = re.compile(
-    r"(?:#033|\\x1b|\\033|\\u001b|\^\[|[\u241b\ufffd])?\[\d{1,3}(?:;\d{1,3}){0,5}m|(?<===>)\(B"
+    r"(?:#033|\\x1b|\\033|\\u001b|\^\[|[\u241b\ufffd\u2190])?\[\d{1,3}(?:;\d{1,3}){0,5}m|(?<===>)\(B"
 )
 """What is left of colours where a viewer dropped or spelled out the escape."""
 
@@ -147,7 +147,8 @@ _DEEPEST = 4
 _SEP = r"\ *+[-|:]*+\ *+"
 _MID = rf"""(?>
       \[[^\[\]{{}}'"\n]{{1,80}}\] | \([^()\n]{{1,80}}\) | \{{[^{{}}\n]{{1,160}}\}}
-      | [\w.$/@:<>-]{{1,80}}(?=\ +[-|]\ ) | (?:\w+\.)+\w+ | \w+@\w+ | -[\w.]+-? | p?\d+
+      | [\w.$/@:<>-]{{1,80}}(?=\ +[-|]\ ) | \w{{1,40}}(?=\ \[{_LEVEL}\]\ -\ ) | (?:\w+\.)+\w+ | \w+@\w+
+      | -[\w.]+-? | p?\d+
       | [a-z]\w{{1,20}}=[^\s\]]{{1,60}}(?=\ )
     ){_SEP}"""
 _AFTER = r"""
@@ -192,7 +193,11 @@ _HEADS = tuple(
         rf"\[[^\]\n]{{1,60}}\]\ (?P<level>{_LEVEL})\ +[\w.$-]+\ -\ ",  # slf4j-simple
         rf"""\[\d{{4,9}}\]\ {{1,4}}(?P<level>{_LEVEL})\ {{1,4}}[\w-]{{1,40}}:\ {{1,40}}
         (?:\[[^\]\n]{{1,80}}\]\ )?""",  # matterbridge
-        rf"(?:\[[^\]\n]{{1,40}}\]\ ?){{1,4}}\[\ *(?P<level>{_ANY_LEVEL})\ *\]{_SEP}",  # brackets
+        rf"""(?:\[[^\]\n]{{1,40}}\]\ ?){{1,4}}\[\ *(?P<level>{_ANY_LEVEL})\ *\]{_SEP}
+        (?:{_STAMP}\ (?:\[[^\]\n]{{1,40}}\]\ )?)?""",  # brackets
+        # signale
+        rf"""(?:\[[^\]\n]{{1,40}}\]\ ){{0,5}}›\ \S{{1,3}}\ {{1,4}}
+        (?:(?P<level>(?i:{_LEVEL}))|[a-z]{{4,9}})\ {{2,12}}""",
         r"(?P<klog>[IWEF])\d{4}\ (?P<stamp>\d\d:\d\d:\d\d)\.\d+\ +\d+\ [\w./-]+:\d+\]\ ",
         rf"\[(?P<stamp>{_STAMP})\ [\w./-]{{1,80}}:\d+\ (?P<klog>[DIWEC])\]\ ",
         rf"""(?:\[{_STAMP}\]|\ {{8}})\ {{1,16}}(?P<level>{_LEVEL})\ +

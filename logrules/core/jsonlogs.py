@@ -23,6 +23,9 @@ _LOGFMT = re.compile(
     r"(?:time|ts|t|timestamp|level|lvl|severity)=\S"
     r"|\"(?:[^\"\\\n]|\\.){1,300}+\" (?:error|err)=\"(?:[^\"\\\n]|\\.)*+\"(?: [\w.-]+=|$)"
 )
+_STAMPED = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)\s(?:[0-9a-f]{8}-[0-9a-f-]{27}\s)?"
+)
 _PAIR = re.compile(r'(?<![\w.@-])([\w.@-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)')
 
 _CHAT = (
@@ -101,7 +104,9 @@ def _first(line: dict[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def _message(line: dict[str, Any]) -> str:
-    return next((line[name] for name in _MESSAGE if isinstance(line.get(name), str)), "")
+    message = next((line[name] for name in _MESSAGE if isinstance(line.get(name), str)), "")
+    # What a platform wraps bears its own stamp.
+    return message[stamp.end() :] if (stamp := _STAMPED.match(message)) else message
 
 
 def _level(line: dict[str, Any]) -> Severity | None:

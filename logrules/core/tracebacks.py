@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 HEAD = "Traceback (most recent call last):"
-_FRAME = r"[> ]*File \"[^\"\n]+\", line \d+"
+_FRAME = r"[> ]*File [\"“][^\"“”\n]+[\"”], line \d+"
 _BEGINS = re.compile(
     rf"(?:Exception Group )?Traceback \(most recent call last\):|{_FRAME}"
     r"|╭─+ Traceback \(most recent call[^\n]{0,12}─+"
@@ -16,6 +16,7 @@ _BEGINS = re.compile(
 _CHAIN = re.compile(
     r"The above exception was the direct|During handling of the above exception|[+-]{0,9}-{4}[-+ \d]*$"
 )
+_POINTS = re.compile(r"[ ~]*\^[~^ ]*$")
 _LAST = re.compile(r"[A-Za-z_][\w.<>]*(?:\[\w+\])? ?(?:: |:?$)")
 _CLASS = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:: |:?$)")
 _PLACE = re.compile(
@@ -33,7 +34,10 @@ _PASTED = re.compile(rf"raise [\w.]+[( ]|{_FRAME},? in|Traceback \(most recent c
 _RAISED = re.compile(
     r"\s(?=(?:(?:[A-Za-z_]\w*\.)+[A-Z]\w*|[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Conflict)): \S)"
 )
-_FUTURE = re.compile(r"(?:future|task): <.{1,1000} exception=(\w+)\([\"'](.*)[\"'],?\)>")
+_FUTURE = re.compile(
+    r"(?:future|task): <.{1,1000} exception=(\w+)"
+    r"\((?:-?\d{1,6}, )?[\"'](.*)[\"'](?:,|, None, -?\d{1,6}, None)?\)>"
+)
 _ESCAPED = re.compile(r"Traceback \(most recent call last\):\\r?\\?n +File ")
 _RAISE = re.compile(
     r"raise ([A-Za-z_][\w.]*)(?:\((?:\s*([\"'])([^\"'{}\n]{3,400})\2\s*\)|[^\n]{0,400}))?(?: from \w+)?$"
@@ -69,6 +73,11 @@ def is_frame(words: str) -> bool:
 def may_end(words: str) -> bool:
     """Whether a line can be a traceback's last: a name, and a colon or nothing behind it."""
     return bool(_LAST.match(words))
+
+
+def points(text: str) -> bool:
+    """Whether a line is nothing but Python's marks below the code that failed."""
+    return bool(_POINTS.match(text))
 
 
 def names_class(words: str) -> bool:
