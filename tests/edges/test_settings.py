@@ -63,6 +63,55 @@ def test_instance(name):
     assert read({name: "srv-abc-x7k2p"}).instance == "srv-abc-x7k2p"
 
 
+SECRET = "whsec_" + "QUJD" * 11  # 33 bytes
+
+
+def test_receivers():
+    """Each receiver of alerts has its setting; names of functions are kept in their order, once each."""
+    environ = {
+        "LOGRULES_ALERT_WEBHOOK": "https://h.example:8443/x?y=z",
+        "LOGRULES_ALERT_WEBHOOK_SECRET": SECRET,
+    }
+    settings = read(environ | {"LOGRULES_ALERT_RECEIVERS": "a:b, my.mod:obj.send,a:b"})
+
+    assert settings.alert_webhook == "https://h.example:8443/x?y=z"
+    assert settings.alert_webhook_key == b"ABC" * 11
+    assert settings.alert_receivers == ("a:b", "my.mod:obj.send")
+    assert not [part for part in ("h.example", "QUJD", "ABC") if part in repr(settings)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *(
+            ("LOGRULES_ALERT_WEBHOOK", url)
+            for url in (
+                "h.example",
+                "ftp://h/x",
+                "https://u:p@h/x",
+                "https://h/a b",
+                "https://h/#x",
+                "https:///x",
+            )
+        ),
+        *(
+            ("LOGRULES_ALERT_WEBHOOK_SECRET", secret)
+            for secret in (SECRET[6:], "whsec_", "whsec_QUJD", "whsec_" + "QUJD" * 22, SECRET + "!", "пароль")
+        ),
+        *(
+            ("LOGRULES_ALERT_RECEIVERS", named)
+            for named in ("ntfy", "a:b:c", "a:", ":b", "a:b;c:d", "1a:b", "a/b:c")
+        ),
+    ],
+)
+def test_malformed_receiver_is_refused(setting, value):
+    """A receiver that cannot work is named, with the form that it must have; its value is not."""
+    with pytest.raises(ConfigError, match=f"^{setting} must ") as refused:
+        read({setting: value})
+
+    assert value not in str(refused.value).replace("whsec_$(", "").replace("whsec_ and", "")
+
+
 def test_token_order():
     """The caller's token goes before BOT_TOKEN, that before TELEGRAM_BOT_TOKEN."""
     environ = {"BOT_TOKEN": "2:b", "TELEGRAM_BOT_TOKEN": "3:c"}

@@ -1,0 +1,232 @@
+"""Receivers of the user's own: found by name, kept to the same promise as ours."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logrules.alerts import open_alerts
+from logrules.core.incidents import decide
+from logrules.core.model import LogrulesError, Match
+from logrules.core.redact import Redactor
+from logrules.receivers import load
+from logrules.rules import rules
+from logrules.settings import Settings
+from logrules.sinks.webhook import signature
+from logrules.testing.receiver import Receiver
+
+DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "alerts.md"
+
+
+def make_match(**changes):
+    spec = rules.specs["CONFLICT_409"]
+    fields = {"fatal": True, "level": spec.severity, "message": "409", "service": "bot", "proved": True}
+    return Match(code=spec.code, **{**fields, "instance": "a", "time": 1.0, **changes})
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Write a module into the working directory, which nobody else finds later."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    before = set(sys.modules)
+
+    def write(name, text):
+        (tmp_path / f"{name}.py").write_text(textwrap.dedent(text))
+
+    yield write
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Open alerts as a process would; all are closed at the end."""
+    everything = []
+
+    def open_(*named):
+        settings = Settings(
+            service="bot", instance="a", lang="en", state=tmp_path / "x.db", alert_receivers=named
+        )
+        alerts = open_alerts(settings, Redactor())
+        everything.append(alerts)
+        return alerts
+
+    yield open_
+    for alerts in everything:
+        alerts.close()
+
+
+def test_function_is_given_alerts(module, opened):
+    """A function that a setting names gets each alert, and what it returns settles it."""
+    module(
+        "ours",
+        """
+        from logrules.receivers import DELIVERED
+        told = []
+        def tell(alert):
+            told.append(alert)
+            return DELIVERED
+    """,
+    )
+    alerts = opened("ours:tell")
+    alerts.send(make_match(message="m"))
+
+    assert alerts.configured
+    assert alerts.flush(20) == []
+    assert [(alert.code, alert.message) for alert in sys.modules["ours"].told] == [("CONFLICT_409", "m")]
+
+
+def test_attributes_are_followed(module):
+    """What is named may be a method of something in the module."""
+    module(
+        "deep",
+        """
+        class Pager:
+            def page(self, alert):
+                from logrules.receivers import rejected
+                return rejected(alert.message)
+        pager = Pager()
+    """,
+    )
+
+    spec = rules.specs["CONFLICT_409"]
+    alert = decide(None, make_match(message="no"), spec, 1.0).alert
+    assert alert is not None
+    assert load("deep:pager.page")(alert).why == "no"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("return None", "NoneType"),
+        ("return True", "bool"),
+        ("raise RuntimeError('secret')", "RuntimeError"),
+        ("1 / 0", "Zero"),
+    ],
+)
+def test_fault_of_a_receiver_loses_nothing(module, opened, body, why):
+    """One that raises or returns nonsense keeps its alert; people hear what, without what it said."""
+    module("bad", f"def tell(alert):\n    {body}\n")
+    heard = []
+    alerts = opened("bad:tell")
+    alerts.listen(lambda _, text: heard.append(text))
+    alerts.send(make_match())
+    while not heard:
+        (left,) = alerts.flush(1)
+
+    assert left.code == "CONFLICT_409"
+    assert why in heard[0]
+    assert "secret" not in heard[0]
+
+
+@pytest.mark.parametrize(
+    ("named", "text", "why"),
+    [
+        ("nowhere:tell", "", "ModuleNotFoundError"),
+        ("ours:nothing", "", "AttributeError"),
+        ("ours:number", "number = 7", "no function"),
+        ("ours:tell", "raise SystemExit(3)", "SystemExit"),
+        ("ours:tell", "def (", "SyntaxError"),
+    ],
+)
+def test_receiver_that_cannot_be_used_is_said_at_once(module, opened, named, text, why):
+    """The start says what is wrong with the setting; the bot goes on, and alerts are kept for a later one."""
+    module("ours", text)
+    heard = []
+    alerts = opened(named)
+    alerts.listen(lambda code, text: heard.append((code, text)))
+    alerts.send(make_match())
+
+    assert [alert.code for alert in alerts.flush(0.2)] == ["CONFLICT_409"]
+    assert heard[0][0] == "ALERT_UNDELIVERED"
+    assert all(word in heard[0][1] for word in ("LOGRULES_ALERT_RECEIVERS", named, why))
+    with pytest.raises(LogrulesError, match=why):
+        load(named)
+
+
+def test_kept_alert_goes_out_when_the_receiver_is_mended(module, opened):
+    """What waited for a receiver that cannot be imported goes out with the start after it is mended."""
+    first = opened("later:tell")
+    first.send(make_match())
+    assert len(first.flush(0.1)) == 1
+    first.close()
+    module(
+        "later",
+        """
+        from logrules.receivers import DELIVERED
+        told = []
+        def tell(alert):
+            told.append(alert)
+            return DELIVERED
+    """,
+    )
+
+    assert opened("later:tell").flush(20) == []
+    assert len(sys.modules["later"].told) == 1
+
+
+class Ntfy(Receiver[tuple[str, dict[str, object]]]):
+    """The server of https://ntfy.sh, as far as it takes JSON."""
+
+    @property
+    def url(self):
+        return self._http.url
+
+    def _read(self, request):
+        content = json.loads(request.body)
+        return None, [(content["title"], content)]
+
+    def _event_of(self, item):
+        return item
+
+
+def test_documented_example_works(module, opened, monkeypatch):
+    """The example of docs/alerts.md, as it stands there: through a server that fails first, to a phone."""
+    (example,) = re.findall(
+        r"^```python\n(# ntfy\.py.*?)^```", DOCUMENT.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    module("ntfy", example)
+    with Ntfy() as server:
+        monkeypatch.setenv("NTFY_URL", server.url)
+        monkeypatch.setenv("NTFY_TOPIC", "bots")
+        server.status(503, times=1)
+        alerts = opened("ntfy:send")
+        alerts.send(make_match())
+        (told,) = server.wait_for(1)
+        assert alerts.flush(20) == []
+
+    assert [attempt.status for attempt in server.attempts] == [503, 200]
+    assert (told["topic"], told["priority"]) == ("bots", 5)
+    assert "CONFLICT_409" in told["title"]
+    assert rules.specs["CONFLICT_409"].remediation_lines("en") in told["message"]
+
+
+def test_documented_verification_works():
+    """The lines of docs/alerts.md take what we sign, and nothing that is old, forged or signed by others."""
+    (snippet,) = re.findall(
+        r"^```python\n(# verify\.py.*?)^```", DOCUMENT.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    scope: dict[str, Any] = {}
+    exec(snippet, scope)
+    verify, now = scope["verify"], int(time.time())
+    key = bytes(range(32))
+    secret, body = f"whsec_{base64.b64encode(key).decode()}", "тело".encode()
+
+    def headers(at):
+        sent = {"webhook-id": "1", "webhook-timestamp": str(at)}
+        return {**sent, "webhook-signature": f"v1,x {signature(key, sent, body)}"}
+
+    assert verify(secret, headers(now), body)
+    assert not verify(secret, headers(now - 301), body)
+    assert not verify(secret, headers(now), body + b" ")
+    assert not verify(f"whsec_{base64.b64encode(bytes(32)).decode()}", headers(now), body)
+    assert not verify(secret, headers(now) | {"webhook-id": "2"}, body)
