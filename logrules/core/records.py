@@ -517,9 +517,9 @@ def _text(draft: _Draft, at: int, text: str) -> str:
 
 def _said(said: jsonlogs.Said, number: int) -> Iterator[Statement]:
     """What a JSON line states: its message, and the traceback or stack in it or in another field."""
-    message, head, trace = said.message.partition(f"\n{TRACEBACK}")
-    if message:
-        yield Statement(Form.LOG, message[:STATEMENT], number)
+    message, head, trace = f"\n{said.message}".partition(f"\n{TRACEBACK}")
+    if message[1:]:
+        yield Statement(Form.LOG, message[1 : STATEMENT + 1], number)
     for draft in _drafts(f"{head[1:]}{trace}\n{said.stack}".encode("utf-8", "replace")):
         for each in _statements(draft, number):
             if each.form is not Form.LOG:  # loguru repeats the whole line there

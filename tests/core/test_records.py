@@ -100,6 +100,10 @@ STATEMENTS = {
         f'{TRACEBACK}\nFile "bot.py", line 1, in main\nrun(\nFile "b.py", line 2, in run\nx\nA: HIT\n',
         [(Form.TRACEBACK, "A: HIT", 6), (Form.TRACEBACK, TRACEBACK, 1)],
     ),
+    "a traceback of typographic quotation marks, without its indentation, with marks below the code": (
+        f"{TRACEBACK}\nFile “bot.py”, line 1, in main\nrun(\n^^^\nFile “b.py”, line 2, in run\nx\n~~^\nA: HIT\n",
+        [(Form.TRACEBACK, "A: HIT", 8), (Form.TRACEBACK, TRACEBACK, 1)],
+    ),
     "a traceback in Rich's box": (
         "╭─── Traceback (most recent call last) ───╮\n│ /b.py:1 in main │\n╰────╯\nA: HIT\n",
         [(Form.TRACEBACK, "A: HIT", 4), (Form.TRACEBACK, TRACEBACK, 1)],
@@ -205,6 +209,10 @@ STATEMENTS = {
     "a traceback inside JSON": (
         json.dumps(JSON) + "\n",
         [(Form.LOG, "x", 1), (Form.TRACEBACK, "A: HIT", 1), (Form.TRACEBACK, TRACEBACK, 1)],
+    ),
+    "a JSON message that is nothing but a traceback": (
+        json.dumps({"severity": "ERROR", "message": JSON["exc_info"]}) + "\n",
+        [(Form.TRACEBACK, "A: HIT", 1), (Form.TRACEBACK, TRACEBACK, 1)],
     ),
     "logfmt": (
         'time="2026-01-15T08:29:41Z" level=error msg="say \\"HIT\\"" err="d: HIT" n=1\n',
