@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from logrules import __version__
+from logrules.core.lease import UnavailableError
 from logrules.core.model import Exit, LogrulesError
 from logrules.streams import OutputError, complain, ensure_standard
 
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 
 PLATFORMS = ("render", "railway", "fly", "heroku", "docker", "kubernetes", "systemd", "local")
 
-_STORE = "It acts on the state file that the bot's own settings name (LOGRULES_STATE), and says which one."
+_STORE = (
+    "It acts on the store that the bot's own settings name, and says which one: the database of "
+    "LOGRULES_STATE_URL, from any machine, or else the file of LOGRULES_STATE. A running bot hears of it at "
+    "once through the file, and within ten seconds through the database."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit status: 78, with one clear line, for what the user can put right."""
+    """Run a command and return the exit status, with one clear line: 78 for what the user can put right."""
     ensure_standard()
     options, unknown = _parser().parse_known_args(argv)
     if unknown:  # said by the command's own parser, whose help knows what there is
@@ -33,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status: int = options.command(options)
         sys.stdout.flush()
-    except OutputError as error:
+    except (OutputError, UnavailableError) as error:
         return _muted(Exit.UNAVAILABLE, str(error))
     except LogrulesError as error:
         complain(str(error))

@@ -126,9 +126,10 @@ def silence(asked: Asked, known: Rules, *, as_json: bool) -> int:
     now = time.time()
     wanted = _wanted(asked, known, now)
     with closing(_opened(known)) as desk:
-        if asked.end and not any(s.key == wanted.key and s.lasts(now) for s in desk.ledger().silences):
+        earlier = [each for each in desk.ledger().silences if each.key == wanted.key]
+        if asked.end and not any(each.lasts(now) for each in earlier):
             raise LogrulesError(f"{wanted.code} is not silenced. What is: logrules silence")
-        desk.silence(wanted)
+        desk.silence(wanted.after(earlier))
     if as_json or not sys.stdout.isatty():
         _write([_of_silence(wanted)])
     else:
@@ -159,8 +160,14 @@ def _lasts(text: str) -> float:
 
 
 def _opened(known: Rules) -> Desk:
-    """The store that the environment names. Raises LogrulesError where there is none."""
-    path = settings.read(os.environ).state
+    """The store that the environment names: the mirror, if there is one. Raises LogrulesError for none."""
+    read = settings.read(os.environ)
+    if read.state_url is not None:
+        from logrules.stores.postgres import MirrorDesk
+
+        complain(f"the store is the database {read.state_url.database!r} at {read.state_url.host}")
+        return MirrorDesk(read.state_url)
+    path = read.state
     if path is None:
         raise LogrulesError("nothing is kept: LOGRULES_STATE is :memory:, or there is no home directory")
     if not path.exists():

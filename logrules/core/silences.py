@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from logrules.core.incidents import Incident
     from logrules.core.model import Match
 
@@ -37,6 +39,11 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
     def covers(self, match: Match | Incident, now: float) -> bool:
         """Whether nobody is to be told of it."""
         return self.lasts(now) and match.code == self.code and self.service in {"", match.service}
+
+    def after(self, earlier: Iterable[Silence]) -> Silence:
+        """The same as the last word, also where an earlier one was said by a clock that is ahead of ours."""
+        since = max([self.since, *(each.since + 0.001 for each in earlier)])
+        return msgspec.structs.replace(self, since=since)
 
     def ended(self, now: float) -> Silence:
         """The word that takes it back."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import asyncpg
 
+from logrules.core.lease import UnavailableError
 from logrules.core.ledger import ALERT, REFUSED, Ledger, Row, of_rows, rows
 from logrules.core.model import LogrulesError
 from logrules.trust import with_system_roots
@@ -70,7 +71,7 @@ _SWEEP = f"delete from logrules.state where kind = '{REFUSED}' and until < now()
 
 
 class MirrorError(LogrulesError):
-    """The mirror cannot be used: why, and what to do."""
+    """There is no mirror at that address."""
 
 
 class Mirror:
@@ -199,7 +200,8 @@ class MirrorDesk:
     """The same database for a person with a command: all that it holds, of every bot.
 
     Raises:
-        MirrorError: It cannot be used.
+        MirrorError: No bot has one there.
+        UnavailableError: It cannot be used; by each method, too.
     """
 
     def __init__(self, url: DatabaseUrl) -> None:
@@ -229,7 +231,7 @@ class MirrorDesk:
         try:
             return self._runner.run(work)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError) as error:
-            raise MirrorError(_told(error, self._url)) from error
+            raise UnavailableError(_told(error, self._url)) from error
 
 
 class _Theirs(NamedTuple):

@@ -16,6 +16,7 @@ from logrules.alerts import open_alerts
 from logrules.core.database_url import parse
 from logrules.core.delivery import DELIVERED, rejected
 from logrules.core.incidents import Outcome
+from logrules.core.lease import UnavailableError
 from logrules.core.model import Match
 from logrules.core.redact import Redactor
 from logrules.core.silences import Silence
@@ -548,7 +549,7 @@ def test_desk_refuses_what_is_no_mirror(database, told):
     """A person with a command is told when no bot has kept anything there; nothing is made."""
     with pytest.raises(MirrorError, match="No bot has kept anything there"):
         MirrorDesk(address(database.url))
-    with pytest.raises(MirrorError, match="LOGRULES_STATE_URL"):
+    with pytest.raises(UnavailableError, match="LOGRULES_STATE_URL"):
         MirrorDesk(address(f"postgresql://postgres@127.0.0.1:{free_port()}/postgres"))
 
     assert database.query("select to_regnamespace('logrules') is null") == ["t"]

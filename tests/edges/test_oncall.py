@@ -11,11 +11,15 @@ import time
 
 import pytest
 
+from logrules.core.database_url import parse
 from logrules.core.delivery import rejected, retry
 from logrules.core.incidents import Outcome
 from logrules.core.model import Match
+from logrules.core.silences import Silence
 from logrules.rules import rules
+from logrules.stores.postgres import Mirror
 from logrules.stores.sqlite import Store
+from logrules.testing.ports import free_port
 
 TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 ENVIRON = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
@@ -207,6 +211,75 @@ def test_broken_file_is_said_and_left(tmp_path):
     assert (done.returncode, done.stdout) == (78, "")
     assert f"mv {path}" in done.stderr
     assert path.read_bytes() == b"no database at all" * 500
+
+
+def test_later_word_counts_whatever_the_clock_says(store, path):
+    """A silence that was set by a clock ahead of ours can be taken back."""
+    ahead = time.time() + 600
+    store.silence(Silence(code="CONFLICT_409", since=ahead, until=ahead + 3600, why="x"))
+    lines(run(path, "silence", "CONFLICT_409", "--end"))
+
+    assert store.take(make_match()).outcome is Outcome.OPENED
+
+
+@pytest.fixture
+def mirrored(tmp_path, postgres):
+    """A bot on another machine, and its mirror."""
+    postgres.query("drop schema if exists logrules cascade")
+    store = Store(tmp_path / "far.db", rules.specs, ("sentry",), redact=str, on_failure=pytest.fail)
+    url = parse(postgres.url)
+    assert url is not None
+    failures: list[str] = []
+    mirror = Mirror(url, store, str, failures.append, name="n", service="bot", sinks=("sentry",))
+    mirror.start()
+    yield store, mirror
+    mirror.close(30)
+    store.close()
+    assert failures == []
+
+
+def test_commands_act_on_the_mirror(mirrored, postgres):
+    """With LOGRULES_STATE_URL the commands work from any machine, and say where; no file is touched."""
+    store, mirror = mirrored
+    store.take(make_match())
+    mirror.wake()
+    assert mirror.settle(30)
+    here = {"LOGRULES_STATE_URL": postgres.url}
+    shown = run("/nowhere/at/all", "alerts", **here)
+    lines(run("/nowhere/at/all", "silence", "CONFLICT_409", "--for", "2h", "--why", "x", **here))
+    mirror.wake()
+    assert mirror.settle(30)
+    (silence,) = store.ledger().silences
+    lines(run("/nowhere/at/all", "silence", "CONFLICT_409", "--end", **here))
+
+    assert [line["kind"] for line in lines(shown)] == ["incident", "undelivered"]
+    assert (
+        shown.stderr == "logrules: the store is the database 'postgres' at 127.0.0.1:" + f"{postgres.port}\n"
+    )
+    assert silence.why == "x"
+    assert lines(run("/nowhere/at/all", "silence", **here)) == []
+
+
+def test_mirror_that_is_away_is_said(path, store):
+    """Without its database the command says so, and does not fall back to what may be another store."""
+    secret = "s3cr3t-of-the-db"
+    url = f"postgresql://bot:{secret}@127.0.0.1:{free_port()}/x"
+    done = run(path, "silence", "CONFLICT_409", "--for", "2h", "--why", "x", LOGRULES_STATE_URL=url)
+
+    assert (done.returncode, done.stdout) == (69, "")
+    assert "LOGRULES_STATE_URL" in done.stderr
+    assert secret not in done.stderr
+    assert store.ledger().silences == []
+
+
+@pytest.mark.parametrize("url", ["sqlite:///bot.db", "nonsense", "postgresql://:pw@/db"])
+def test_address_that_is_none_is_refused(path, url):
+    """A mirror is a PostgreSQL database; what is wrong is said by the setting's name."""
+    done = run(path, "alerts", LOGRULES_STATE_URL=url)
+
+    assert done.returncode == 78
+    assert "LOGRULES_STATE_URL" in done.stderr
+    assert "pw" not in done.stderr
 
 
 def test_no_secret_in_a_reason(store, path, tmp_path):
