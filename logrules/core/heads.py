@@ -109,6 +109,7 @@ _TRANSPORT = re.compile(
   | "(?=Traceback\ \(most\ recent\ call\ last\):\ $)                  # …, quotation marks around many lines
   | \*\*(?=[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:|{_REPORT})        # …, in bold
   | `(?=(?:\ \ File\ "|\ {{4}}\S)[^\n]*`\ $)                          # …, around each line of a traceback
+  | \ {{4}}(?=(?:\d{{4}}-\d\d-\d\d[T\ ])?\d\d:\d\d:\d\d[.,]\d{{3}}\ )         # …, as a block
   | `(?=error:\ (?:\(node:\d|\[(?:polling|webhook)_error\]))            # …, around what Node printed
   | \ {{2,16}}(?=[a-z][\w.-]{{0,40}}\d\ +\|\ )                           # compose's, with a margin
   | >\ (?: (?=\ \ File\ "|During\ handling\ of\ the|The\ above\ exception\ was)|$  # …, before a traceback
@@ -179,7 +180,7 @@ _HEADS = tuple(
         (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+(?:\ >|\]))\ """,  # Rust
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
         rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +)?
-        \[?(?P<stamp>{_STAMP})\]?\ *+[-|:,]{{0,4}}\ *+(?:{_MID}){{0,4}}?
+        [\[(]?(?P<stamp>{_STAMP})[\])]?\ *+[-|:,]{{0,4}}\ *+(?:{_MID}){{0,4}}?
         [\[(<]?\ *+(?:[\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001faff]\ufe0f?\ ?)?(?<![A-Za-z0-9_])
         (?P<level>{_ANY_LEVEL})(?:[/@][\w.:@-]++)?\ *+[\])>]?{_SEP}{_AFTER}""",
         r"""(?P<stamp>\d\d:\d\d:\d\d)(?:Z|[+-]\d\d:\d\d)\ (?P<level>debug|info|warn|error|fatal)

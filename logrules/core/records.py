@@ -219,7 +219,8 @@ class _Draft:
 
     def _goes_on(self, line: _Line) -> bool:
         if self.margin is not None:
-            flat = not self.blank and (self.flat or line.kind is _Kind.TRACE or line.text.strip() == ELISION)
+            shown = line.text.strip() == ELISION or tracebacks.points(line.text)
+            flat = not self.blank and (self.flat or shown or line.kind is _Kind.TRACE)
             frame = line.kind is _Kind.TRACE and tracebacks.is_frame(line.text.lstrip())  # loguru leaves gaps
             return flat or frame or line.indent > self.margin or tracebacks.may_end(line.text[self.margin :])
         if line.kind is _Kind.TRACE:
@@ -270,6 +271,8 @@ class _Draft:
             self.flat = False
         elif self.margin is not None and line.text.strip() == ELISION:
             self.quoted = self.quoted or line.indent > 0  # within a text that explains something
+        elif self.margin is not None and tracebacks.points(line.text):
+            pass
         elif self.margin is not None and line.indent <= self.margin:
             self.last_lines.append(number)
             self.margin, self.finished, self.chained = None, True, False
@@ -287,6 +290,8 @@ class _Draft:
         error = stacks.is_error(words) or tracebacks.is_qualified(words)
         if stacks.is_cause(words) or ((dumped or told) and error):
             self.last_lines.append(number)
+        elif stacks.is_unheard(words):
+            self.crashed = self.lines[0].head is None
         elif stacks.is_frame(words):
             self.frame = number if self.frame is None else self.frame
             self.started = self.started or stacks.is_outermost(words)
@@ -430,7 +435,7 @@ def _is_bridge(line: _Line, previous: _Line, above: _Line) -> bool:
         return True
     if previous.kind is _Kind.BLANK:
         return stacks.is_caret(above.text)
-    if stacks.is_caret(previous.text) or stacks.is_caret(line.text) or stacks.is_place(previous.text):
+    if tracebacks.points(previous.text) or tracebacks.points(line.text) or stacks.is_place(previous.text):
         return True
     return above.kind is _Kind.TRACE and previous.kind is _Kind.PLAIN  # code, pasted without its indentation
 

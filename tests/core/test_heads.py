@@ -84,6 +84,8 @@ def test_other_json_is_left_alone(text: str) -> None:
         ("2026-01-15T08:29:41.52+0200 [App/0]      ERR Timed out", "Timed out"),
         ("    2026-01-15T08:29:41.240597441Z  Timed out", "Timed out"),
         ("    bot002    | Timed out", "Timed out"),
+        ("←[31mTimed out←[0m", "Timed out"),
+        ("  × Building wheel for x failed", "× Building wheel for x failed"),
         ("[  298.079808] Out of memory: Killed process 1 (bot)", "Out of memory: Killed process 1 (bot)"),
     ],
 )
@@ -142,6 +144,7 @@ def test_richs_columns_are_a_head() -> None:
         "[Thu 15/01/2026 08:29:41] ",
         "2026-01-15 08:29:41 - ОШИБКА - ",
         "2026-01-15 08:29:41,511 - INFO - root - MainThread - ",
+        "01/15/2026, 08:29:41 || bot [ERROR] - ",
     ],
 )
 def test_the_heads_of_odd_formats_are_known(before: str) -> None:

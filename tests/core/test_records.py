@@ -100,8 +100,8 @@ STATEMENTS = {
         f'{TRACEBACK}\nFile "bot.py", line 1, in main\nrun(\nFile "b.py", line 2, in run\nx\nA: HIT\n',
         [(Form.TRACEBACK, "A: HIT", 6), (Form.TRACEBACK, TRACEBACK, 1)],
     ),
-    "a traceback of typographic quotation marks, without its indentation, with marks below the code": (
-        f"{TRACEBACK}\nFile “bot.py”, line 1, in main\nrun(\n^^^\nFile “b.py”, line 2, in run\nx\n~~^\nA: HIT\n",
+    "a traceback in typographic quotation marks, without its indentation, with marks below the code": (
+        f"{TRACEBACK}\nFile “bot.py”, line 1, in main\nrun(\n^^^\nFile “b.py”, line 2, in b\nx\n~^\nA: HIT\n",
         [(Form.TRACEBACK, "A: HIT", 8), (Form.TRACEBACK, TRACEBACK, 1)],
     ),
     "a traceback in Rich's box": (
