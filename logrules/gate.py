@@ -121,6 +121,11 @@ class Gate:
                 "POLLING_STARTED", f"Polling started successfully! ({words})", epoch=self._keeper.epoch
             )
 
+    def answered_within(self, seconds: float) -> bool:
+        """Whether it polls, and a getUpdates has been answered lately."""
+        polls = self.phase is Phase.POLLING and self.polled_at is not None
+        return polls and steady() - (self.polled_at or 0.0) < seconds
+
     def waits(self) -> None:
         """Handlers at work are no standstill."""
         self._progress = steady()

@@ -17,6 +17,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
 
 from logrules import loops, onfatal
+from logrules.alerts import NOBODY
 from logrules.core.conflict import Conflicts, Policy, conflict
 from logrules.core.engine import classify
 from logrules.core.health import Health, Phase
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from logrules.report import Reporter
     from logrules.rules import Rules
     from logrules.settings import Settings
+    from logrules.sinks.crons import Crons
     from logrules.stores.fatals import FatalFile
 
 logger = logging.getLogger(__name__)
@@ -49,6 +51,8 @@ LEAST = 1.0
 """Seconds below which a step on the way out is not worth beginning."""
 LAST_ANSWER = 10.0
 """Seconds for any step on the way out but the handlers' own, and for all of them beyond those."""
+ANSWERED = 90.0
+"""Seconds after an answered getUpdates for which the bot counts as polling: more than any poll takes."""
 INSIST = 3.0
 """Seconds that the program around us has for ending with our status by itself."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGABRT)
@@ -99,6 +103,7 @@ class Guard:
         self._stall: asyncio.Task[None] | None = None
         self._memory = memory
         self._port = HealthPort(settings.port, self.health) if settings.port else None
+        self._crons = self._monitored()
         self._keeping = False
         self._fatal = ("", "")
         self._polling: dict[str, Any] = {}
@@ -238,6 +243,8 @@ class Guard:
         self._introduce()
         if self._port is not None:
             self._port.take()
+        if self._crons is not None:
+            self._crons.start()
         self._watchdog.watch(self._loop)
         start = asyncio.ensure_future(self._start())
         end = asyncio.ensure_future(self._end.wait())
@@ -252,8 +259,7 @@ class Guard:
 
     def _introduce(self) -> None:
         if self._alerts is not None and not self._alerts.configured:
-            nobody = "Nobody will be told: neither SENTRY_DSN nor LOGRULES_ALERT_CHAT is set."
-            self._report("ALERTS_OFF", nobody)
+            self._report("ALERTS_OFF", NOBODY)
         if self._session.provable:
             return
         why = (
@@ -263,6 +269,25 @@ class Guard:
         )
         only = f"{why}: the lock is a file, and guards against a second instance on this host only"
         self._report("LOCK_LOCAL_ONLY", only, attrs=self._session.facts())
+
+    def _monitored(self) -> Crons | None:
+        settings = self._settings
+        if not (settings.sentry_dsn and settings.crons):
+            return None
+        from logrules.sinks.crons import Crons
+
+        return Crons(
+            settings.sentry_dsn,
+            settings.crons,
+            self._is_alive,
+            lambda why: self._report("ALERT_REFUSED", why),
+            environment=settings.environment,
+        )
+
+    def _is_alive(self) -> bool:
+        """For any thread: whether it is this instance that holds the lock, and Telegram answers it."""
+        interval = float(self._polling.get("poll_interval") or 0)
+        return self._keeper.unproved_for() is not None and self._gate.answered_within(ANSWERED + interval)
 
     def _fence(self) -> KernelFence | None:
         """In the process that polls: a timer does not survive a fork."""
@@ -309,6 +334,8 @@ class Guard:
         application = self.application
         self._gate.enter(Phase.STOPPING)
         self._latest = steady() + self._timers.drain + LAST_ANSWER
+        if self._crons is not None:
+            self._crons.stop()
         if self._stall is not None:
             self._stall.cancel()
         if self._proxy is not None:

@@ -80,6 +80,8 @@ class Settings:
     """The address that gets alerts as JSON."""
     alert_webhook_key: bytes | None = field(default=None, repr=False)
     """Signs what goes there."""
+    crons: str | None = None
+    """The name of the Sentry monitor that the bot checks in with; None for no check-ins."""
     alert_receivers: tuple[str, ...] = ()
     """Receivers of the user's own, each as `module:function`."""
     token: str | None = field(default=None, repr=False)
@@ -143,6 +145,7 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         alert_token=_checked_token("LOGRULES_ALERT_TOKEN", env.get("LOGRULES_ALERT_TOKEN")),
         alert_webhook=_webhook(env),
         alert_webhook_key=_webhook_key(env),
+        crons=_crons(env, service),
         alert_receivers=_receivers(env),
         token=token,
         database_url=_first(env, *DATABASE),
@@ -326,10 +329,15 @@ def _webhook_key(env: Mapping[str, str]) -> bytes | None:
         key = b""
     if not (secret.startswith("whsec_") and _LEAST_KEY <= len(key) <= _LONGEST_KEY):
         raise ConfigError(
-            f"LOGRULES_ALERT_WEBHOOK_SECRET must be whsec_ and then {_LEAST_KEY} to {_LONGEST_KEY} random bytes "
-            'in base64; make one: echo "whsec_$(openssl rand -base64 32)"'
+            f"LOGRULES_ALERT_WEBHOOK_SECRET must be whsec_ and then {_LEAST_KEY} to {_LONGEST_KEY} bytes in "
+            'base64; make one: echo "whsec_$(openssl rand -base64 32)"'
         )
     return key
+
+
+def _crons(env: Mapping[str, str], service: str) -> str | None:
+    name = _name(env, "LOGRULES_CRONS") or service
+    return name if "SENTRY_DSN" in env and name != "off" else None
 
 
 def _receivers(env: Mapping[str, str]) -> tuple[str, ...]:

@@ -80,6 +80,12 @@ def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def label(text: str | None, chars: int) -> str | None:
+    """A release or environment: Sentry drops one with a slash, a blank or a control character."""
+    cleaned = re.sub(r"[\s/\\\x00-\x1f]+", "-", text or "").strip("-.")[:chars]
+    return cleaned if cleaned.lower() not in {"", "none", "latest"} else None
+
+
 def of_match(
     match: Match, code: Code | None, lang: str, *, pid: int | None = None, error: Error | None = None
 ) -> Event:

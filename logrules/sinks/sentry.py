@@ -9,7 +9,6 @@ Importing this module costs what importing the SDK costs (a tenth of a second): 
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,7 +17,7 @@ from sentry_sdk.client import SDK_INFO
 from sentry_sdk.transport import Transport
 
 from logrules.core.delivery import DELIVERED, Delivery, rejected
-from logrules.core.event import timestamp
+from logrules.core.event import label, timestamp
 from logrules.post import USER_AGENT, Post
 
 if TYPE_CHECKING:
@@ -89,8 +88,8 @@ class Sentry:
             dsn,
             transport=_Transport,
             server_name=_line(instance, TAG_CHARS),
-            release=_token(release, TAG_CHARS),
-            environment=_token(environment, ENVIRONMENT_CHARS) or "production",
+            release=label(release, TAG_CHARS),
+            environment=label(environment, ENVIRONMENT_CHARS) or "production",
             **CLIENT,
         )
         SDK_INFO["name"] = sdk_name  # a user's own events bear it too
@@ -179,9 +178,3 @@ def _incident(alert: Alert) -> dict[str, Any]:
 
 def _line(text: str, chars: int) -> str:
     return " ".join(text.split())[:chars]
-
-
-def _token(text: str | None, chars: int) -> str | None:
-    """A release or environment: the server drops one with a slash, a blank or a control character."""
-    cleaned = re.sub(r"[\s/\\\x00-\x1f]+", "-", text or "").strip("-.")[:chars]
-    return cleaned if cleaned.lower() not in {"", "none", "latest"} else None

@@ -63,6 +63,16 @@ def test_instance(name):
     assert read({name: "srv-abc-x7k2p"}).instance == "srv-abc-x7k2p"
 
 
+def test_monitor():
+    """A bot with a Sentry checks in under its own name, under another one, or not at all."""
+    environ = {"SENTRY_DSN": DSN, "LOGRULES_SERVICE": "shop"}
+
+    assert read(environ).crons == "shop"
+    assert read(environ | {"LOGRULES_CRONS": "mine"}).crons == "mine"
+    assert read(environ | {"LOGRULES_CRONS": "off"}).crons is None
+    assert read({"LOGRULES_CRONS": "mine"}).crons is None
+
+
 SECRET = "whsec_" + "QUJD" * 11  # 33 bytes
 
 
