@@ -19,6 +19,7 @@ _ERROR = re.compile(
 )
 _QUALIFIED = re.compile(r"(?:[a-z]\w{0,40}\.){2,8}[A-Z][\w$]{0,80}(?:Error|Exception)(?:: |$)")
 _ENTRY = re.compile(r"['\"],$|^[\w.]{1,200}: (?:If|When|Whenever|Raised|In case) ")
+_UNHEARD = "Emitted 'error' event "
 _NAME = re.compile(r"(?:Error|Exception)\b")
 _PLACE = re.compile(r"(?:[A-Za-z]:\\|file://|node:|[\w./@~-])[^\n:]{0,300}:\d{1,6}$")
 _EXCERPT = re.compile(r" {0,5}\d{1,6} \|(?: |$)")
@@ -64,6 +65,11 @@ def is_outermost(words: str) -> bool:
 def is_cause(words: str) -> bool:
     """Whether a line within a stack names the error behind the error."""
     return bool(_CAUSE.match(words))
+
+
+def is_unheard(words: str) -> bool:
+    """Whether a line says that nobody listened to an event that told of an error."""
+    return words.startswith(_UNHEARD)
 
 
 def inner(words: str) -> str | None:
