@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_alerts(commands)
     _add_silence(commands)
+    _add_status(commands)
     return parser
 
 
@@ -197,6 +198,20 @@ def _add_silence(commands: argparse._SubParsersAction[_Parser]) -> None:
     silence.set_defaults(command=_silence, parser=silence)
 
 
+def _add_status(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "Show who holds each bot's lock, who waits for it, and what is wrong: all bots of one database."
+    status = commands.add_parser(
+        "status",
+        help=text[0].lower() + text[1:-1],
+        description=text,
+        epilog="It asks the database of DATABASE_URL, over one connection that it closes at once. "
+        "Open incidents are those of LOGRULES_STATE_URL, or else of the file of LOGRULES_STATE.",
+    )
+    status.add_argument("--json", action="store_true", help="one JSON object per line, at a terminal too")
+    _add_common(status)
+    status.set_defaults(command=_status, parser=status)
+
+
 def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--lang", choices=("en", "ru"), help="the language of the texts (LOGRULES_LANG, else LANG)"
@@ -289,6 +304,12 @@ def _silence(options: argparse.Namespace) -> int:
         return oncall.silences(_known(options), as_json=options.json)
     asked = oncall.Asked(options.code, options.lasts, options.why, options.service, options.end)
     return oncall.silence(asked, _known(options), as_json=options.json)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from logrules import status
+
+    return status.status(_known(options), as_json=options.json)
 
 
 def _known(options: argparse.Namespace) -> Rules:

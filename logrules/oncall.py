@@ -97,27 +97,27 @@ class Asked(NamedTuple):
 def alerts(known: Rules, *, as_json: bool) -> int:
     """Show open incidents, what was not told, and what could not be delivered."""
     now = time.time()
-    with closing(_opened(known)) as desk:
+    with closing(opened(known)) as desk:
         ledger = desk.ledger()
-    open_ = [row for row in ledger.incidents if _is_open(row, known, now)]
+    open_ = still_open(ledger, known, now)
     silences = [silence for silence in ledger.silences if silence.lasts(now)]
     ledger = ledger._replace(incidents=open_, silences=silences)
     if as_json or not sys.stdout.isatty():
-        _write(_lines(ledger, now))
+        write(_lines(ledger, now))
     else:
-        _Sheet(known.lang, now).alerts(ledger)
+        Sheet(known.lang, now).alerts(ledger)
     return Exit.OK
 
 
 def silences(known: Rules, *, as_json: bool) -> int:
     """Show what is silenced, for how long, and why."""
     now = time.time()
-    with closing(_opened(known)) as desk:
+    with closing(opened(known)) as desk:
         lasting = [silence for silence in desk.ledger().silences if silence.lasts(now)]
     if as_json or not sys.stdout.isatty():
-        _write([_of_silence(silence) for silence in lasting])
+        write([_of_silence(silence) for silence in lasting])
     else:
-        _Sheet(known.lang, now).silences(lasting, empty=True)
+        Sheet(known.lang, now).silences(lasting, empty=True)
     return Exit.OK
 
 
@@ -125,15 +125,15 @@ def silence(asked: Asked, known: Rules, *, as_json: bool) -> int:
     """Begin or end a silence. Raises LogrulesError for one that makes no sense."""
     now = time.time()
     wanted = _wanted(asked, known, now)
-    with closing(_opened(known)) as desk:
+    with closing(opened(known)) as desk:
         earlier = [each for each in desk.ledger().silences if each.key == wanted.key]
         if asked.end and not any(each.lasts(now) for each in earlier):
             raise LogrulesError(f"{wanted.code} is not silenced. What is: logrules silence")
         desk.silence(wanted.after(earlier))
     if as_json or not sys.stdout.isatty():
-        _write([_of_silence(wanted)])
+        write([_of_silence(wanted)])
     else:
-        _Sheet(known.lang, now).said(wanted)
+        Sheet(known.lang, now).said(wanted)
     return Exit.OK
 
 
@@ -159,7 +159,7 @@ def _lasts(text: str) -> float:
     return seconds(text)
 
 
-def _opened(known: Rules) -> Desk:
+def opened(known: Rules) -> Desk:
     """The store that the environment names: the mirror, if there is one. Raises LogrulesError for none."""
     read = settings.read(os.environ)
     if read.state_url is not None:
@@ -197,14 +197,18 @@ def _refuse(why: str) -> None:
     raise LogrulesError(why)
 
 
-def _is_open(row: Incident, known: Rules, now: float) -> bool:
-    """Also of a code that a pack of the bot's own describes, and which nobody knows here."""
-    spec = known.specs.get(row.code)
-    return (resolve(row, spec.why(row.reason), now) if spec else row).is_open
+def still_open(ledger: Ledger, known: Rules, now: float) -> list[Incident]:
+    """What is confirmed and not resolved, also of codes that are described in a pack of the bot's alone."""
+
+    def now_(row: Incident) -> Incident:
+        spec = known.specs.get(row.code)
+        return resolve(row, spec.why(row.reason), now) if spec else row
+
+    return [row for row in ledger.incidents if now_(row).is_open]
 
 
 def _lines(ledger: Ledger, now: float) -> list[dict[str, Any]]:
-    lines = [_of_incident(row, ledger, now) for row in ledger.incidents]
+    lines = [of_incident(row, ledger, now) for row in ledger.incidents]
     lines += [_of_waiting(each) for each in ledger.waiting]
     lines += [
         {
@@ -220,7 +224,8 @@ def _lines(ledger: Ledger, now: float) -> list[dict[str, Any]]:
     return lines + [_of_silence(each) for each in ledger.silences]
 
 
-def _of_incident(row: Incident, ledger: Ledger, now: float) -> dict[str, Any]:
+def of_incident(row: Incident, ledger: Ledger, now: float) -> dict[str, Any]:
+    """An incident for programs."""
     return {
         "kind": "incident",
         "service": row.service,
@@ -267,12 +272,13 @@ def _is_silenced(row: Incident, ledger: Ledger, now: float) -> bool:
     return any(each.covers(row, now) for each in ledger.silences)
 
 
-def _write(lines: Sequence[dict[str, Any]]) -> None:
+def write(lines: Sequence[dict[str, Any]]) -> None:
+    """One JSON object per line."""
     for line in lines:
         print(json.dumps(line, ensure_ascii=False))
 
 
-class _Sheet:
+class Sheet:
     """The same for people."""
 
     def __init__(self, lang: str, now: float) -> None:
@@ -288,11 +294,7 @@ class _Sheet:
         refused = [each for each in ledger.waiting if each.refused]
         if not (ledger.incidents or ledger.waiting):
             self._page.say(self._say("none"), indent=0)
-        self._table(
-            "open",
-            ("code", "service", "seen", "since", "last", "told", "untold"),
-            [self._incident(row, ledger) for row in ledger.incidents],
-        )
+        self.incidents(ledger)
         self._table(
             "undelivered", ("receiver", "code", "service", "since"), [self._waiting(e) for e in undelivered]
         )
@@ -307,6 +309,14 @@ class _Sheet:
             [(e.sink, self._in(e.until), e.why) for e in ledger.resting if e.until > self._now],
         )
         self.silences(ledger.silences, empty=False)
+
+    def incidents(self, ledger: Ledger) -> None:
+        """Those that the ledger has."""
+        self._table(
+            "open",
+            ("code", "service", "seen", "since", "last", "told", "untold"),
+            [self._incident(row, ledger) for row in ledger.incidents],
+        )
 
     def silences(self, silences: Sequence[Silence], *, empty: bool) -> None:
         """The silences; with `empty` also that there is none."""

@@ -32,6 +32,7 @@ FLOORS = (
     ("logrules.summary", "logrules.check"),
     ("logrules.scan", "logrules.explain", "logrules.newrule"),
     ("logrules.life", "logrules.oncall"),
+    ("logrules.status",),
     ("logrules.runtime", "logrules.guarded"),
     ("logrules",),  # the public names, lazily
     ("logrules.cli",),

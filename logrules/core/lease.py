@@ -284,6 +284,25 @@ class Holder(NamedTuple):
     """Whether it is the session that we had before this one: the server does not know yet that it is dead."""
 
 
+class Seat(NamedTuple):
+    """One session at a lock, as anybody can see it who asks the server."""
+
+    key: int
+    holds: bool
+    """Else it waits."""
+    service: str
+    instance: str
+    release: str
+    """Its commit; empty if it did not say."""
+    pid: int
+    connected: float | None
+    """Seconds; None where its role is not ours."""
+    silent: float | None
+    """Seconds since it last spoke: of a holder, since its last proof. None where its role is not ours."""
+    foreign: bool
+    """Whether it is none of ours, and stands in the way of one."""
+
+
 class Grant(NamedTuple):
     """What is known right after a grant, freshly asked."""
 

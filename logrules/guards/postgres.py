@@ -27,6 +27,8 @@ from logrules.core.lease import (
     MisconfiguredError,
     PooledError,
     RefusedError,
+    Seat,
+    Timers,
     UnavailableError,
 )
 from logrules.trust import with_system_roots
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from logrules.core.database_url import DatabaseUrl
-    from logrules.core.lease import Timers
 
 STEALS = 3
 """Rounds of the search for a pooler; each of them was enough with every one that was tried."""
@@ -65,6 +66,17 @@ _HOLDER = f"""select l.pid, a.application_name, l.granted, coalesce({_FORMER}, f
    extract(epoch from clock_timestamp() - a.backend_start)::float8 as since,
    extract(epoch from clock_timestamp() - a.state_change)::float8 as silent
  from pg_locks l left join pg_stat_activity a using (pid) where {_THIS_ROW}"""  # noqa: S608 - a constant
+
+_SEATS = """with seat as (
+ select (l.classid::int8 << 32) | l.objid::int8 as key, l.granted, l.pid,
+  coalesce(a.application_name, '') as name,
+  extract(epoch from clock_timestamp() - a.backend_start)::float8 as connected,
+  extract(epoch from clock_timestamp() - a.state_change)::float8 as silent
+ from pg_locks l left join pg_stat_activity a using (pid)
+ where locktype = 'advisory' and objsubid = 1
+  and database = (select oid from pg_database where datname = current_database()))
+select * from seat where key in (select key from seat where name like 'logrules/%')
+order by key, granted desc, connected desc"""
 
 _EVICT = f"""select pg_terminate_backend(l.pid)
  from pg_locks l join pg_stat_activity a using (pid) where {_THIS_ROW} and {_FORMER}"""  # noqa: S608 - a constant
@@ -326,6 +338,42 @@ class PostgresSession:
         return int(tag.rpartition(" ")[2])
 
 
+async def seats(url: DatabaseUrl) -> list[Seat]:
+    """Who holds and who waits for the lock of each bot in this database, holders first.
+
+    Raises UnavailableError or RefusedError.
+    """
+    with _opening(url):
+        _look_for_certificates(url)
+        connection = await asyncpg.connect(
+            with_system_roots(url.dsn),
+            timeout=url.connect_timeout or Timers().connect,
+            statement_cache_size=0,
+            server_settings={"application_name": "logrules-status"},
+        )
+        try:
+            async with asyncio.timeout(Timers().answer):
+                return [_seat(row) for row in await connection.fetch(_SEATS)]
+        finally:
+            connection.terminate()
+
+
+def _seat(row: Any) -> Seat:
+    ours = _parts(row["name"])
+    service, instance, release = ours or ("", row["name"] or f"backend {row['pid']}", "")
+    return Seat(
+        row["key"],
+        row["granted"],
+        service,
+        instance,
+        release,
+        row["pid"],
+        _rounded(row["connected"]),
+        _rounded(row["silent"]),
+        foreign=ours is None,
+    )
+
+
 def _look_for_certificates(url: DatabaseUrl) -> None:
     """The driver's own error for a missing file is that of a server whose socket is not there yet."""
     for option, file in url.certificates:
@@ -398,8 +446,15 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(max(0.0, seconds), 1)
 
 
+def _parts(name: str) -> tuple[str, str, str] | None:
+    """Service, instance and commit in an application_name of ours; None for one of somebody else's."""
+    match name.split("/"):
+        case ["logrules", service, instance, commit]:
+            return service, instance, commit
+    return None
+
+
 def _instance(name: str | None, pid: int) -> str:
     """The instance in an application_name of ours, else what there is."""
-    parts = (name or "").split("/")
-    ours = parts[0] == "logrules" and len(parts) == 4  # noqa: PLR2004 - as `application_name` makes it
-    return parts[2] if ours else name or f"backend {pid}"
+    ours = _parts(name or "")
+    return ours[1] if ours else name or f"backend {pid}"
