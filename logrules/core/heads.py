@@ -39,6 +39,10 @@ _PINO = {
     30: Severity.INFO,
     20: Severity.DEBUG,
 }
+_SYSLOG = (
+    *(Severity.CRITICAL, Severity.CRITICAL, Severity.CRITICAL, Severity.ERROR),
+    *(Severity.WARNING, Severity.INFO, Severity.INFO, Severity.DEBUG),
+)
 
 ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\n]{0,200}\x07|[()][AB012]|[=>78])")
 """Colours, cursor moves, titles and character sets: nothing that a message means."""
@@ -95,6 +99,10 @@ _TRANSPORT = re.compile(
   | \[\ *\d+\.\d{{6}}\]\ ?                                          # dmesg
   | <\d+>1\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
   | (?:app|heroku)?\[[a-z]+\.\d+\]:(?:\ |$)                           # Heroku, its stamp cut off
+  | \[(?:inf|err|wrn|dbg)\]\ {{1,2}}(?=\S)                          # Railway, likewise
+  | [a-z][\w.@-]{{0,40}}\[\d{{1,7}}\]:\ (?=\S)                       # journald, likewise
+  | container@pterodactyl~\                                         # Pterodactyl's panel
+  | [@\w/-]{{1,60}}:(?:dev|start|serve|build|worker):\ (?=\S)        # Turborepo
   | [\w./-]{{1,100}}\.log(?:\.\d{{1,3}})?:(?=[A-Z][a-z]{{2}}\ [\d ]\d\ )        # grep's name of the file
   | \ {{1,4}}(?=[\u2600-\u2712\u2728-\u275e\u2b50\u2b55\U0001f300-\U0001faff])   # no code begins so
   | \ +(?=\(node:\d+\)\ [\[A-Z]|{_RFC3339}\ )                       # pasted with a margin: Node's, Render's
@@ -152,18 +160,27 @@ _MID = rf"""(?>
       | -[\w.]+-? | p?\d+
       | [a-z]\w{{1,20}}=[^\s\]]{{1,60}}(?=\ )
     ){_SEP}"""
-_AFTER = r"""
+_RAISED = r"""[\w.]{1,80}\.(?:(?:errors?|\w*exceptions?|exc)(?:\.\w+){1,3}|\w*(?:
+    Exception|Error|Timeout|Failure|Refused|Closed|Required|NotFound|Forbidden|Conflict|TimedOut|Interrupt|Exit))"""
+"""An exception's class with its module, which is no logger's name."""
+_AFTER = (
+    r"""
     (?:\d{4}[-/]\d\d[-/]\d\d\ (?:-\ )?\d\d:\d\d:\d\d\ [|-]\ )?(?:\([\w.-]{1,60}\.\w{2}:\d{1,6}\)\ +)?
     (?:in\ [\w.]{1,60}:\ +)?(?:\([\w-]{1,40}\)\ +(?=\[))?
     (?:(?:[\w.]{1,80}\ )?\([\w.<>]{1,80};\ [\w.]{1,80}:\d+\)\s*)?
     (?:\[(?!-?\d{3}\ [A-Z]|(?:Errno|WinError|SSL:)\ )[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)){0,2}
-    (?: [\w.<>]+:[\w.<>]+:\d+\ +[-|]\ + | (?<=:)[\w.-]+:(?:[a-z][\w-]{0,30}:(?=[A-Z]))?(?=\S) | TeleBot:\ "
+    (?:(?:(?:Main)?Thread(?:-\d{1,6})?\ +)?[\w./-]{1,80}\.(?:py|js|ts|go|rs|rb|php|kt|java|cs):\d{1,6}
+      \ +(?:[-|]\ +)?(?=\S))?
+    (?: (?:[\w.<>$]+:){1,2}\d+\ +[-|]\ + | (?<=:)[\w.-]+:(?:[a-z][\w-]{0,30}:(?=[A-Z]))?(?=\S) | TeleBot:\ "
       | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3} | [\w.$/-]{1,60}\ ->\ +(?=\S)
       | [\w.$/-]+\ -\ +(?:(?:Main|Dummy-|Thread)[\w-]{0,40}\ -\ +)?
-      | (?:[A-Za-z_]\w*\.)+(?!\w*(?:Exception|Error):)\w+:?\ +
+      | (?!"""
+    + _RAISED
+    + r""":)(?:[A-Za-z_]\w*\.)+\w+:?\ +
       | (?<=\ \ )[a-z_][\w-]{0,30}(?:\ (?=[A-Z])|\ {2,}(?=\S)) )?
     (?: \[(?!-?\d{3}\ [A-Z]|(?:Errno|WinError|SSL:)\ )[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)
       | -\ [|-]\ ++ | :\ ++ ){0,2}(?:(?:->|>>|»)\ +)?"""
+)
 
 _HEADS = tuple(
     re.compile(head, re.VERBOSE)
@@ -175,7 +192,28 @@ _HEADS = tuple(
         + _AFTER,
         rf"\[(?P<stamp>{_STAMP})[^\]\n]{{0,12}}\]\ [\w-]{{1,40}}\.(?P<level>{_LEVEL}):\ ",  # Monolog
         rf"\[(?P<level>{_LEVEL})\ :\ [\w\ -]{{1,40}}\ @\ (?P<stamp>{_STAMP})\]\ ",  # discordrb
-        r"(?P<dotnet>trce|dbug|info|warn|fail|crit):\ [\w.]{1,120}\[\d{1,9}\]\ *",  # .NET's console
+        rf"""(?:(?P<stamp>{_STAMP})\ +)?(?P<dotnet>trce|dbug|info|warn|fail|crit):\ [\w.]{{1,120}}
+        \[\d{{1,9}}\]\ *""",  # .NET's console
+        rf"(?P<stamp>{_STAMP})\|(?P<level>{_LEVEL})\|[\w.+`<>]{{1,120}}\|\ *",  # NLog
+        # pino-pretty, bunyan
+        rf"""\[(?P<stamp>{_STAMP})\]\ (?P<level>{_LEVEL}):?\ (?:
+          \((?:[\w./@-]{{1,80}}/)?\d{{1,9}}(?:\ on\ [\w.-]{{1,80}})?\)
+        | [\w./@-]{{1,80}}/\d{{1,9}}\ on\ [\w.-]{{1,80}}(?:\ \([^()\n]{{1,80}}\))?):\ +""",
+        rf"(?P<level>{_LEVEL})\ (?P<stamp>{_STAMP})\ [\w.]{{1,60}}\ \d{{1,9}}\ \d{{1,20}}\ ",  # Django
+        # coloredlogs
+        rf"(?P<stamp>{_STAMP})\ [\w.-]{{1,60}}\ [\w.-]{{1,60}}\[\d{{1,9}}\]\ (?P<level>{_LEVEL})\ ",
+        rf"(?P<stamp>{_STAMP})\t[0-9a-f-]{{8,36}}\t(?P<level>{_LEVEL})\t",  # AWS Lambda: Node …
+        rf"\[(?P<level>{_LEVEL})\]\t(?P<stamp>{_STAMP})\t[0-9a-f-]{{8,36}}\t",  # … and Python
+        rf"\[(?P<stamp>{_STAMP})\ [A-Z][\w/+-]{{1,40}}\]\ ",  # PHP's error_log
+        rf"""\[(?P<stamp>[A-Z][a-z]{{2}}\ [A-Z][a-z]{{2}}\ \d\d\ \d\d:\d\d:\d\d)[.\d]{{0,8}}\ \d{{4}}\][ ]
+        \[(?:\w{{1,20}}:)?(?P<level>(?i:{_LEVEL}))\]\ (?:\[(?:pid|tid|client)\ [^\]\n]{{1,80}}\]\ ){{0,4}}
+        """,  # Apache
+        # nginx
+        rf"(?P<stamp>{_STAMP})\ \[(?P<level>(?i:{_LEVEL}))\]\ \d{{1,9}}\#\d{{1,9}}:\ (?:\*\d{{1,12}}\ )?",
+        rf"""[a-z][\w-]{{1,40}}\.\d{{1,2}}\ +(?P<stamp>{_STAMP})\ +(?P<level>(?i:{_LEVEL}))\ +
+        (?:\(\d{{1,9}}\)\ +)?""",  # ioBroker's window, pasted
+        rf"""(?P<stamp>{_STAMP})\ {{1,2}}-\ (?P<level>(?i:{_LEVEL})):\ [a-z][\w-]{{1,40}}\.\d{{1,2}}[ ]
+        (?:\(\d{{1,9}}\)\ )?""",  # …, its file
         rf"""\ {{0,2}}\[?(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +
         (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+(?:\ >|\]))\ """,  # Rust
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
@@ -186,6 +224,10 @@ _HEADS = tuple(
         r"""(?P<stamp>\d\d:\d\d:\d\d)(?:Z|[+-]\d\d:\d\d)\ (?P<level>debug|info|warn|error|fatal)
         \ [\w./-]{1,60}\ \{[^{}\n]{1,200}\}\ """,  # tslog's console
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
+        # … its tabs made spaces
+        rf"(?P<stamp>{_STAMP})\ {{2,16}}(?P<level>{_LEVEL})\ {{2,16}}(?:[\w./-]+\.go:\d+\ {{2,16}})?",
+        # what Next.js up to 13.4 printed
+        r"-\ (?P<level>error|warn)\ (?=(?:[A-Z]\w*)?Error:\ |[\w\\/.()\[\]-]+\.[jt]sx?\ \(\d)",
         rf"""(?:[\w.-]{{1,40}}\t)?(?P<stamp>{_STAMP})(?:\ \|\ |\t)(?P<level>(?i:{_LEVEL}))(?:\ \|\ |\t)
         (?:\(\d{{1,9}}\)\ )?(?=\S)""",  # ioBroker
         rf"\d\d?:\d\d[AP]M\ (?P<level>{_LEVEL})\ (?:[\w./-]+:\d+\ >\ )?",  # zerolog
@@ -204,13 +246,19 @@ _HEADS = tuple(
         rf"""(?:\[{_STAMP}\]|\ {{8}})\ {{1,16}}(?P<level>{_LEVEL})\ +
         (?=\S[^\n]{{0,300}}\ [\w./-]{{1,80}}\.py:\d+$)""",  # Rich
         r"\[(?P<klog>[DIWEC])\ \d{6}\ \d\d:\d\d:\d\d\ [\w./-]{1,80}:\d+\]\ ",  # Tornado
+        rf"\[(?P<klog>[DIWEC])\ (?P<stamp>{_STAMP})\ [\w.-]{{1,60}}\]\ ",  # Jupyter
+        rf"\[?(?P<klog>[DIWEC])\]?\ (?P<stamp>{_STAMP})\ ",  # the level's first letter
+        rf"\d{{10}}(?:\.\d{{1,6}})?\ +\[?(?P<level>{_LEVEL})\]?:?\ +",  # seconds since the epoch
         r"(?P<stamp>\d\d:\d\d:\d\d)[+-]\d\d:\d\d\ (?=\[[a-z][\w/-]{1,40}\]\ )",  # tslog's console, no level
         rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]++)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
         # A level without a stamp must look like one: bracketed, followed by a separator, or in capitals.
         rf"""\ {{0,2}}(?:\([^()\n]{{1,60}}\)\ |[\w.]+\ -\ )?
         (?:[\[(]\ *|\|\ )?(?P<level>{_LEVEL})(?:/\w+(?=\]))?\ *+(?:[\])]\ *+[-|:]*+|[-|:]++|(?<=\ ))\ *+
         (?:(?P<stamp>{_STAMP})(?:\ +[-|]\ |\ ))?(?:[\w./-]{{1,80}}\.go:\d+:\ )?{_AFTER}""",
-        r"\ {0,2}(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)",  # debug's
+        r"""\ {0,2}(?:(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)
+        |[a-z][\w-]{0,40}(?::[\w-]{1,40}){1,4}\ (?=\S[^\n]{0,400}\ \+\d{1,6}m?s$))""",  # debug's
+        # Go's log with a prefix
+        r"\[[\w.-]{1,40}\]\ (?P<stamp>\d{4}/\d\d/\d\d\ \d\d:\d\d:\d\d(?:\.\d{1,6})?)\ ",
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical|Info|Debug|Notice):\ +"
         + _AFTER,
         r"\ {0,2}\[\ ?(?P<level>(?i:trace|debug|verbose|info|notice|warn(?:ing)?|error|fatal|critical))"
@@ -294,6 +342,11 @@ def severity(word: object) -> Severity | None:
 def pino(number: int) -> Severity | None:
     """The level of pino and bunyan, whose numbers differ from Python's."""
     return _PINO.get(number)
+
+
+def syslog(number: int) -> Severity | None:
+    """The severity of syslog (RFC 5424) and GELF: the lower, the worse."""
+    return _SYSLOG[number] if 0 <= number < len(_SYSLOG) else None
 
 
 def python_level(number: int) -> Severity:
