@@ -282,27 +282,40 @@ class _Session:
         return task.result()
 
     async def _begin(self, *, make: bool) -> None:
-        """Make what is missing, if we may, and see to it that the session does not outlive us for long."""
+        """See to it that the session does not outlive us for long, and make what is missing, if we may."""
         connection = self.connection
-        if await connection.fetchval("select pg_backend_pid()") == connection.get_server_pid():
-            try:
-                await connection.execute(f"set idle_session_timeout = '{LEFT:g}s'")
-            except asyncpg.PostgresError:
-                pass  # a server before version 14
-        if await connection.fetchval("select to_regclass('logrules.state') is not null"):
-            return
-        if not make:
-            raise MirrorError("No bot has kept anything there yet: LOGRULES_STATE_URL must be the bot's own")
-        async with connection.transaction():
+        async with (
+            connection.transaction()
+        ):  # or a pooler would deal out another session between two messages
+            if await connection.fetchval("select pg_backend_pid()") == connection.get_server_pid():
+                await self._limit()
+            if await connection.fetchval("select to_regclass('logrules.state') is not null"):
+                return
+            if not make:
+                raise MirrorError(
+                    "no bot has kept anything there yet: LOGRULES_STATE_URL must be the bot's own"
+                )
             await connection.execute(_LOCK)
             if await connection.fetchval("select to_regnamespace('logrules') is null"):
                 await connection.execute("create schema logrules")
             if await connection.fetchval("select to_regclass('logrules.state') is null"):
                 await connection.execute(_SCHEMA)
 
+    async def _limit(self) -> None:
+        try:
+            async with self.connection.transaction():
+                await self.connection.execute(f"set idle_session_timeout = '{LEFT:g}s'")
+        except asyncpg.PostgresError:
+            pass  # a server before version 14
+
     async def fetch(self, query: str, *values: object) -> Any:
         """The rows that a statement gives."""
-        return await self.bounded(self.connection.fetch(query, *values))
+
+        async def work() -> Any:
+            async with self.connection.transaction():
+                return await self.connection.fetch(query, *values)
+
+        return await self.bounded(work())
 
     async def agree(self, keeper: Keeper, service: str, sinks: Sequence[str], lease: float) -> bool:
         """One round: theirs into ours, then what is new with us into theirs; whether theirs brought anything.

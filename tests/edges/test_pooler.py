@@ -6,13 +6,18 @@ import asyncio
 import os
 import shutil
 import struct
-from contextlib import asynccontextmanager
+import time
+from contextlib import asynccontextmanager, closing
 
 import pytest
 
 from logrules.core.database_url import parse
 from logrules.core.lease import PooledError, Timers, lock_key
+from logrules.core.silences import Silence
 from logrules.guards.postgres import PostgresSession
+from logrules.rules import rules
+from logrules.stores.postgres import Mirror, MirrorDesk
+from logrules.stores.sqlite import Store
 from logrules.testing.ports import free_port
 
 KEY = lock_key("123456")
@@ -174,6 +179,35 @@ async def test_session_pooling_passes(postgres, size):
         assert await session.try_lock()
         assert await session.prove()
         session.terminate()
+
+
+def _held(url):
+    with closing(MirrorDesk(url)) as desk:
+        return desk.ledger()
+
+
+@pytest.mark.parametrize(("mode", "size"), [("transaction", 1), ("transaction", 20), ("session", 5)])
+async def test_mirror_works_through_any_pooler(postgres, size, mode, tmp_path):
+    """The mirror rests on no session: behind a pooler it carries what it carries elsewhere."""
+    postgres.query("drop schema if exists logrules cascade")
+    store = Store(tmp_path / "a.db", rules.specs, ("sentry",), redact=str, on_failure=pytest.fail)
+    now = time.time()
+    silence = Silence(code="CONFLICT_409", since=now, until=now + 60, why="x")
+    store.silence(silence)
+    failures: list[str] = []
+    async with _fake(postgres, size, mode) as port:
+        url = parse(f"postgresql://postgres@127.0.0.1:{port}/postgres")
+        assert url is not None
+        mirror = Mirror(url, store, str, failures.append, name="n", service="bot", sinks=("sentry",))
+        mirror.start()
+        settled = await asyncio.to_thread(mirror.settle, 30)
+        found = await asyncio.to_thread(_held, url)
+        await asyncio.to_thread(mirror.close, 30)
+    store.close()
+
+    assert settled, failures
+    assert failures == []
+    assert found.silences == [silence]
 
 
 @pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="PgBouncer is not installed")

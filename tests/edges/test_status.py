@@ -175,7 +175,7 @@ async def test_mirror_gives_the_incidents(database):
     done = await run(database, LOGRULES_STATE_URL=database.url)
 
     assert done.returncode == 0
-    assert "No bot has kept anything there" in done.stderr
+    assert "no bot has kept anything there" in done.stderr
 
 
 @pytest.mark.parametrize(
