@@ -10,12 +10,18 @@ import msgspec
 from logrules.core import heads
 from logrules.core.model import Severity
 
-_MESSAGE = ("message", "msg", "event", "text", "log", "body", "MESSAGE", "textPayload")
+_MESSAGE = (
+    *("message", "msg", "event", "text", "log", "body", "MESSAGE", "textPayload", "Message"),
+    *("@m", "RenderedMessage", "@mt", "MessageTemplate", "full_message", "short_message"),  # Serilog, GELF
+)
 _TSLOG = ("2", "1", "0")
 """tslog's arguments, by their place; the first may be the logger's name, as an object."""
-_LEVEL = ("level", "severity", "levelname", "log.level", "loglevel", "lvl", "L")
-_STAMP = ("timestamp", "time", "ts", "@timestamp", "asctime", "datetime")
-_STACK = ("exception", "exc_info", "traceback", "stack", "stack_trace", "exc_text", "error", "err")
+_LEVEL = ("level", "severity", "levelname", "log.level", "loglevel", "lvl", "L", "@l", "Level")
+_STAMP = ("timestamp", "time", "ts", "@timestamp", "asctime", "datetime", "@t", "Timestamp")
+_STACK = (
+    *("exception", "exc_info", "traceback", "stack", "stack_trace", "exc_text", "error", "err"),
+    *("@x", "Exception"),
+)
 _SHORT = ("errorMessage", "error_message", "error.message", "err.message")
 """…and where nothing but the exception's words stand."""
 
@@ -92,7 +98,17 @@ def read(line: dict[str, Any]) -> Said:
     if isinstance(meta := line.get("_meta"), dict) and "0" in line:  # tslog
         message = next((line[at] for at in _TSLOG if _is_prose(line.get(at))), "")
         return Said(message, heads.severity(meta.get("logLevelName")), _stamp(meta.get("date")), "")
-    return Said(_message(line), _level(line), _stamp(_first(line, _STAMP)), _stack(line))
+    if isinstance(inner := line.get("fields"), dict):  # Rust's tracing
+        line = {**inner, **line}
+    return _wrapped(Said(_message(line), _level(line), _stamp(_first(line, _STAMP)), _stack(line)))
+
+
+def _wrapped(said: Said) -> Said:
+    """What a platform has wrapped has a head of its own; who has a level has not been wrapped."""
+    inner = heads.head(said.message) if said.level is None else None
+    if inner is None or inner.level is None:
+        return said
+    return said._replace(message=inner.body, level=inner.level, stamp=said.stamp or inner.stamp)
 
 
 def _is_prose(value: Any) -> bool:
@@ -111,6 +127,8 @@ def _message(line: dict[str, Any]) -> str:
 
 def _level(line: dict[str, Any]) -> Severity | None:
     value = _first(line, _LEVEL)
+    if isinstance(value, int) and "short_message" in line:
+        return heads.syslog(value)
     if isinstance(value, int):
         return heads.pino(value) if "pid" in line or "hostname" in line else heads.python_level(value)
     return heads.severity(value)
