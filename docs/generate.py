@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from logrules.core import exports
 from logrules.core.event import Event, encode, timestamp
 from logrules.core.lease import OPERATORS, TABLE, Action, Timers
 from logrules.core.model import Sign
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 READMES = {"en": ROOT / "README.md", "ru": ROOT / "README.ru.md"}
 LOCK = ROOT / "docs" / "lock.md"
+ALERTS = ROOT / "docs" / "alerts.md"
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 MARKS = {Sign.BAD: "❌", Sign.WARN: "⚠️", Sign.INFO: "ℹ️", Sign.GOOD: "✅"}
 HEADS = {
@@ -91,6 +93,17 @@ def timers(_lang: str) -> str:
     return "\n".join(["| timer | seconds | setting | meaning |", "|---|---|---|---|", *rows])
 
 
+def scrubbing(_lang: str) -> str:
+    """What Sentry can be told to hide, as its form asks for it."""
+    tick = " Tick *Only replace first capture match*."
+    lines = [
+        f"- Regex `{rule['pattern']}`, placeholder `{rule['redaction']['text']}`."
+        f"{tick if 'replaceGroups' in rule else ''}"
+        for rule in exports.RULES.values()
+    ]
+    return "\n".join([*lines, f"- Source of both: `{exports.SOURCE}`"])
+
+
 def attribute_docs(file: Path, name: str) -> dict[str, str]:
     """The docstrings that stand under the attributes of a class."""
     tree = ast.parse(file.read_text("utf-8"))
@@ -107,6 +120,7 @@ def attribute_docs(file: Path, name: str) -> dict[str, str]:
 def rewritten(text: str, lang: str) -> str:
     """`text` with every generated block made anew."""
     makers = {"codes": codes, "event": event, "lease": lease, "cells": cells, "timers": timers}
+    makers["scrubbing"] = scrubbing
     return BLOCK.sub(lambda block: f"{block[1]}{makers[block[2]](lang)}\n{block[3]}", text)
 
 
@@ -128,4 +142,5 @@ def _wakes(spec: Code, lang: str) -> str:
 if __name__ == "__main__":
     for lang, readme in READMES.items():
         readme.write_text(rewritten(readme.read_text("utf-8"), lang), "utf-8")
-    LOCK.write_text(rewritten(LOCK.read_text("utf-8"), "en"), "utf-8")
+    for document in (LOCK, ALERTS):
+        document.write_text(rewritten(document.read_text("utf-8"), "en"), "utf-8")

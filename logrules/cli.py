@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_new_rule(commands)
     _add_schema(commands)
+    _add_export(commands)
     _add_run(commands)
     _add_alerts(commands)
     _add_silence(commands)
@@ -151,6 +152,43 @@ def _add_schema(commands: argparse._SubParsersAction[_Parser]) -> None:
     text = "Print the JSON Schema of packs, for your editor."
     schema = commands.add_parser("schema", help=text[0].lower() + text[1:-1], description=text)
     schema.set_defaults(command=_schema, parser=schema)
+
+
+def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "Print what to tell a Sentry project, as JSON for its API."
+    export = commands.add_parser("export", help=text[0].lower() + text[1:-1], description=text)
+    whats = export.add_subparsers(metavar="WHAT", required=True, parser_class=_Parser)
+    text = "One alert rule a line: whom Sentry notifies of each code."
+    rules = whats.add_parser(
+        "sentry-rules",
+        help=text[0].lower() + text[1:-1],
+        description=text,
+        epilog="The fields are those that Sentry documents; these rules were never tried on a live Sentry.",
+    )
+    api = rules.add_mutually_exclusive_group(required=True)
+    api.add_argument(
+        "--monitor",
+        type=int,
+        metavar="ID",
+        help="the project's error monitor, for /organizations/ORGANIZATION/workflows/; which one it is, "
+        "/organizations/ORGANIZATION/detectors/?project=PROJECT_ID&query=type:error tells",
+    )
+    api.add_argument(
+        "--legacy",
+        action="store_true",
+        help="for servers that have no monitors yet: /projects/ORGANIZATION/PROJECT/rules/",
+    )
+    rules.add_argument(
+        "--code",
+        action="append",
+        default=[],
+        help="for this code only; without it for all that wake somebody",
+    )
+    _add_packs(rules)
+    rules.set_defaults(command=_export_rules, parser=rules)
+    text = "Rules for Advanced Data Scrubbing: tokens and passwords that Sentry's own scrubbing leaves."
+    scrubbing = whats.add_parser("sentry-scrubbing", help=text[0].lower() + text[1:-1], description=text)
+    scrubbing.set_defaults(command=_export_scrubbing, parser=scrubbing)
 
 
 def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -271,6 +309,18 @@ def _schema(_options: argparse.Namespace) -> int:
     from logrules import newrule
 
     return newrule.schema()
+
+
+def _export_rules(options: argparse.Namespace) -> int:
+    from logrules import export
+
+    return export.sentry_rules(_known(options), options.code, monitor=options.monitor)
+
+
+def _export_scrubbing(_options: argparse.Namespace) -> int:
+    from logrules import export
+
+    return export.sentry_scrubbing()
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -30,7 +30,7 @@ FLOORS = (
     ("logrules.gate", "logrules.onfatal"),
     ("logrules.page",),
     ("logrules.summary", "logrules.check"),
-    ("logrules.scan", "logrules.explain", "logrules.newrule"),
+    ("logrules.scan", "logrules.explain", "logrules.export", "logrules.newrule"),
     ("logrules.life", "logrules.oncall"),
     ("logrules.status",),
     ("logrules.runtime", "logrules.guarded"),

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from logrules.core import exports
 from logrules.core.event import Event
 from logrules.core.lease import TABLE, Timers
 from logrules.core.model import Exit
@@ -55,6 +56,14 @@ def test_generated_blocks_are_current(lang: str) -> None:
 
     assert text.count("<!-- generated: ") == text.count("<!-- end -->") == 2
     assert _rewritten(text, lang) == text
+
+
+def test_scrubbing_is_described_as_it_is() -> None:
+    """What people are to paste into Sentry is what is exported; else run `python docs/generate.py`."""
+    text = (ROOT / "docs" / "alerts.md").read_text("utf-8")
+
+    assert _rewritten(text, "en") == text
+    assert all(f"`{rule['pattern']}`" in text for rule in exports.RULES.values())
 
 
 def test_lock_is_described_as_it_is() -> None:

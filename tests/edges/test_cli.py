@@ -44,6 +44,56 @@ def run(*arguments: str, stdin: str | bytes = b"", **environ: str) -> subprocess
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+class TestExport:
+    """What a Sentry project is told, as a shell sends it there."""
+
+    def test_one_rule_for_each_code_that_wakes(self) -> None:
+        """Each line is a whole rule of its own; what it rests on is said beside it."""
+        done = run("export", "sentry-rules", "--monitor", "5678")
+        made = [json.loads(line) for line in done.stdout.splitlines()]
+
+        assert done.returncode == 0
+        assert {rule["name"] for rule in made} == {f"logrules: {code}" for code in rules if rules[code].alert}
+        assert all(rule["detectorIds"] == [5678] for rule in made)
+        assert "never tried" in done.stderr
+
+    def test_codes_of_ones_own(self, tmp_path: Path) -> None:
+        """A code of the user's own gets its rule, in the older form as well; `--code` asks for one."""
+        pack = tmp_path / "own.toml"
+        pack.write_text(
+            'format = 0\n[code.SHOP_SHUT]\nsign = "bad"\nsummary = "s"\nremediation = ["r"]\nalert = true\n'
+        )
+        done = run("export", "sentry-rules", "--legacy", "--code", "SHOP_SHUT", "--pack", str(pack))
+        (rule,) = [json.loads(line) for line in done.stdout.splitlines()]
+
+        assert (rule["name"], rule["frequency"]) == ("logrules: SHOP_SHUT", 5)
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            ((), "--monitor --legacy is required"),
+            (("--monitor", "x"), "invalid int value"),
+            (("--legacy", "--monitor", "1"), "not allowed with"),
+            (("--legacy", "--code", "CONFLICT_408"), "did you mean 'CONFLICT_409'"),
+            (("--legacy", "--code", "BOT_BLOCKED"), "BOT_BLOCKED wakes nobody"),
+        ],
+    )
+    def test_what_cannot_be_exported_is_said(self, arguments: tuple[str, ...], said: str) -> None:
+        """Status 78, one line that names the option, and nothing that a pipe would send."""
+        done = run("export", "sentry-rules", *arguments)
+
+        assert (done.returncode, done.stdout) == (78, "")
+        assert said in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+    def test_scrubbing_is_json(self) -> None:
+        """The configuration as Sentry takes it, and nothing else."""
+        done = run("export", "sentry-scrubbing")
+
+        assert json.loads(done.stdout).keys() == {"rules", "applications"}
+        assert done.stderr == ""
+
+
 def events(text: str) -> list[dict[str, Any]]:
     """JSON lines, each one valid."""
     return [json.loads(line) for line in text.splitlines()]
