@@ -205,6 +205,19 @@ def test_what_the_killed_had_goes_to_the_living(place, tmp_path, database):
     assert living.store.claim("sentry").code == "CONFLICT_409"
 
 
+def test_delivered_alert_does_not_come_back(place, database):
+    """What was delivered while the mirror was out of reach is not taken over from it as if it were left."""
+    bot = place()
+    bot.store.take(make_match())
+    bot.agree()
+    bot.store.settle(bot.store.claim("sentry"), "sentry", DELIVERED)
+    expire(database)
+    bot.agree()
+
+    assert bot.unsent() == []
+    assert database.query("select kind from logrules.state") == ["incident"]
+
+
 def test_one_of_many_takes_what_is_left(place, database):
     """Of two bots that live, one takes over an alert."""
     first = place()
@@ -357,10 +370,11 @@ def test_nothing_is_decided_before_the_mirror_is_read(opened, database, sentry):
     assert sum(sentry.received.values()) == 1
 
 
-def test_crash_loop_without_a_disk_tells_once(opened, sentry):
+@pytest.mark.parametrize("disk", [{}, {"state": None}], ids=["thrown away", "none at all"])
+def test_crash_loop_without_a_disk_tells_once(opened, sentry, disk):
     """A bot that crashes again and again, each time on an empty disk, is one alert with the whole count."""
     for turn in range(5):
-        alerts = opened(f"disk {turn}", sentry_dsn=sentry.dsn)
+        alerts = opened(f"disk {turn}", sentry_dsn=sentry.dsn, **disk)
         alerts.send(make_match("LOCK_ACQUIRED"))
         alerts.send(make_match())
         assert alerts.flush(PATIENCE) == []
@@ -454,6 +468,19 @@ def test_others_get_no_rights(opened, database):
         "has_table_privilege('curious', 'logrules.state', 'select')",
     ):
         assert database.query(f"select {right}") == ["f"]
+
+
+def test_server_ends_a_session_that_went_silent(opened, database, told, monkeypatch):
+    """A connection whose machine has gone does not take up a place for ever: the server lets go of it."""
+    monkeypatch.setattr(mirrors, "LEFT", 0.2)
+    monkeypatch.setattr(mirrors, "BEAT", 3600.0)
+    alerts = opened("here")
+    assert alerts._mirror.settle(PATIENCE)
+    wait_for(lambda: database.query("select 1 from pg_stat_activity where application_name ~ 'state'") == [])
+    alerts.send(make_match())
+    wait_for(lambda: database.query("select kind from logrules.state") == ["incident"])
+
+    assert [code for code, _ in told] == ["STATE_UNMIRRORED"]
 
 
 def test_one_connection(opened, database):
