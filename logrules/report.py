@@ -1,7 +1,7 @@
 """How our own parts speak: one call becomes one coded line, and one match for the store or for the wrapper.
 
-The line comes before the alert: whatever becomes of that, the console has it. The wrapper has it earlier still:
-what it reads on the console is then known to be a copy.
+The line comes before the alert: whatever becomes of that, the console has it. The wrapper has it earlier
+still: what it reads on the console is then known to be a copy.
 """
 
 from __future__ import annotations

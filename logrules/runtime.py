@@ -86,6 +86,7 @@ class Sidecar:
         self._stop: Stop | None = None
         self._kill_at: float | None = None
         self._status: int | None = None
+        self._ended_at = 0.0
 
     def run(self) -> int:
         """Watch the child until its end, tell what there is to tell, and return the status to end with."""
@@ -97,7 +98,7 @@ class Sidecar:
             self._turn()
         self._drain()
         status = self._status or 0
-        self._watch.close(status, accident=not self._told_to_end)
+        self._watch.close(status, self._ended_at, accident=not self._told_to_end)
         return self._stop.exit if self._stop else status
 
     def _turn(self, until: float | None = None) -> None:
@@ -150,13 +151,21 @@ class Sidecar:
     def _ended(self) -> bool:
         if self._status is None:
             self._status = self._child.status()
+            self._ended_at = time.time()
         return self._status is not None
 
     def _drain(self) -> None:
-        """Read what the child left in its pipes, without waiting for grandchildren that keep them open."""
+        """Read what the child left in its pipes, without waiting for grandchildren that keep them open.
+
+        A first turn reads all of that, and may take long: the rules are made ready when they are first used.
+        """
         until = time.monotonic() + DRAIN
+        self._turn(until)
         while len(self._open.get_map()) > 1 and time.monotonic() < until:
             self._turn(until)
+        for key in self._open.get_map().values():
+            if isinstance(key.data, Stream):
+                self._watch.end(key.data.origin)
 
     def _end(self, stop: Stop) -> None:
         """End the child, cleanly: TERM, grace, KILL."""
@@ -229,10 +238,10 @@ class Watch:
         while not self._answers.empty():
             self._take_in(*self._answers.get())
 
-    def close(self, status: int, *, accident: bool) -> None:
-        """The child has ended: draw the conclusions and deliver what there is to deliver."""
+    def close(self, status: int, ended_at: float, *, accident: bool) -> None:
+        """The child has ended, at that time: draw the conclusions and deliver what there is to deliver."""
         if accident:
-            self._think(lambda engine: self._conclusions(engine, status))
+            self._think(lambda engine: self._conclusions(engine, status, ended_at))
         self._say()
         if self._engine is not None:
             with self._harmless():
@@ -243,9 +252,9 @@ class Watch:
     def _take_in(self, probe: Probe, true: bool) -> None:  # noqa: FBT001  a probe's answer
         self._think(lambda engine: engine.answer(probe, true, time.time()))
 
-    def _conclusions(self, engine: Engine, status: int) -> list[Effect]:
+    def _conclusions(self, engine: Engine, status: int, ended_at: float) -> list[Effect]:
         """What the child complained of last was the cause; without a cause, the exit itself is the news."""
-        causes = engine.ended(status, time.time())
+        causes = engine.ended(status, ended_at)
         if status and not causes and not engine.is_told:
             self._report("PROCESS_EXITED", f"The command ended by itself with exit status {status}.")
         return causes

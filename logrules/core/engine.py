@@ -58,6 +58,7 @@ class Engine:
         self._streams: dict[Origin, _Stream] = {}
         self._heard: set[tuple[str, str]] = set()
         """Who has spoken on an event descriptor: their own lines elsewhere are copies."""
+        self._is_told = False
 
     @property
     def deadline(self) -> float | None:
@@ -68,8 +69,8 @@ class Engine:
 
     @property
     def is_told(self) -> bool:
-        """Whether a guarded child has spoken on its event descriptor: it owns its end and says why."""
-        return bool(self._heard)
+        """Whether a guarded child has said on its event descriptor what it ends of."""
+        return self._is_told
 
     def feed(self, chunk: Chunk) -> list[Effect]:
         """What follows from bytes that were read."""
@@ -122,6 +123,7 @@ class Engine:
         if origin.stream == EVENTS:
             if own:
                 self._heard.add(origin[:2])
+                self._is_told |= own.fatal
                 yield from self._belief.spoken(own)
             return
         if own and origin[:2] in self._heard:
