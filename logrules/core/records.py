@@ -36,7 +36,8 @@ ELISION = "..."
 INSIDE = "(cut off) in "
 """…stated with the library's file and function that its last frame names."""
 _GOES_ON = re.compile(
-    r"future: <|task: <|\.\.\. \d+ more|Original description:|\([Bb]ackground on this error"
+    r"(?:future|task|protocol|transport|handle|asyncgen|client_session|connector): <|connections: \["
+    r"|\.\.\. \d+ more|Original description:|\([Bb]ackground on this error"
     r"|\[SQL: |\[parameters: |DETAIL:|HINT:|\[b'|[}\])]{1,3}[;,]?$|Caused by: "
     r"|The server responded with: \{"  # Slack
 )

@@ -29,6 +29,7 @@ _CAUGHT = re.compile(
     r"|Ignoring exception in |Unhandled exception (?:in|on|while) |No error handlers are registered"
     r"|(?:Cause exception|An? \w* ?(?:exception|error) was raised|Exception) while "
     r"|Exception in ASGI application|Error while getting Updates"
+    r"|Fatal (?:\w+ )?error on \w{1,10} ?transport|SSL (?:handshake failed|error in data received)"
 )
 _PASTED = re.compile(rf"raise [\w.]+[( ]|{_FRAME},? in|Traceback \(most recent call last\):\s+\S")
 _RAISED = re.compile(

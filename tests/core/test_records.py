@@ -104,6 +104,14 @@ STATEMENTS = {
         f"{TRACEBACK}\nFile “bot.py”, line 1, in main\nrun(\n^^^\nFile “b.py”, line 2, in b\nx\n~^\nA: HIT\n",
         [(Form.TRACEBACK, "A: HIT", 8), (Form.TRACEBACK, TRACEBACK, 1)],
     ),
+    "asyncio's context between its words and the traceback": (
+        f"Fatal error on SSL transport\nprotocol: <x>\ntransport: <x closing>\n{TRACEBACK}\n{FRAMES}A: HIT\n",
+        [
+            (Form.LINE, "Fatal error on SSL transport\nprotocol: <x>\ntransport: <x closing>", 1),
+            (Form.TRACEBACK, "A: HIT", 7),
+            (Form.TRACEBACK, TRACEBACK, 1),
+        ],
+    ),
     "a traceback in Rich's box": (
         "╭─── Traceback (most recent call last) ───╮\n│ /b.py:1 in main │\n╰────╯\nA: HIT\n",
         [(Form.TRACEBACK, "A: HIT", 4), (Form.TRACEBACK, TRACEBACK, 1)],
