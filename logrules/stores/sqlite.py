@@ -46,6 +46,9 @@ BUSY = 2.0
 """Seconds to wait for another process that writes; the bot may wait with us."""
 HISTORY = 1000
 FAILED = 100
+OTHERS = 30.0
+"""Seconds that whoever has heard the good sign goes before the others in telling that an incident is over: a
+mirror may take so long to say that it has."""
 LIMIT, LIMIT_WITHIN = 20, 600.0
 """No more than so many incidents are told of within so many seconds, except proved fatal ones."""
 
@@ -139,6 +142,7 @@ class Store:
         self._clock = clock
         self.resolving = frozenset().union(*(_resolvers(code) for code in codes.values()))
         """Codes that may end an incident."""
+        self._healed: set[tuple[str, str, str | None]] = set()
         self._enter_process()
 
     def take(self, match: Match) -> Decision | None:
@@ -245,6 +249,7 @@ class Store:
             healed = incidents.heal(row, match, self._codes[row.code].why(row.reason), now)
             if healed != row:
                 _save(db, healed)
+                self._healed.add(row.key)
         around = Around(
             inhibited=incidents.inhibits(match, others, self._codes, now),
             silenced=any(silence.covers(match, now) for silence in _silences(db)),
@@ -262,14 +267,15 @@ class Store:
     def _sweep(self, db: sqlite3.Connection, now: float, service: str | None = None) -> list[Incident]:
         """Close what is over and tell of it; what is not closed, of one service or of all."""
         rows = [row for row in _unclosed(db, service) if row.code in self._codes]
-        resolved = [self._resolved(row, now) for row in rows]
-        for row in resolved:
-            if row.closed_at is not None:
-                _save(db, row)
-                end = incidents.end_of(row, self._codes[row.code].why(row.reason), lang=self._lang)
-                if end is not None:
-                    self._post(db, end, now)
-        return [row for row in resolved if row.closed_at is None]
+        over = [row for row in rows if (end := self._ends_at(row)) is not None and end <= now]
+        for row in over:
+            closed = self._resolved(row, now)
+            _save(db, closed)
+            self._healed.discard(row.key)
+            end_alert = incidents.end_of(closed, self._codes[row.code].why(row.reason), lang=self._lang)
+            if end_alert is not None:
+                self._post(db, end_alert, now)
+        return [row for row in rows if row not in over]
 
     def _resolved(self, row: Incident, now: float) -> Incident:
         code = self._codes.get(row.code)
@@ -279,11 +285,13 @@ class Store:
         due = _due(db, sink, now, hurry=hurry)
         if due is not None:
             yield due
-        for row in _unclosed(db):
-            code = self._codes.get(row.code)
-            end = incidents.ends_at(row, code.why(row.reason)) if code and row.alerts else None
-            if end is not None:
-                yield end
+        yield from filter(None, (self._ends_at(row) for row in _unclosed(db) if row.alerts))
+
+    def _ends_at(self, row: Incident) -> float | None:
+        """When it is ours to say that an incident is over."""
+        code = self._codes.get(row.code)
+        end = incidents.ends_at(row, code.why(row.reason)) if code else None
+        return end if end is None or row.key in self._healed else end + OTHERS
 
     def _post(self, db: sqlite3.Connection, alert: Alert, now: float, ready: float = 0.0) -> None:
         """One outbox row a sink, together with what waits there of the same kind; to be sent when `ready`."""

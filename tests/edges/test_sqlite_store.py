@@ -356,10 +356,27 @@ def test_end_of_a_told_incident_is_told_once(opened, clock):
     assert store.due("sentry") == START + code.resolve_after
     assert store.claim("sentry") is None
     clock.now += code.resolve_after
-    end = opened().claim("sentry")
+    end = store.claim("sentry")
     assert (end.is_end, end.closed_at, end.count, end.level) == (True, clock.now, 1, "info")
-    assert store.claim("sentry") is None
+    assert opened().claim("sentry") is None
     assert opened().open_incidents() == []
+
+
+def test_end_is_told_by_another_where_its_witness_is_gone(opened, clock):
+    """Who has not heard the good sign leaves it for a while to whoever has, perhaps on another machine."""
+    code = rules.specs["CONFLICT_409"]
+    first = opened()
+    first.take(make_match())
+    first.settle(first.claim("sentry"), "sentry", DELIVERED)
+    first.take(make_match("POLLING_STARTED"))
+    second = opened()
+    clock.now += code.resolve_after
+
+    assert second.open_incidents() == []
+    assert second.due("sentry") == clock.now + sqlite.OTHERS
+    assert second.claim("sentry") is None
+    clock.now += sqlite.OTHERS
+    assert second.claim("sentry").closed_at == START + code.resolve_after
 
 
 def test_end_of_what_nobody_was_told_of_is_not_told(opened, clock):
