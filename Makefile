@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test fuzz chaos bench-guard lint lock clean
+.PHONY: demo test fuzz chaos bench-guard bench-alerts lint lock clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m bot.demo
@@ -21,6 +21,10 @@ fuzz: $(VENV)/.ready
 
 bench-guard: $(VENV)/.ready
 	@$(BIN)/python -m benchmarks.guard $(if $(ROUNDS),--rounds $(ROUNDS))
+
+# What arrives of 200 events under each fault, and what a capture costs, beside the plain Sentry SDK.
+bench-alerts: $(VENV)/.ready
+	@$(BIN)/python -m benchmarks.alerts $(if $(EVENTS),--events $(EVENTS)) $(if $(FAULT),--fault $(FAULT))
 
 lint: $(VENV)/.ready
 	@$(BIN)/ruff check .
