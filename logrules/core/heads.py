@@ -52,9 +52,13 @@ _RESIDUE = re.compile(
 )
 """What is left of colours where a viewer dropped or spelled out the escape."""
 
-_STAMP = r"""(?>
+_ZONE = "(?:UTC|GMT|MSK|CES?T|EES?T|[ECMP][SD]T|IST|JST|KST|WIB|BRT)"
+_STAMP = (
+    r"""(?>
     \d{4}[-/.]\d\d?[-/.]\d\d?(?:[T\ _-]|\ -\ )\d\d?:\d\d:\d\d(?:[.,]\d{1,9})?
-      (?:\ ?(?:Z|(?:UTC|GMT)(?:[+-]\d\d:?\d\d)?|[+-]\d\d:?\d\d|(?:[A-Z]{3,4}|[+-]\d\d)(?=\ \[\d)))?
+      (?:\ ?(?:Z|"""
+    + _ZONE
+    + r"""(?:[+-]\d\d:?\d\d)?|[+-]\d\d:?\d\d|(?:[A-Z]{3,4}|[+-]\d\d)(?=\ \[\d)))?
   | (?:[A-Z][a-z]{2},?\ )?\d\d?[-/.]\d\d?[-/.]\d{2,4},?\ \d\d?:\d\d:\d\d(?:[.,]\d+)?(?:\ [AP]M)?
   | \d\d?[-\ /][A-Z][a-z]{2}[-\ /]\d{2,4},?\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | \d\d[-.]\d\d\ \d\d:\d\d:\d\d(?:[.,]\d+)?
@@ -66,6 +70,7 @@ _STAMP = r"""(?>
   | \d\d?:\d\d:\d\d\ [AP]M
   | \d\d:\d\d:\d\d(?:[.,]\d+)?
 )"""
+)
 _RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)"
 _LEVEL = "(?:" + "|".join(sorted(_SEVERITY, key=len, reverse=True)) + r")(?![A-Za-z0-9_])"
 _ANY_LEVEL = rf"(?:{_LEVEL}|(?i:{_LEVEL})(?=\ *[\])>]|:\ ))"
@@ -112,7 +117,9 @@ _TRANSPORT = re.compile(
   | [\w@:~/.-]{{0,60}}\ ?[\#$]\ (?=Traceback\ \(most)                # …, and its prompt
   | \d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d(?::\d\d)?(?:\.\d{{1,3}})?\ ?[+-]\d\d:\d\d:\   # pm2's own form
   | \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d:\                              # …, with --time
-  | (?P<viewer>\d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d)\ (?={_REPORT}|\ \ (?!\ *{_LEVEL}))  # Docker Desktop
+  | \d\d:\d\d:\d\d\.\d{{3}}\ \|\ (?=npm\ (?:error|ERR!)\ )            # Cloudflare's builds
+  | (?P<viewer>\d{{4}}-(?:\d\d|[A-Z][a-z]{{2}})-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:\ {_ZONE})?)
+    \ (?={_REPORT}|\ \ (?!\ *{_LEVEL}))                               # Docker Desktop, Portainer, Coolify
   | `{{1,3}}(?={_REPORT}|(?:Error|Exception):\ [^`\n]{{1,400}}$)      # Markdown around a whole record
   | "(?=Traceback\ \(most\ recent\ call\ last\):\ $)                  # …, quotation marks around many lines
   | \*\*(?=[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:|{_REPORT})        # …, in bold
@@ -224,6 +231,9 @@ _HEADS = tuple(
         r"""(?P<stamp>\d\d:\d\d:\d\d)(?:Z|[+-]\d\d:\d\d)\ (?P<level>debug|info|warn|error|fatal)
         \ [\w./-]{1,60}\ \{[^{}\n]{1,200}\}\ """,  # tslog's console
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
+        # TDLib
+        r"""\[\ ?\d\]\[t\ {1,3}\d{1,3}\]\[\d{9,10}\.\d{3,9}\]\[\w{1,40}\.(?:cpp|h):\d{1,5}\]
+        (?:\[[^\]\n]{1,60}\]){0,6}\t""",
         # … its tabs made spaces
         rf"(?P<stamp>{_STAMP})\ {{2,16}}(?P<level>{_LEVEL})\ {{2,16}}(?:[\w./-]+\.go:\d+\ {{2,16}})?",
         # what Next.js up to 13.4 printed
@@ -253,7 +263,8 @@ _HEADS = tuple(
         rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]++)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
         # A level without a stamp must look like one: bracketed, followed by a separator, or in capitals.
         rf"""\ {{0,2}}(?:\([^()\n]{{1,60}}\)\ |[\w.]+\ -\ )?
-        (?:[\[(]\ *|\|\ )?(?P<level>{_LEVEL})(?:/\w+(?=\]))?\ *+(?:[\])]\ *+[-|:]*+|[-|:]++|(?<=\ ))\ *+
+        (?:[\[(]\ *|\|\ )?(?P<level>{_LEVEL})(?:/\w+(?=\]))?\ *+
+        (?:[\])]\ *+(?:>(?=\ )|[-|:]*+)|[-|:]++|(?<=\ ))\ *+
         (?:(?P<stamp>{_STAMP})(?:\ +[-|]\ |\ ))?(?:[\w./-]{{1,80}}\.go:\d+:\ )?{_AFTER}""",
         r"""\ {0,2}(?:(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)
         |[a-z][\w-]{0,40}(?::[\w-]{1,40}){1,4}\ (?=\S[^\n]{0,400}\ \+\d{1,6}m?s$))""",  # debug's
@@ -268,6 +279,7 @@ _HEADS = tuple(
         r"\ ?[A-Za-z_][\w.]{1,80}:[\w.<>]{2,80}:\d{1,5}\ -\ ",  # loguru, the beginning cut off
     )
 )
+_HEADED = re.compile(rf"{_LEVEL}:[\w.]{{1,80}}:|\d{{4}}[-/]\d\d[-/]\d\d[T ]\d\d:")
 
 
 class Line(NamedTuple):
@@ -328,8 +340,16 @@ def head(text: str) -> Head | None:
             groups = found.groupdict()
             short = groups.get("klog") or groups.get("dotnet") or ""
             word = groups.get("level") or _KLOG.get(short) or _DOTNET.get(short)
-            return Head(groups.get("stamp"), severity(word), text[found.end() :])
+            return _innermost(Head(groups.get("stamp"), severity(word), text[found.end() :]))
     return None
+
+
+def _innermost(outer: Head) -> Head:
+    """The head of a line that a supervisor has logged as bad news; it is no news of its own."""
+    if outer.level is None or outer.level.rank < Severity.WARNING.rank or not _HEADED.match(outer.body):
+        return outer
+    inner = head(outer.body)
+    return inner._replace(stamp=outer.stamp or inner.stamp) if inner and inner.level else outer
 
 
 def severity(word: object) -> Severity | None:
