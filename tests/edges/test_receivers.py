@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+import signal
+import subprocess
 import sys
 import textwrap
 import time
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 from logrules.alerts import open_alerts
+from logrules.core import delivery
 from logrules.core.incidents import decide
 from logrules.core.model import LogrulesError, Match
 from logrules.core.redact import Redactor
@@ -21,6 +24,8 @@ from logrules.receivers import load
 from logrules.rules import rules
 from logrules.settings import Settings
 from logrules.sinks.webhook import signature
+from logrules.stores import sqlite
+from logrules.testing import BotApiServer, WebhookReceiver
 from logrules.testing.receiver import Receiver
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "alerts.md"
@@ -52,9 +57,9 @@ def opened(tmp_path):
     """Open alerts as a process would; all are closed at the end."""
     everything = []
 
-    def open_(*named):
+    def open_(*named, **more):
         settings = Settings(
-            service="bot", instance="a", lang="en", state=tmp_path / "x.db", alert_receivers=named
+            service="bot", instance="a", lang="en", state=tmp_path / "x.db", alert_receivers=named, **more
         )
         alerts = open_alerts(settings, Redactor())
         everything.append(alerts)
@@ -230,3 +235,105 @@ def test_documented_verification_works():
     assert not verify(secret, headers(now), body + b" ")
     assert not verify(f"whsec_{base64.b64encode(bytes(32)).decode()}", headers(now), body)
     assert not verify(secret, headers(now) | {"webhook-id": "2"}, body)
+
+
+BOT = """
+    import json, os, signal, sys, time
+    from pathlib import Path
+    from logrules.alerts import open_alerts
+    from logrules.core.model import Match
+    from logrules.rules import rules
+    from logrules.settings import Settings
+
+    told = json.loads(sys.argv[2])
+    if "alert_webhook_key" in told:
+        told["alert_webhook_key"] = bytes.fromhex(told["alert_webhook_key"])
+    alerts = open_alerts(Settings(service="b", instance="i", lang="en", state=Path(sys.argv[1]), **told), str)
+    severity = rules.specs["CONFLICT_409"].severity
+    for number in range(12):
+        alerts.send(Match(code="CONFLICT_409", fatal=True, level=severity, message="m", proved=True,
+                          service=f"s{number}", instance="i", time=time.time()))
+    alerts.flush(0.3)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+class Chat:
+    """A chat that fails as the Bot API does."""
+
+    def __init__(self):
+        self.api = BotApiServer()
+
+    @property
+    def settings(self):
+        return {"alert_chat": "-100", "token": self.api.token, "bot_api": self.api.url}
+
+    def fail(self, fault):
+        if fault == "down":
+            return self.api.down()
+        kinds: dict[str, dict[str, Any]] = {
+            "unavailable": {"status": 502, "raw": b"<html>Bad Gateway</html>"},
+            "limited": {"retry_after": 1},
+            "reset": {"abort": True},
+            "ack_lost": {"abort": True, "executed": True},
+        }
+        return self.api.fail_next("sendMessage", **kinds[fault], times=2)
+
+    def ok(self):
+        self.api.up()
+
+    def services(self):
+        return {sent.text.split(" · ")[1] for sent in self.api.sent}
+
+
+class Hook:
+    """A webhook that fails as one does."""
+
+    def __init__(self):
+        self.api = WebhookReceiver()
+
+    @property
+    def settings(self):
+        key = base64.b64decode(self.api.secret.removeprefix("whsec_"))
+        return {"alert_webhook": self.api.url, "alert_webhook_key": key.hex()}
+
+    def fail(self, fault):
+        kinds: dict[str, tuple[Any, ...]] = {"unavailable": (503,), "limited": (429, {"Retry-After": "1"})}
+        return self.api.status(*kinds[fault]) if fault in kinds else getattr(self.api, fault)()
+
+    def ok(self):
+        self.api.ok()
+
+    def services(self):
+        assert len(self.api.events) <= 12  # what came twice came with one id
+        return {event["data"]["service"] for event in self.api.events.values()}
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Back-off and leases of tests: short."""
+    monkeypatch.setattr(delivery, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(delivery, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(sqlite, "LEASE", 1.0)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("fault", ["down", "unavailable", "limited", "reset", "ack_lost"])
+@pytest.mark.parametrize("kind", [Chat, Hook])
+def test_every_receiver_gets_what_a_killed_process_left(opened, tmp_path, kind, fault):
+    """Under each fault, and SIGKILL amid its attempts: chat and webhook hear of every alert."""
+    receiver = kind()
+    with receiver.api:
+        receiver.fail(fault)
+        program = [sys.executable, "-c", textwrap.dedent(BOT), str(tmp_path / "x.db")]
+        done = subprocess.run([*program, json.dumps(receiver.settings)], capture_output=True, check=False)
+        receiver.ok()
+        settings = receiver.settings
+        if "alert_webhook_key" in settings:
+            settings["alert_webhook_key"] = bytes.fromhex(settings["alert_webhook_key"])
+        alerts = opened(**settings)
+        receiver.api.wait_for(lambda: len(receiver.services()) == 12)
+
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert alerts.flush(20) == []
+        assert receiver.services() == {f"s{number}" for number in range(12)}
