@@ -225,7 +225,8 @@ class _Draft:
             frame = line.kind is _Kind.TRACE and tracebacks.is_frame(line.text.lstrip())  # loguru leaves gaps
             return flat or frame or line.indent > self.margin or tracebacks.may_end(line.text[self.margin :])
         if line.kind is _Kind.TRACE:
-            return self.chained or (not self.blank and not self.finished and self._announces(line))
+            near = not self.blank or (self.last == 0 and tracebacks.is_caught(self.lines[0].text))
+            return self.chained or (near and not self.finished and self._announces(line))
         first = self.lines[0]
         told = self.last == 0 and (stacks.is_announced(first.text) or self._complains(line))
         # Spring leaves a line free between what it says and the exception.
