@@ -170,11 +170,11 @@ class Store:
 
         None where there is none, or while the sink rests; `hurry` skips a rest that nobody asked us for.
         """
-        return self._run(lambda db: self._claim(db, sink, self._clock(), hurry=hurry))
+        return self._run(lambda db: self._claim(db, sink, self._clock(), hurry=hurry), lasting=False)
 
     def settle(self, alert: Alert, sink: str, delivery: Delivery) -> None:
         """Record what became of a claimed alert: gone, kept aside, or free again after a rest of the sink."""
-        self._run(lambda db: self._settle(db, alert, sink, delivery, self._clock()))
+        self._run(lambda db: self._settle(db, alert, sink, delivery, self._clock()), lasting=False)
 
     def due(self, sink: str, *, hurry: bool = False) -> float | None:
         """When (seconds since the epoch) there will be something to claim; None for never.
@@ -369,11 +369,17 @@ class Store:
         with self._lock:
             yield self._db
 
-    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _run(self, work: Callable[[sqlite3.Connection], T], *, lasting: bool = True) -> T:
+        """`work` in a transaction, which outlasts the machine's own end, too, if it is `lasting`.
+
+        Else, after a power failure, what was sent is sent once more: that spares two of three waits for the
+        disk, for which whoever captures would wait as well.
+        """
         with self._connection() as db:
             if db.in_transaction:
                 return work(db)  # a signal handler has interrupted this very thread: one commit for both
             try:
+                db.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
                 return _transact(db, work)
             except sqlite3.Error as error:
                 if not self._on_disk:
@@ -408,7 +414,6 @@ def _opened(path: Path) -> sqlite3.Connection:
     try:
         _transact(db, _set_up)  # before WAL, which would change a file that is not ours
         _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
-        db.execute("PRAGMA synchronous = FULL")
     except BaseException:
         db.close()
         raise

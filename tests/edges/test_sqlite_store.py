@@ -199,6 +199,24 @@ def test_crash_loop_without_a_disk_has_one_id_in_each_repeat_window(opened, cloc
     assert ids[0] != ids[20]
 
 
+def test_only_a_capture_waits_for_the_disk(opened):
+    """What is captured is on disk for good; that it was sent is not worth a wait: at worst it comes twice."""
+    store = opened()
+
+    def levels(work):
+        said: list[str] = []
+        store._db.set_trace_callback(said.append)
+        work()
+        store._db.set_trace_callback(None)
+        return [each.rpartition(" ")[2] for each in said if "synchronous" in each]
+
+    assert levels(lambda: store.take(make_match())) == ["FULL"]
+    alert = store.undelivered()[0]
+    assert levels(lambda: store.claim("sentry")) == ["NORMAL"]
+    assert levels(lambda: store.settle(alert, "sentry", DELIVERED)) == ["NORMAL"]
+    assert levels(lambda: store.take(make_match(service="b"))) == ["FULL"]
+
+
 def test_each_sink_has_its_own_row(opened):
     """What one receiver took is still there for the other."""
     store = opened(sinks=("sentry", "telegram"))
