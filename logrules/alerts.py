@@ -45,6 +45,8 @@ NAP = 60.0
 """The longest sleep of a sender: it sleeps by one clock and is due by another, which may be set."""
 COMPLAIN_AFTER = 3
 """Failed attempts in a row after which an outage is said, once; at once if it will last longer than a nap."""
+OVERDUE = 30.0
+"""Seconds after which an attempt that has not come back is told of: nobody can end it."""
 HURRIED_PAUSES = (0.2, 0.5, 1.0)
 """Between the attempts of a dying process."""
 MIRROR_SHARE = 0.3
@@ -304,11 +306,17 @@ class _Sender:
         self._judge(alert, delivery)
 
     def _attempt(self, alert: Alert) -> Delivery:
+        words = f"{self._name} has not come back with the alert {alert.code}: what it is to tell waits"
+        overdue = threading.Timer(OVERDUE, self._notices, [words])
+        overdue.daemon = True
+        overdue.start()
         try:
             self._receiver = self._receiver or self._build()
             return self._receiver(alert)
         except Exception as error:  # noqa: BLE001  # whatever a receiver's library raises, the alert stays
             return retry(f"{type(error).__name__} while sending")
+        finally:
+            overdue.cancel()
 
     def _judge(self, alert: Alert, delivery: Delivery) -> None:
         """Say what does not go well; pause before the next of a hurried row of attempts."""

@@ -52,7 +52,10 @@ def load(named: str) -> Receiver:
 
 def _checked(named: str, function: Callable[[Alert], Any]) -> Receiver:
     def receive(alert: Alert) -> Delivery:
-        outcome = function(alert)
+        try:
+            outcome = function(alert)
+        except SystemExit:  # it would end the thread, and with it all that is told
+            return retry(f"{named} called for an exit")
         if isinstance(outcome, Delivery):
             return outcome
         return retry(f"{named} returned no Delivery, but {type(outcome).__name__}")

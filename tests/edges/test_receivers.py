@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,7 @@ def test_attributes_are_followed(module):
         ("return True", "bool"),
         ("raise RuntimeError('secret')", "RuntimeError"),
         ("1 / 0", "Zero"),
+        ("raise SystemExit('secret')", "exit"),
     ],
 )
 def test_fault_of_a_receiver_loses_nothing(module, opened, body, why):
@@ -131,6 +133,43 @@ def test_fault_of_a_receiver_loses_nothing(module, opened, body, why):
     assert left.code == "CONFLICT_409"
     assert why in heard[0]
     assert "secret" not in heard[0]
+
+
+def test_receiver_that_never_comes_back_is_said(module, opened, monkeypatch):
+    """One that hangs keeps its own alerts only: another one has them meanwhile, and people hear of it."""
+    monkeypatch.setattr("logrules.alerts.OVERDUE", 0.1)
+    module(
+        "two",
+        """
+        import threading
+        from logrules.receivers import DELIVERED
+        told, release = [], threading.Event()
+        def hangs(alert):
+            release.wait()
+            return DELIVERED
+        def works(alert):
+            told.append(alert)
+            return DELIVERED
+    """,
+    )
+    heard, is_heard = [], threading.Event()
+
+    def hear(_, text):
+        heard.append(text)
+        is_heard.set()
+
+    alerts = opened("two:hangs", "two:works")
+    alerts.listen(hear)
+    alerts.send(make_match())
+    try:
+        assert is_heard.wait(20)
+        assert [alert.code for alert in alerts.flush(0.1)] == ["CONFLICT_409"]
+    finally:
+        sys.modules["two"].release.set()
+
+    assert "two:hangs" in heard[0]
+    assert len(sys.modules["two"].told) == 1
+    assert alerts.flush(20) == []
 
 
 @pytest.mark.parametrize(
