@@ -114,8 +114,8 @@ class Rulebook:
         self.codes = codes
         self.patterns = tuple(patterns)
         self._derive = derive
-        self._lead = re.compile("|".join(leads)) if leads else None
         leads = dict.fromkeys(pattern.lead for pattern in self.patterns if pattern.lead)
+        self._lead = re.compile("|".join(leads)) if leads else None
         self._wanted: list[list[tuple[int, int]]] = []
         """For each literal, the (pattern, alternative) pairs that may match where it stands."""
         self._needs: list[list[Need]] = []
