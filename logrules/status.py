@@ -1,8 +1,4 @@
-"""`logrules status`: every bot of one database, who holds its lock, who waits for it, and what is wrong.
-
-A server knows since when a session is connected and when it last spoke, not when it got a lock: of a holder
-that was given the lock after a wait the former is older than its reign.
-"""
+"""`logrules status`: every bot of one database, who holds its lock, who waits for it, and what is wrong."""
 
 from __future__ import annotations
 
@@ -32,7 +28,7 @@ _SAYS = {
     "service": {"en": "Service", "ru": "Сервис"},
     "instance": {"en": "Instance", "ru": "Экземпляр"},
     "state": {"en": "Lock", "ru": "Блокировка"},
-    "connected": {"en": "Connected", "ru": "На связи"},
+    "since": {"en": "For", "ru": "Уже"},
     "proof": {"en": "Last proof", "ru": "Подтверждена"},
     "release": {"en": "Release", "ru": "Версия"},
     "holds": {"en": "holds", "ru": "держит"},
@@ -93,6 +89,7 @@ def _of_seat(seat: Seat, timers: Timers) -> dict[str, Any]:
         "instance": seat.instance,
         "release": seat.release or None,
         "pid": seat.pid,
+        "held": seat.held,
         "connected": seat.connected,
         "last_proof": seat.silent if seat.holds and not seat.foreign else None,
         "stalled": _is_stalled(seat, timers),
@@ -112,7 +109,7 @@ def _show(found: list[Seat], ledger: Ledger | None, timers: Timers, lang: str, n
     page = Page()
     if found:
         page.head(_SAYS["locks"][lang])
-        heads = ("service", "state", "instance", "release", "connected", "proof")
+        heads = ("service", "state", "since", "instance", "release", "proof")
         page.table([_SAYS[head][lang] for head in heads], [_row(seat, timers, lang) for seat in found])
     else:
         page.say(_SAYS["nobody"][lang], indent=0)
@@ -127,15 +124,15 @@ def _row(seat: Seat, timers: Timers, lang: str) -> tuple[str, ...]:
     def say(key: str) -> str:
         return _SAYS[key][lang]
 
-    service = f"({say('foreign')})" if seat.foreign else seat.service
-    proof = "" if seat.silent is None or not seat.holds or seat.foreign else span(seat.silent, lang)
+    since = seat.connected if seat.held is None else seat.held
+    proof = ""
+    if seat.holds and not seat.foreign and seat.silent is not None:
+        proof = say("ago").format(span(seat.silent, lang))
     return (
-        service,
+        f"({say('foreign')})" if seat.foreign else seat.service,
         say("holds" if seat.holds else "waits"),
+        "?" if since is None else span(since, lang),
         seat.instance,
         seat.release,
-        "?" if seat.connected is None else span(seat.connected, lang),
-        say("ago").format(proof) + (f", {say('stalled')}" if _is_stalled(seat, timers) else "")
-        if proof
-        else "",
+        f"{proof}, {say('stalled')}" if _is_stalled(seat, timers) else proof,
     )

@@ -295,6 +295,8 @@ class Seat(NamedTuple):
     release: str
     """Its commit; empty if it did not say."""
     pid: int
+    held: float | None
+    """Seconds since it was given the lock; None if it waits, or did not say."""
     connected: float | None
     """Seconds; None where its role is not ours."""
     silent: float | None

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import socket
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import asyncpg
 
@@ -70,6 +71,7 @@ _HOLDER = f"""select l.pid, a.application_name, l.granted, coalesce({_FORMER}, f
 _SEATS = """with seat as (
  select (l.classid::int8 << 32) | l.objid::int8 as key, l.granted, l.pid,
   coalesce(a.application_name, '') as name,
+  extract(epoch from clock_timestamp())::float8 as now,
   extract(epoch from clock_timestamp() - a.backend_start)::float8 as connected,
   extract(epoch from clock_timestamp() - a.state_change)::float8 as silent
  from pg_locks l left join pg_stat_activity a using (pid)
@@ -82,7 +84,11 @@ _EVICT = f"""select pg_terminate_backend(l.pid)
  from pg_locks l join pg_stat_activity a using (pid) where {_THIS_ROW} and {_FORMER}"""  # noqa: S608 - a constant
 
 _GRANT = """select txid_current(),
-   extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float8"""
+   extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float8,
+   set_config('application_name', $1 || '@' || to_hex(extract(epoch from clock_timestamp())::int8), false)"""
+
+_NAME = re.compile(r"logrules/([^/]*)/([^/]*)/([^/@]*)(?:@(?:([0-9a-f]{8})|.*))?")
+"""What `application_name` makes, with what a grant adds to it if there is room."""
 
 _POOLERS_SAY = ("unsupported startup parameter", "transaction blocks not allowed")
 """PgBouncer, of a setting in the greeting, and of a BEGIN in statement mode."""
@@ -109,7 +115,10 @@ _CANCELS = 3
 
 
 def application_name(service: str, instance: str, release: str | None) -> str:
-    """What other sessions see of us: `logrules/service/instance/commit`, in 63 bytes of ASCII."""
+    """What other sessions see of us: `logrules/service/instance/commit`, in 63 bytes of ASCII.
+
+    A grant adds when it was, by the server's clock, if that fits: `@` and the seconds as eight hex digits.
+    """
     parts = [part.encode("ascii", "replace").decode().replace("/", "_") for part in (service, instance)]
     commit = (release or "")[:7].encode("ascii", "replace").decode().replace("/", "_")
     room = NAME_BYTES - len("logrules///") - len(commit)
@@ -305,7 +314,7 @@ class PostgresSession:
     async def granted(self) -> Grant:
         """See `logrules.core.lease.Session`. The transaction id needs no table and grows with every grant."""
         with _while_open():
-            epoch, age = await self._statement(_GRANT).fetchrow()
+            epoch, age, _ = await self._statement(_GRANT).fetchrow(self.name)
         await self._rows(f"select pg_notify('{self._channel}', 'held')")
         return Grant(epoch, age)
 
@@ -359,17 +368,18 @@ async def seats(url: DatabaseUrl) -> list[Seat]:
 
 
 def _seat(row: Any) -> Seat:
-    ours = _parts(row["name"])
-    service, instance, release = ours or ("", row["name"] or f"backend {row['pid']}", "")
+    ours = _parsed(row["name"])
+    granted = ours.granted if ours and row["granted"] else None
     return Seat(
-        row["key"],
-        row["granted"],
-        service,
-        instance,
-        release,
-        row["pid"],
-        _rounded(row["connected"]),
-        _rounded(row["silent"]),
+        key=row["key"],
+        holds=row["granted"],
+        service=ours.service if ours else "",
+        instance=_instance(row["name"], row["pid"]),
+        release=ours.release if ours else "",
+        pid=row["pid"],
+        held=None if granted is None else _rounded(row["now"] - granted),
+        connected=_rounded(row["connected"]),
+        silent=_rounded(row["silent"]),
         foreign=ours is None,
     )
 
@@ -446,15 +456,25 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(max(0.0, seconds), 1)
 
 
-def _parts(name: str) -> tuple[str, str, str] | None:
-    """Service, instance and commit in an application_name of ours; None for one of somebody else's."""
-    match name.split("/"):
-        case ["logrules", service, instance, commit]:
-            return service, instance, commit
-    return None
+class _Name(NamedTuple):
+    """An application_name of ours, taken apart."""
+
+    service: str
+    instance: str
+    release: str
+    granted: int | None
+    """When it was given the lock, in seconds since the epoch."""
+
+
+def _parsed(name: str) -> _Name | None:
+    """None for one of somebody else's."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    return _Name(found[1], found[2], found[3], int(found[4], 16) if found[4] else None)
 
 
 def _instance(name: str | None, pid: int) -> str:
     """The instance in an application_name of ours, else what there is."""
-    ours = _parts(name or "")
-    return ours[1] if ours else name or f"backend {pid}"
+    ours = _parsed(name or "")
+    return ours.instance if ours else name or f"backend {pid}"

@@ -25,7 +25,7 @@ builder = Application.builder().token(os.environ["BOT_TOKEN"])
 guard(builder.base_url(os.environ["API"] + "/bot").build()).run_polling(timeout=1)
 """
 SESSIONS = (
-    "select application_name from pg_stat_activity "
+    "select split_part(application_name, '@', 1) from pg_stat_activity "
     "where backend_type = 'client backend' and pid <> pg_backend_pid()"
 )
 

@@ -86,7 +86,7 @@ def proxy(postgres):
 
 
 def backends(server, instance):
-    sql = f"select pid from pg_stat_activity where application_name = 'logrules/bot/{instance}/'"
+    sql = f"select pid from pg_stat_activity where application_name like 'logrules/bot/{instance}/%'"
     return server.query(sql)
 
 

@@ -117,9 +117,10 @@ def test_first_comer_holds_it_leased_and_proves_it(postgres):
     with keeper_for(postgres) as keeper:
         _, message, more = keeper.log.wait("LOCK_ACQUIRED")
         keeper.log.wait("KEEPALIVE_STARTED")
-        lease = postgres.query(
+        (name,) = postgres.query(
             "select application_name from pg_stat_activity where application_name like 'logrules/%'"
         )
+        (now,) = postgres.query("select extract(epoch from clock_timestamp())::int8")
 
         assert message == "PostgreSQL advisory lock acquired"
         assert more["attrs"]["key"] == KEY
@@ -127,7 +128,9 @@ def test_first_comer_holds_it_leased_and_proves_it(postgres):
         assert more["epoch"] > 0
         assert keeper.prove().result(5) is True
         assert 0 < keeper.remaining() <= QUICK.fence
-        assert lease == ["logrules/bot/a/0123456"]
+        name, _, granted = name.partition("@")
+        assert name == "logrules/bot/a/0123456"
+        assert 0 <= int(now) - int(granted, 16) <= 60
 
     assert keeper.log.codes()[-1] == "LOCK_RELEASED"
     assert keeper.remaining() == 0
@@ -378,7 +381,7 @@ async def test_everything_is_one_message(postgres):
     """The lease's clock stands still between a statement's parsing and its binding: nothing is cut there."""
     async with Wire(postgres.port) as wire:
         session = PostgresSession(
-            url_of(postgres.url.replace(str(postgres.port), str(wire.port))), KEY, "a", QUICK
+            url_of(postgres.url.replace(str(postgres.port), str(wire.port))), KEY, "logrules/bot/a/", QUICK
         )
         await session.connect(print)
         wire.noting = True

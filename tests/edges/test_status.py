@@ -49,6 +49,7 @@ async def bot(database, service, instance, *, token="1", waits=False, release="a
             await asyncio.to_thread(wait_for, lambda: is_waited_for(database))
         else:
             assert await session.try_lock()
+            await session.granted()
         yield session
     finally:
         session.terminate()
@@ -97,7 +98,9 @@ async def test_every_bot_and_who_waits(database):
     assert (holder["state"], holder["service"], holder["instance"]) == ("holds", "shop", "old")
     assert (waiter["state"], waiter["instance"], waiter["release"]) == ("waits", "new", "2222222")
     assert (single["service"], single["stalled"], single["foreign"]) == ("other", False, False)
+    assert 0 <= holder["held"] <= 60
     assert holder["connected"] >= 0
+    assert waiter["held"] is None
     assert single["last_proof"] >= 0
     assert waiter["last_proof"] is None
 
@@ -115,7 +118,7 @@ async def test_every_bot_and_who_waits(database):
 )
 def test_silent_holder_is_called_stalled(changes, stalled):
     """A holder that has proved nothing for longer than its keep-alive may take is marked, and nobody else."""
-    seat = Seat(1, True, "shop", "old", "", 7, 60.0, 16.0, False)
+    seat = Seat(1, True, "shop", "old", "", 7, 30.0, 60.0, 16.0, False)
 
     assert _of_seat(seat._replace(**changes), Timers())["stalled"] is stalled
 
@@ -135,14 +138,27 @@ async def test_stranger_in_the_way_is_shown(database):
     assert (waiter["state"], waiter["instance"]) == ("waits", "new")
 
 
-async def test_another_role_sees_who_and_not_since_when(database):
-    """A role that may not see others' sessions still learns who holds the lock."""
+async def test_another_role_sees_who_and_since_when(database):
+    """A role that may not see others' sessions still learns who holds the lock, and for how long."""
     database.query("drop role if exists looker; create role looker login password 'looks'")
     url = database.url.replace(f"postgres:{PASSWORD}@", "looker:looks@")
     async with bot(database, "shop", "old"):
         (seat,) = lines(await run(database, DATABASE_URL=url))
 
     assert (seat["instance"], seat["connected"], seat["last_proof"]) == ("old", None, None)
+    assert 0 <= seat["held"] <= 60
+
+
+@pytest.mark.parametrize("instance", ["i" * 24, "i" * 30, "i" * 36, "i" * 80], ids=len)
+async def test_long_name_leaves_out_since_when(database, instance):
+    """Where a name leaves no room for it, nothing wrong is said of since when, nor of the commit."""
+    async with bot(database, "my-bot", instance):
+        (seat,) = lines(await run(database))
+
+    assert seat["held"] is None or 0 <= seat["held"] <= 60
+    assert (seat["held"] is None) == (len(instance) > 30)
+    assert seat["release"] == "abcdef0"
+    assert instance.startswith(seat["instance"])
 
 
 async def test_open_incidents_stand_below(database, tmp_path):
