@@ -55,7 +55,7 @@ MIRROR_CLOSE = 2.0
 """Seconds for the mirror to take leave."""
 
 IN_MEMORY = "Until then incidents and unsent alerts are kept in memory, and are lost with this process."
-UNMIRRORED = "Meanwhile alerts go on from the local state alone, and do not survive the loss of its disk"
+UNMIRRORED = "Meanwhile alerts go on from the local state alone, and do not survive the loss of its disk."
 
 
 class Alerts:

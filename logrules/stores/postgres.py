@@ -42,6 +42,8 @@ TOGETHER = 0.05
 """Seconds in which changes gather."""
 CONNECT, ANSWER = 5.0, 5.0
 """Seconds for one attempt to connect, and for one round."""
+STAND = 4.0
+"""Seconds after which the server ends a round of which it hears nothing more: the others wait for it."""
 LONGEST_PAUSE = 60.0
 REMEMBERED = 30 * 86400.0
 """Seconds for which an alert that its receiver has refused is shown."""
@@ -49,7 +51,9 @@ LEFT = 120.0
 """Seconds after which the server may end a session of ours that has gone silent."""
 NAME_BYTES = 63
 
-_LOCK = "select pg_advisory_xact_lock(1819240306, 1)"  # two halves: it looks like no bot's lock
+# In two halves, which look like no bot's lock. Whoever is stopped while it has it does not stop the others.
+_LOCK = """set local lock_timeout = '{wait}ms'; set local idle_in_transaction_session_timeout = '{stand}ms';
+ select pg_advisory_xact_lock(1819240306, 1)"""
 _SCHEMA = """
 create table logrules.state (
  kind text, service text, key text, data bytea not null, owner text not null, until timestamptz not null,
@@ -295,11 +299,15 @@ class _Session:
                 raise MirrorError(
                     "no bot has kept anything there yet: LOGRULES_STATE_URL must be the bot's own"
                 )
-            await connection.execute(_LOCK)
+            await self._lock()
             if await connection.fetchval("select to_regnamespace('logrules') is null"):
                 await connection.execute("create schema logrules")
             if await connection.fetchval("select to_regclass('logrules.state') is null"):
                 await connection.execute(_SCHEMA)
+
+    async def _lock(self) -> None:
+        """One round at a time."""
+        await self.connection.execute(_LOCK.format(wait=int(ANSWER * 1000), stand=int(STAND * 1000)))
 
     async def _limit(self) -> None:
         try:
@@ -325,7 +333,7 @@ class _Session:
         before = keeper.ledger()
         services = sorted({"", service, *_services(before)})
         async with self.connection.transaction():
-            await self.connection.execute(_LOCK)
+            await self._lock()
             found = await self.connection.fetch(_READ, services, list(sinks), before.keeper)
             theirs = {
                 (record["kind"], record["service"], record["key"]): _Theirs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -468,6 +469,21 @@ def test_others_get_no_rights(opened, database):
         "has_table_privilege('curious', 'logrules.state', 'select')",
     ):
         assert database.query(f"select {right}") == ["f"]
+
+
+async def test_frozen_bot_does_not_stop_the_others(database, place, monkeypatch):
+    """One that is stopped in the midst of its round is ended by the server, and the rest go on."""
+    monkeypatch.setattr(mirrors, "STAND", 0.3)
+    first = await asyncio.to_thread(place)
+    frozen = await mirrors._Session.opened(address(database.url), "frozen", make=True)
+    transaction = frozen.connection.transaction()
+    await transaction.start()
+    await frozen._lock()
+    first.store.take(make_match())
+    await asyncio.to_thread(first.agree)
+    frozen.connection.terminate()
+
+    assert first.failures == []
 
 
 def test_server_ends_a_session_that_went_silent(opened, database, told, monkeypatch):
