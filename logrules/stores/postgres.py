@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import asyncpg
@@ -163,8 +164,7 @@ class Mirror:
                     await self._keep(session)
             except Exception as error:  # noqa: BLE001  # whatever it is, alerts go on without the mirror
                 self._failed(error)
-                self._woken.clear()
-                await self._wait(min(LONGEST_PAUSE, 2.0 ** (self._failures - 1)))
+                await self._rest(min(LONGEST_PAUSE, 2.0 ** min(self._failures - 1, 10)))
 
     async def _keep(self, session: _Session) -> None:
         while not self._stopping:
@@ -173,6 +173,13 @@ class Mirror:
             await self._wait(BEAT)
             await asyncio.sleep(TOGETHER)
         await self._round(session, 0.0)
+
+    async def _rest(self, seconds: float) -> None:
+        """Leave a database alone that is away, whatever changes here meanwhile."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._stopping:
+            self._woken.clear()
+            await self._wait(left)
 
     async def _wait(self, seconds: float) -> None:
         if not self._stopping:

@@ -157,12 +157,15 @@ def test_what_a_process_leaves_goes_out_with_the_next(place):
     assert place().unsent() == []
 
 
-def test_alert_of_the_living_is_left_to_them(place):
+def test_alert_of_the_living_is_left_to_them(place, database):
     """While its keeper lives, an alert in the mirror is nobody else's to send."""
     first = place()
     first.store.take(make_match())
     first.agree()
     second = place()
+    expire(database)
+    first.agree()  # it has said in time that it lives
+    second.agree()
 
     assert second.unsent() == []
     assert len(first.unsent()) == 1
@@ -272,7 +275,7 @@ def test_another_service_is_left_alone(place):
 
 
 def test_refused_alert_is_shown_and_not_taken_over(place, database):
-    """What a receiver refuses for good is in the mirror for people to see, and nobody tries it again."""
+    """What a receiver refuses for good is there for people to see, for a time, and nobody tries it again."""
     first = place()
     first.store.take(make_match())
     first.store.settle(first.store.claim("sentry"), "sentry", rejected("401"))
@@ -284,6 +287,9 @@ def test_refused_alert_is_shown_and_not_taken_over(place, database):
 
     assert (waiting.sink, waiting.refused) == ("sentry", "401")
     assert place().unsent() == []
+    expire(database)
+    place()
+    assert database.query("select kind from logrules.state") == ["incident"]
 
 
 def test_silence_reaches_a_running_bot(place, quick, database):
@@ -415,6 +421,16 @@ def test_dead_mirror_costs_one_line(opened, quick, sentry, told):
     assert [code for code, _ in told] == ["STATE_UNMIRRORED"]
     assert "127.0.0.1" in told[0][1]
     assert PASSWORD not in str(told)
+
+
+def test_dead_mirror_is_left_alone_between_attempts(opened, told):
+    """A burst of alerts is no reason to knock at a closed door more often."""
+    alerts = opened("here", url=f"postgresql://bot@127.0.0.1:{free_port()}/x")
+    wait_for(lambda: told)
+    for number in range(50):
+        alerts.send(make_match(service=f"s{number}"))
+
+    assert alerts._mirror._failures < 10
 
 
 def test_frozen_mirror_holds_nothing_up(opened, impatient, database, sentry, told):
