@@ -73,7 +73,8 @@ _FIRST = {
 """What may stand first in statements of these forms, and only there."""
 _SPOKEN_OF = re.compile(
     r"-(?!-|\w*sh: )|\+(?!-)|#|//|[*•·] |\d{1,3}[.)] |<!--|[0-9a-f]{7,40} (?! )"
-    r"|[A-Za-z_][\w.]{0,80} = |[A-Z]\w{0,80}: (?:typing\.|t\.)?(?:Final|ClassVar|Type|type(?! object )|Literal)\b"  # code
+    r"|[A-Za-z_][\w.]{0,80} = "  # code
+    r"|[A-Z]\w{0,80}: (?:typing\.|t\.)?(?:Final|ClassVar|Type|type(?! object )|Literal)\b"
     r"|@?(?:echo|print|printf|puts|throw|return|export|const|let|var|def|REM) "
     r"|[A-Z][A-Z0-9_]{2,80}(?:,\d{3}[, ]|\t)"  # a table of errors
 )
