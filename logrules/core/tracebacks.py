@@ -11,7 +11,8 @@ HEAD = "Traceback (most recent call last):"
 _FRAME = r"[> ]*File [\"“][^\"“”\n]+[\"”], line \d+"
 _BEGINS = re.compile(
     rf"(?:Exception Group )?Traceback \(most recent call last\):|{_FRAME}"
-    r"|╭─+ Traceback \(most recent call[^\n]{0,12}─+"
+    r"|[╭┌]─+ Traceback \(most recent call[^\n]{0,12}─+"
+    r"|(?:Trace|Exception|Stack ?trace): Traceback \(most recent call last\):"
 )
 _CHAIN = re.compile(
     r"The above exception was the direct|During handling of the above exception|[+-]{0,9}-{4}[-+ \d]*$"
@@ -50,7 +51,7 @@ _COMPLAINT = re.compile(
 )
 _LIBRARY = re.compile(r"File \"[^\"\n]{0,300}?-packages[/\\]([^\"\n]+)\", line \d+, in (\S+)")
 _QUALIFIED = re.compile(r"(?:[a-z_]\w*\.)+[A-Z]\w*: \S")
-_BOX = "│╰"
+_BOX = "│╰└"
 _QUOTE = "> "
 LONGEST = 4096
 """Characters of a line that are searched for an exception's name."""
