@@ -55,7 +55,6 @@ class Post:
                 self._url,
                 body=body,
                 headers={**self._headers, **(headers or {})},
-                redirect=False,
                 preload_content=False,
             )
             answer.close()  # status and headers say it all; a body may drip for ever

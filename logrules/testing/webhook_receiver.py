@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from logrules.testing.receiver import Fault, Receiver, refused
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 SECRET: Final = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
 """The secret of every receiver."""
+TOLERANCE: Final = 300.0
+"""Seconds; what is older may be a replay."""
 Message = tuple[str, dict[str, Any]]
 """Its id, and the JSON object that it is."""
 
@@ -28,8 +31,8 @@ class WebhookReceiver(Receiver[Message]):
             assert message["data"]["code"] == "CONFLICT_409"
             hook.status(503, times=1)
 
-    A message whose signature is missing or wrong is refused with 401, one that is no JSON object with 400. It
-    does not look at the age of a message.
+    A message whose signature is missing or wrong, or whose time is more than five minutes off, is refused
+    with 401, one that is no JSON object with 400.
     """
 
     @property
@@ -43,7 +46,9 @@ class WebhookReceiver(Receiver[Message]):
         return SECRET
 
     def _read(self, request: HttpRequest) -> tuple[Fault | None, list[Message]]:
-        if request.headers.get("webhook-signature") != _signature(request):
+        at = request.headers.get("webhook-timestamp", "")
+        is_now = at.isdecimal() and abs(time.time() - int(at)) < TOLERANCE
+        if not is_now or request.headers.get("webhook-signature") != _signature(request):
             return refused(401), []
         try:
             content = json.loads(request.body)

@@ -10,17 +10,23 @@ import sys
 import pytest
 
 BOT = """
-import os
+import os, threading
+import logrules.life
 import logrules.sinks.crons as crons
 from telegram.ext import Application
 from logrules import Timers, guard
 
 crons.EVERY = crons.LOOK = 0.1
+logrules.life.ANSWERED = float(os.environ.get("ANSWERED", 90))
 timers = Timers(
     lease=7, dropped=7, keepalive=0.5, answer=1, fence=6, chunk=1, check=0.5, grace=0.3, patience=1, drain=3
 )
 builder = Application.builder().token(os.environ["BOT_TOKEN"]).base_url(os.environ["API"] + "/bot")
 guard(builder.build(), timers=timers).run_polling(timeout=1)
+left = [thread for thread in threading.enumerate() if thread.name == "logrules-crons"]
+for thread in left:
+    thread.join(5)
+print("left behind:", [thread.name for thread in left if thread.is_alive()])
 """
 
 
@@ -80,6 +86,7 @@ def test_stopped_bot_is_silent(start, sentry):
     first.send_signal(signal.SIGTERM)
 
     assert first.wait(20) == 0
+    assert first.stdout.read().endswith("left behind: []\n")
     seen = len(sentry.check_ins)
     start("second")
     sentry.wait_for(lambda: by(sentry, "second"))
@@ -90,16 +97,33 @@ def test_bot_that_telegram_does_not_answer_is_silent(start, sentry, bot_api):
     """A bot that never heard from Telegram holds the lock, and does not check in."""
     bot_api.fail_next("getUpdates", 502, "Bad Gateway", times=1_000_000)
     start("first")
-    bot_api.wait_for(lambda: len([call for call in bot_api.requests if call.method == "getUpdates"]) >= 2)
+    bot_api.wait_for(lambda: polls(bot_api) >= 2)
 
     assert sentry.check_ins == []
+
+
+def polls(bot_api):
+    return len([call for call in bot_api.requests if call.method == "getUpdates"])
+
+
+def test_bot_that_telegram_answers_no_more_is_silent(start, sentry, bot_api):
+    """A bot that polls, and whose polls fail from now on, checks in for a while and then no more."""
+    start("first", ANSWERED="1")
+    sentry.wait_for(lambda: sentry.check_ins)
+    bot_api.fail_next("getUpdates", 502, "Bad Gateway", times=1_000_000)
+    failed = polls(bot_api) + 4  # there are pauses between them, which grow
+    bot_api.wait_for(lambda: polls(bot_api) >= failed)
+    seen = len(sentry.check_ins)
+    bot_api.wait_for(lambda: polls(bot_api) > failed)
+
+    assert len(sentry.check_ins) == seen
 
 
 @pytest.mark.parametrize(("crons", "slug"), [("my-monitor", "my-monitor"), ("off", None)])
 def test_name_of_the_monitor(start, sentry, bot_api, crons, slug):
     """LOGRULES_CRONS names the monitor, or switches it off; under `logrules run` the guard does it, too."""
     start("first", sys.executable, "-m", "logrules", "run", "--", LOGRULES_CRONS=crons)
-    bot_api.wait_for(lambda: len([call for call in bot_api.requests if call.method == "getUpdates"]) >= 4)
+    bot_api.wait_for(lambda: polls(bot_api) >= 4)
     if slug is None:
         assert sentry.check_ins == []
     else:

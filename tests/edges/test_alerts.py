@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -191,8 +192,17 @@ def test_end_of_an_incident_reaches_the_chat_by_itself(opened):
     codes = {**rules.specs, "CONFLICT_409": msgspec.structs.replace(spec, resolve_after=0.3)}
     with BotApiServer() as api:
         alerts = opened(codes=codes, alert_chat="-100", token=api.token, bot_api=api.url)
+        (sender,), asleep = alerts._senders, threading.Event()
+        sleep = sender._woken.wait
+
+        def fall_asleep(seconds):
+            asleep.set()
+            return sleep(seconds)
+
+        sender._woken.wait = fall_asleep
         alerts.send(make_match())
         api.wait_for(lambda: len(api.sent) == 1)
+        assert asleep.wait(20)
         alerts.send(make_match("POLLING_STARTED"))
         api.wait_for(lambda: len(api.sent) == 2)
 

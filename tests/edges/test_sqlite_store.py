@@ -322,16 +322,16 @@ def test_quiet_repeat_does_not_replace_a_louder_alert(opened, clock):
 def test_alert_that_comes_back_is_folded_into_its_successor(opened, clock):
     """What a receiver sends back with 429 goes out as one with what was taken meanwhile, and its count."""
     store = opened(sinks=("sentry", "telegram"))
-    store.take(make_match())
-    held = store.claim("sentry")
-    clock.now += REPEAT
-    store.take(make_match())
+    store.take(make_match(proved=False))
+    held = store.claim("sentry", hurry=True)
+    assert store.take(make_match()).outcome is Outcome.ESCALATED
+    assert len(store.undelivered()) == 2
     store.settle(held, "sentry", retry("429", after=60))
     clock.now += 61
     store.take(make_match())
     alert = store.claim("sentry")
 
-    assert (alert.count, alert.suppressed, alert.number) == (3, 2, 2)
+    assert (alert.count, alert.suppressed, alert.number, alert.level) == (3, 2, 2, "fatal")
     assert alert.event_id != held.event_id
     store.settle(alert, "sentry", DELIVERED)
     assert store.due("sentry") is None
