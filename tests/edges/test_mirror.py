@@ -24,6 +24,7 @@ from logrules.core.silences import Silence
 from logrules.rules import rules
 from logrules.settings import Settings
 from logrules.stores import postgres as mirrors
+from logrules.stores import sqlite
 from logrules.stores.postgres import Mirror, MirrorDesk, MirrorError
 from logrules.stores.sqlite import Store
 from logrules.testing import PostgresServer
@@ -59,8 +60,10 @@ def address(url):
 class Place:
     """One machine: its disk, its process, its way to the mirror."""
 
-    def __init__(self, path, url, sinks=("sentry",), service="bot"):
-        self.store = Store(path, rules.specs, sinks, redact=str, on_failure=pytest.fail, holds=True)
+    def __init__(self, path, url, sinks=("sentry",), service="bot", clock=time.time):
+        self.store = Store(
+            path, rules.specs, sinks, redact=str, on_failure=pytest.fail, holds=True, clock=clock
+        )
         self.failures: list[str] = []
         self.mirror = Mirror(
             address(url),
@@ -375,6 +378,29 @@ def test_nothing_is_decided_before_the_mirror_is_read(opened, database, sentry):
     assert undecided == []
     assert [row.count for row in second._store.open_incidents()] == [2]
     assert sum(sentry.received.values()) == 1
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["lives", "dies"])
+def test_end_is_told_by_one_machine(place, dies):
+    """Whoever has heard the good sign says that it is over; a standby does only where that one has died."""
+    now = [time.time()]
+    told, standby = (place(clock=lambda: now[0]) for _ in range(2))
+    told.store.take(make_match())
+    told.store.settle(told.store.claim("sentry"), "sentry", DELIVERED)
+    told.store.take(make_match("POLLING_STARTED"))
+    told.agree()
+    standby.agree()
+    now[0] += rules.specs["CONFLICT_409"].resolve_after + 1
+    early = standby.store.claim("sentry")
+    if not dies:
+        assert told.store.claim("sentry").is_end
+        told.agree()
+    standby.agree()
+    now[0] += sqlite.OTHERS
+    late = standby.store.claim("sentry")
+
+    assert early is None
+    assert (late is not None and late.is_end) == dies
 
 
 @pytest.mark.parametrize("disk", [{}, {"state": None}], ids=["thrown away", "none at all"])
