@@ -17,6 +17,7 @@ import urllib3
 from logrules import trust
 from logrules.core.model import LogrulesError
 from logrules.core.redact import Redactor
+from logrules.unseen import unseen
 
 MAX_ANSWER = 1 << 20
 """Bytes of an answer; ours are below a thousand."""
@@ -101,14 +102,15 @@ class BotApi:
 
     def _post(self, method: str, params: dict[str, Any]) -> tuple[int, bytes]:
         deadline = time.monotonic() + self._timeout
-        response = self._http.request(
-            "POST",
-            self._url + method,
-            **_encoded({name: value for name, value in params.items() if value is not None}),
-            timeout=urllib3.Timeout(total=self._timeout),
-            redirect=False,
-            preload_content=False,
-        )
+        with unseen():
+            response = self._http.request(
+                "POST",
+                self._url + method,
+                **_encoded({name: value for name, value in params.items() if value is not None}),
+                timeout=urllib3.Timeout(total=self._timeout),
+                redirect=False,
+                preload_content=False,
+            )
         try:
             return response.status, _read(response, deadline)
         finally:

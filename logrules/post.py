@@ -11,6 +11,7 @@ import urllib3
 
 from logrules import trust
 from logrules.core.delivery import Delivery, of_status, retry
+from logrules.unseen import unseen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,13 +51,14 @@ class Post:
     def __call__(self, body: bytes, headers: Mapping[str, str] | None = None) -> Delivery:
         """Make one attempt. Never raises for what a network does."""
         try:
-            answer = self._pool.request(
-                "POST",
-                self._url,
-                body=body,
-                headers={**self._headers, **(headers or {})},
-                preload_content=False,
-            )
+            with unseen():
+                answer = self._pool.request(
+                    "POST",
+                    self._url,
+                    body=body,
+                    headers={**self._headers, **(headers or {})},
+                    preload_content=False,
+                )
             answer.close()  # status and headers say it all; a body may drip for ever
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             return retry(f"{self._name} cannot be reached ({type(error).__name__})")

@@ -14,7 +14,7 @@ FLOORS = (
     ("logrules.testing",),
     ("logrules.packs", "logrules.derived"),
     ("logrules.rules",),
-    ("logrules.trust",),
+    ("logrules.trust", "logrules.unseen"),
     ("logrules.post",),
     (
         "logrules.botapi",
@@ -45,7 +45,7 @@ EDGES = ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guar
 THIRD_PARTIES = {
     "asyncpg": ("logrules.guards.postgres", "logrules.stores.postgres"),
     "telegram": ("logrules.guards.ptb", "bot"),
-    "sentry_sdk": ("logrules.sinks.sentry",),
+    "sentry_sdk": ("logrules.sinks.sentry", "logrules.unseen"),
     "loguru": ("logrules.logs",),
     "hyperscan": ("logrules.core.scanner",),
     "msgspec": ("logrules.core",),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from sentry_sdk import Client, new_scope
+from sentry_sdk import Client
 from sentry_sdk.client import SDK_INFO
 from sentry_sdk.transport import Transport
 
@@ -104,9 +104,7 @@ class Sentry:
         transport = self._client.transport
         assert isinstance(transport, _Transport)
         transport.outcome = rejected("the Sentry SDK dropped the event")
-        with new_scope() as scope:  # a user's own Sentry would trace our request, and put its key upon it
-            scope.set_client(self._client)
-            self._client.capture_event(cast("Event", event(alert, self._lang, time.time())))
+        self._client.capture_event(cast("Event", event(alert, self._lang, time.time())))
         return transport.outcome
 
 

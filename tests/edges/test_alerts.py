@@ -368,30 +368,6 @@ def bot(path, dsn, end, count=12):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("end", ["SIGKILL", "SIGTERM", "_exit", "crash", "flush"])
-@pytest.mark.parametrize("fault", ["ok", "down", "reset", "ack_lost", "unavailable", "limited"])
-def test_every_alert_arrives_however_a_process_ends(opened, receiver, tmp_path, fault, end):
-    """Under each fault and each kind of death: nothing captured is lost; what comes twice has one id."""
-    match fault:
-        case "unavailable":
-            receiver.status(503)
-        case "limited":
-            receiver.status(429, {"Retry-After": "1"})
-        case _:
-            getattr(receiver, fault)()
-    done = bot(tmp_path / "alerts.db", receiver.dsn, end)
-    receiver.ok()
-    alerts = opened(sentry_dsn=receiver.dsn)
-    receiver.wait_for(12)
-    left = alerts.flush(20)
-
-    assert {event["tags"]["service"] for event in receiver.events.values()} == {f"s{n}" for n in range(12)}
-    assert len(receiver.received) == 12
-    assert left == []
-    assert "store failed" not in done.stderr
-
-
 def test_crash_loop_of_real_processes_is_told_once(receiver, tmp_path):
     """Five processes in a row that die of the same are one event."""
     for _ in range(5):

@@ -67,6 +67,7 @@ ROWS = (
     Row("slow answers", lambda receiver, scale: receiver.slow(scale.slow)),
     Row("connections reset", lambda receiver, _: receiver.reset()),
     Row("acknowledgements lost", lambda receiver, _: receiver.ack_lost()),
+    Row("down, and SIGKILL", lambda receiver, _: receiver.down(), burst=True, end="SIGKILL"),
     Row("SIGTERM", burst=True, end="SIGTERM"),
     Row("SIGKILL", burst=True, end="SIGKILL"),
     Row("os._exit", burst=True, end="_exit"),

@@ -22,6 +22,6 @@ def test_nothing_captured_is_lost(row, tmp_path):
 
 def test_the_count_can_fail(tmp_path):
     """The plain SDK, killed, has lost nearly all: the count sees it."""
-    (killed,) = (row for row in ROWS if row.end == "SIGKILL")
+    (killed,) = (row for row in ROWS if row.name == "SIGKILL")
 
     assert run(killed, "sdk", SHORT, tmp_path).lost > 0
