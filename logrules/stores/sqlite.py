@@ -5,7 +5,8 @@ anybody tries to send. Several processes may share the file; each alert is claim
 for as long as a lease lasts. What a killed process had claimed is free again when that is over.
 
 The bot comes first: a file that cannot be used (full disk, read-only, corrupt, held by somebody, not ours) is
-reported once, and the process goes on in memory. Nothing in here raises for what a disk does.
+reported once, and the process goes on in memory; it looks every minute whether the file can be used again.
+Nothing in here raises for what a disk does.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import uuid
 from contextlib import closing, contextmanager
 from functools import reduce
 from threading import RLock
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from logrules.core import incidents
 from logrules.core.delivery import LONGEST_ASKED, Verdict, back_off, hold, pack, seal, unhold, unpack
@@ -44,6 +45,8 @@ LEASE = 30.0
 """Seconds for which an alert belongs to whoever claimed it: more than one bounded attempt takes."""
 BUSY = 2.0
 """Seconds to wait for another process that writes; the bot may wait with us."""
+RETURN = 60.0
+"""Seconds after which a file that could not be used is tried again."""
 HISTORY = 1000
 FAILED = 100
 OTHERS = 30.0
@@ -356,6 +359,7 @@ class Store:
         self._pid = os.getpid()
         self._name = uuid.uuid4().hex
         self._on_disk = self._path is not None
+        self._lost: _Lost | None = None
         try:
             self._db = _opened(self._path) if self._path is not None else _in_memory()
         except (sqlite3.Error, OSError, StoreError) as error:
@@ -378,9 +382,11 @@ class Store:
         with self._connection() as db:
             if db.in_transaction:
                 return work(db)  # a signal handler has interrupted this very thread: one commit for both
+            if self._lost is not None and time.monotonic() >= self._lost.until:
+                self._return(self._lost)
             try:
-                db.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
-                return _transact(db, work)
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
+                return _transact(self._db, work)
             except sqlite3.Error as error:
                 if not self._on_disk:
                     raise
@@ -395,12 +401,59 @@ class Store:
         if broken is not None and broken is not self._inherited:
             with closing(broken):
                 _salvage(broken, self._db)
+        self._lost = _Lost.of(self._db)
         self._on_failure(
             f"the state file {self._path} cannot be used ({error}). {_advice(error, self._path)}"
         )
 
+    def _return(self, lost: _Lost) -> None:
+        """Take the file again, with all that was gathered meanwhile; or stay where we are."""
+        assert self._path is not None
+        self._lost = lost._replace(until=time.monotonic() + RETURN)
+        try:
+            file = _opened(self._path, busy=0.0)
+        except (sqlite3.Error, OSError, StoreError):
+            return
+        try:
+            _transact(file, lambda db: _bring(self._db, db, lost, self._clock()))
+        except sqlite3.Error:
+            file.close()
+            return
+        self._db.close()
+        self._db, self._on_disk, self._lost = file, True, None
 
-def _opened(path: Path) -> sqlite3.Connection:
+
+class _Lost(NamedTuple):
+    """When the file was lost, and what of it was in memory then."""
+
+    until: float
+    """On time.monotonic(): when it is tried again."""
+    outbox: frozenset[tuple[str, str]]
+    history: int
+
+    @classmethod
+    def of(cls, memory: sqlite3.Connection) -> Self:
+        outbox = frozenset(memory.execute("SELECT event_id, sink FROM outbox"))
+        (history,) = memory.execute("SELECT coalesce(max(seq), 0) FROM history").fetchone()
+        return cls(time.monotonic() + RETURN, outbox, history)
+
+
+def _bring(memory: sqlite3.Connection, file: sqlite3.Connection, lost: _Lost, now: float) -> None:
+    """Give the file what memory has that it has not; what was told meanwhile is told."""
+    settled = lost.outbox - frozenset(
+        memory.execute("SELECT event_id, sink FROM outbox WHERE failed IS NULL")
+    )
+    file.executemany("DELETE FROM outbox WHERE event_id = ? AND sink = ?", settled)
+    theirs = _ledger(memory)
+    _fold(file, theirs._replace(waiting=[each for each in theirs.waiting if not each.refused]), now)
+    columns = "time, service, instance, code, reason, epoch, message"
+    file.executemany(
+        f"INSERT INTO history ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # our own names
+        memory.execute(f"SELECT {columns} FROM history WHERE seq > ? ORDER BY seq", (lost.history,)),  # noqa: S608
+    )
+
+
+def _opened(path: Path, busy: float = BUSY) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if path.exists() and not path.is_file():  # closing a device to everybody else would break the machine
         raise OSError(errno.EINVAL, "not a file")
@@ -410,10 +463,10 @@ def _opened(path: Path) -> sqlite3.Connection:
             os.fchmod(descriptor, 0o600)  # SQLite gives its side files the same mode
     finally:
         os.close(descriptor)
-    db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
     try:
         _transact(db, _set_up)  # before WAL, which would change a file that is not ours
-        _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
+        _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"), busy)
     except BaseException:
         db.close()
         raise
@@ -447,9 +500,9 @@ def _set_up(db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _patiently(work: Callable[[], object]) -> None:
+def _patiently(work: Callable[[], object], busy: float) -> None:
     """`work`, tried again while others hold the file: a change of journal mode does not wait by itself."""
-    until = time.monotonic() + BUSY
+    until = time.monotonic() + busy
     while True:
         try:
             work()

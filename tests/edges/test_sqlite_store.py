@@ -754,6 +754,38 @@ class TestUnusableFile:
 
         assert store.take(make_match()).outcome is Outcome.COUNTED
 
+    def test_used_again_when_it_can_be(self, opened, tmp_path, monkeypatch):
+        """A file that nobody holds any more gets what was counted meanwhile; what was told stays told."""
+        monkeypatch.setattr(sqlite, "BUSY", 0.05)
+        monkeypatch.setattr(sqlite, "RETURN", 0.0)
+        path = tmp_path / "alerts.db"
+        store = opened(path)
+        store.take(make_match(service="told"))
+        store.take(make_match(service="waits"))
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        try:
+            store.take(make_match("LOCK_ACQUIRED"))
+            store.take(make_match(service="new"))
+            store.take(make_match(service="waits"))
+            told = store.claim("sentry")
+            store.settle(told, "sentry", DELIVERED)
+        finally:
+            holder.close()
+        store.take(make_match(service="after"))
+        other = opened(path)
+
+        assert told.service == "told"
+        assert [alert.service for alert in other.undelivered()] == ["waits", "new", "after"]
+        assert {row.service: row.count for row in other.open_incidents()} == {
+            "told": 1,
+            "waits": 2,
+            "new": 1,
+            "after": 1,
+        }
+        assert [moment.code for moment in other.history()] == ["LOCK_ACQUIRED"]
+        assert len(opened.failures) == 1
+
     def test_full_disk(self, tmp_path):
         """When the disk is full the process goes on with all that it had, and says so once."""
         program = textwrap.dedent("""
