@@ -33,6 +33,7 @@ from logrules.testing.ports import free_port
 TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 PASSWORD = "s3cr3t-of-the-db"
 PATIENCE = 30.0
+KINDS = "select kind from logrules.state order by 1"
 ROWS = "select kind, service, key from logrules.state order by 1, 2, 3"
 
 
@@ -212,6 +213,19 @@ def test_what_the_killed_had_goes_to_the_living(place, tmp_path, database):
     assert living.store.claim("sentry").code == "CONFLICT_409"
 
 
+def test_what_was_taken_over_stays_there(place, database):
+    """A bot that was frozen for long finds its alert with another one, and leaves it there."""
+    first, second = place(), place()
+    first.store.take(make_match())
+    first.agree()
+    expire(database)
+    second.agree()
+    first.agree()
+    owner = database.query("select owner from logrules.state where kind = 'alert'")
+
+    assert owner == [second.store.ledger().keeper]
+
+
 def test_delivered_alert_does_not_come_back(place, database):
     """What was delivered while the mirror was out of reach is not taken over from it as if it were left."""
     bot = place()
@@ -378,6 +392,21 @@ def test_nothing_is_decided_before_the_mirror_is_read(opened, database, sentry):
     assert undecided == []
     assert [row.count for row in second._store.open_incidents()] == [2]
     assert sum(sentry.received.values()) == 1
+
+
+def test_flush_ends_with_the_mirror_up_to_date(opened, database, sentry, monkeypatch):
+    """When a dying process has delivered, the mirror knows: no next one delivers it again."""
+    monkeypatch.setattr(mirrors, "BEAT", 3600.0)
+    sentry.down()
+    alerts = opened("here", sentry_dsn=sentry.dsn)
+    alerts.send(make_match())
+    assert alerts._mirror.settle(PATIENCE)  # there is a table
+    wait_for(lambda: database.query(KINDS) == ["alert", "incident"])
+    sentry.ok()
+    left = alerts.flush(PATIENCE)
+
+    assert left == []
+    assert database.query(KINDS) == ["incident"]
 
 
 @pytest.mark.parametrize("dies", [False, True], ids=["lives", "dies"])
