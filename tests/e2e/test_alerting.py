@@ -5,7 +5,9 @@ Every event that arrives goes through the normaliser of Sentry's own Relay.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import sqlite3
 import sys
@@ -14,6 +16,7 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from sentry_relay.processing import StoreNormalizer
@@ -65,7 +68,9 @@ WORST = {
     "event_scrubber": EventScrubber(denylist=[], pii_denylist=[]),
     "integrations": [LoguruIntegration(event_level=20), LoggingIntegration(level=20, event_level=20)],
 }
-if "USERS" in os.environ:
+if "SNIPPET" in os.environ:
+    exec(os.environ["SNIPPET"])
+elif "USERS" in os.environ:
     sentry_sdk.init(os.environ["USERS"], **(WORST if "WORST" in os.environ else {}))
     sentry_sdk.set_tag("token", os.environ["BOT_TOKEN"])
     sentry_sdk.get_global_scope().set_extra("database", os.environ.get("DATABASE_URL"))
@@ -265,6 +270,40 @@ class TestOneSignal:
         assert process.ended() == 70
         assert codes(ours(stage.sentry)) == ["POLLING_START_FAILED"]
         assert others(stage.sentry) == []
+
+    def test_first_word_is_told_once(self, stage):
+        """A child speaks and is gone before we look: what stands on its console is known to be a copy."""
+        said = {"timestamp": "2026-11-22T20:03:46.347765Z", "level": "critical", "code": "DB_AUTH_FAILED"}
+        said |= {"message": "refused", "service": "bot", "instance": "a", "v": 1, "fatal": True}
+        code = (
+            f"import os; line = {json.dumps(said)!r}; fd = int(os.environ['LOGRULES_EVENT_FD'])\n"
+            "os.write(fd, line.encode() + b'\\n'); print(line, flush=True); os._exit(78)"
+        )
+        process = stage.begin(*WRAPPED, "-c", code)
+
+        assert process.ended() == 78
+        (event,) = ours(stage.sentry)
+        assert event["tags"]["fatal"] == "true"
+        assert event["contexts"]["incident"]["count"] == 1
+        assert len(process.of("DB_AUTH_FAILED")) == 1
+
+    def test_unguarded_bot_with_a_sentry_of_its_own(self, stage):
+        """Under `run`, what the documents give to paste keeps a bot's own Sentry from telling it, too."""
+        alerts = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text("utf-8")
+        blocks = re.findall(r"```python\n(.*?)```", alerts, re.DOTALL)
+        (snippet,) = (block for block in blocks if "before_send" in block)
+        process = stage.bot(WRAPPED, WAY="unguarded", SNIPPET=snippet)
+        stage.api.wait_for(lambda: any(poll.ended is None for poll in stage.api.polls))
+        stage.api.send_text("fail")
+        stage.sentry.wait_for(1)
+        with rival(stage.api):
+            stage.sentry.wait_for(2)
+        process.signal(signal.SIGTERM)
+        process.ended()
+
+        (own,) = others(stage.sentry)
+        assert own["exception"]["values"][-1]["type"] == "ValueError"
+        assert codes(ours(stage.sentry)) == ["CONFLICT_409"]
 
 
 @pytest.fixture(scope="module")
