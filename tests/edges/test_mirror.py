@@ -394,6 +394,18 @@ def test_nothing_is_decided_before_the_mirror_is_read(opened, database, sentry):
     assert sum(sentry.received.values()) == 1
 
 
+def test_running_bot_sends_what_another_leaves(opened, place, quick, sentry):
+    """An alert that is taken over in the midst of a bot's life goes out then, not with its next own."""
+    alerts = opened("here", sentry_dsn=sentry.dsn)
+    assert alerts._mirror.settle(PATIENCE)
+    other = place()
+    other.store.take(make_match())
+    other.close()
+    (event,) = sentry.wait_for(1)
+
+    assert event["tags"]["code"] == "CONFLICT_409"
+
+
 def test_flush_ends_with_the_mirror_up_to_date(opened, database, sentry, monkeypatch):
     """When a dying process has delivered, the mirror knows: no next one delivers it again."""
     monkeypatch.setattr(mirrors, "BEAT", 3600.0)
@@ -448,7 +460,7 @@ def test_crash_loop_without_a_disk_tells_once(opened, sentry, disk):
     assert [row.count for row in last._store.open_incidents()] == [5]
 
 
-def test_what_no_receiver_took_goes_out_from_another_disk(opened, sentry):
+def test_what_no_receiver_took_goes_out_from_another_disk(opened, database, sentry):
     """The receiver is down, the disk is thrown away: the next start delivers, with the same id."""
     sentry.down()
     first = opened("first", sentry_dsn=sentry.dsn)
@@ -456,10 +468,12 @@ def test_what_no_receiver_took_goes_out_from_another_disk(opened, sentry):
     (left,) = first.flush(0.5)
     assert first._mirror.settle(PATIENCE)
     first.close()
+    let_go = database.query("select until <= now() from logrules.state where kind = 'alert'")
     sentry.ok()
     opened("second", sentry_dsn=sentry.dsn)
     sentry.wait_for(1)
 
+    assert let_go == ["t"]
     assert list(sentry.received) == [left.event_id]
 
 
