@@ -276,7 +276,8 @@ class TestOneSignal:
         said = {"timestamp": "2026-11-22T20:03:46.347765Z", "level": "critical", "code": "DB_AUTH_FAILED"}
         said |= {"message": "refused", "service": "bot", "instance": "a", "v": 1, "fatal": True}
         code = (
-            f"import os; line = {json.dumps(said)!r}; fd = int(os.environ['LOGRULES_EVENT_FD'])\n"
+            f"import os; print('up', flush=True); line = {json.dumps(said)!r}\n"
+            "fd = int(os.environ['LOGRULES_EVENT_FD'])\n"
             "os.write(fd, line.encode() + b'\\n'); print(line, flush=True); os._exit(78)"
         )
         process = stage.begin(*WRAPPED, "-c", code)

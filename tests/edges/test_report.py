@@ -1,9 +1,12 @@
 """One call: a line on the console and a match for whoever tells people; no sink's trouble costs another's."""
 
+import contextlib
 import json
 import os
+import selectors
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -173,6 +176,24 @@ def test_a_wrapper_takes_the_place_of_alerts(stage):
 
     assert one.lines() == one.lines(one.wrapper)
     assert box.matches == []
+
+
+def test_a_wrapper_hears_it_first(stage):
+    """Before a line is on the console, the wrapper has it: else it takes the copy for somebody's text."""
+    one = stage(wrapped=True)
+    os.set_blocking(one.open[1], False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(one.open[1], b"x" * 65_536)
+    os.set_blocking(one.open[1], True)
+    speaker = threading.Thread(target=one.report, args=("LOCK_LOST", "gone"))
+    speaker.start()
+    with selectors.DefaultSelector() as selector:
+        selector.register(one.wrapper, selectors.EVENT_READ)
+        assert selector.select(20)
+        assert speaker.is_alive()
+    os.read(one.console, 1 << 20)
+    speaker.join()
 
 
 def test_a_wrapper_that_has_gone_is_mourned_once(stage):
