@@ -273,7 +273,11 @@ class TestOneSignal:
 
     def test_first_word_is_told_once(self, stage):
         """A child speaks and is gone before we look: what stands on its console is known to be a copy."""
-        said = {"timestamp": "2026-11-22T20:03:46.347765Z", "level": "critical", "code": "DB_AUTH_FAILED"}
+        said: dict[str, object] = {
+            "timestamp": "2026-11-22T20:03:46.347765Z",
+            "level": "critical",
+            "code": "DB_AUTH_FAILED",
+        }
         said |= {"message": "refused", "service": "bot", "instance": "a", "v": 1, "fatal": True}
         code = (
             f"import os; print('up', flush=True); line = {json.dumps(said)!r}\n"

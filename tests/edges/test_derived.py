@@ -42,11 +42,16 @@ def test_the_same_kept_or_derived(folder):
 def test_kept_is_not_derived_again(folder, monkeypatch):
     """Only expressions that nobody has met before are derived."""
     derived.wanted(TEXTS[:3])
-    asked = []
-    monkeypatch.setattr(core, "wanted", lambda texts: asked.extend(texts) or [core._wanted(t) for t in texts])
+    asked: list[list[str]] = []
+
+    def derive(texts):
+        asked.append(texts)
+        return [core._wanted(text) for text in texts]
+
+    monkeypatch.setattr(core, "wanted", derive)
     derived.wanted(TEXTS)
 
-    assert asked == TEXTS[3:]
+    assert asked == [TEXTS[3:]]
 
 
 @pytest.mark.parametrize(
