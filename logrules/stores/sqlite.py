@@ -361,7 +361,7 @@ class Store:
         self._on_disk = self._path is not None
         self._lost: _Lost | None = None
         try:
-            self._db = _opened(self._path) if self._path is not None else _in_memory()
+            self._db = _opened(self._path, BUSY) if self._path is not None else _in_memory()
         except (sqlite3.Error, OSError, StoreError) as error:
             self._fall_back(error)
 
@@ -411,7 +411,7 @@ class Store:
         assert self._path is not None
         self._lost = lost._replace(until=time.monotonic() + RETURN)
         try:
-            file = _opened(self._path, busy=0.0)
+            file = _opened(self._path, 0.0)
         except (sqlite3.Error, OSError, StoreError):
             return
         try:
@@ -453,7 +453,7 @@ def _bring(memory: sqlite3.Connection, file: sqlite3.Connection, lost: _Lost, no
     )
 
 
-def _opened(path: Path, busy: float = BUSY) -> sqlite3.Connection:
+def _opened(path: Path, busy: float) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if path.exists() and not path.is_file():  # closing a device to everybody else would break the machine
         raise OSError(errno.EINVAL, "not a file")
