@@ -419,6 +419,7 @@ class Store:
         except sqlite3.Error:
             file.close()
             return
+        file.execute(f"PRAGMA busy_timeout = {BUSY * 1000:.0f}")
         self._db.close()
         self._db, self._on_disk, self._lost = file, True, None
 

@@ -782,6 +782,7 @@ class TestUnusableFile:
         }
         assert [moment.code for moment in other.history()] == ["LOCK_ACQUIRED"]
         assert len(opened.failures) == 1
+        assert store._db.execute("PRAGMA busy_timeout").fetchone() == (50,)
 
     def test_full_disk(self, tmp_path):
         """When the disk is full the process goes on with all that it had, and says so once."""
