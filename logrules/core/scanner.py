@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 WARM_UP = 1 << 16
 """Bytes that are searched with `bytes.find` before a database is worth its compilation."""
+_CALL = 256
+"""Bytes whose search costs as much as asking for it."""
 
 
 class Literal(NamedTuple):
@@ -42,7 +44,7 @@ class Scanner:
     def scan(self, data: bytes) -> list[Hit]:
         """The hits in `data`. Safe to call from several threads."""
         if self._warm_up > 0:
-            self._warm_up -= len(data)
+            self._warm_up -= len(data) + _CALL
             if self._warm_up <= 0:
                 self._database = _compiled(self.literals)
         if self._database is None:

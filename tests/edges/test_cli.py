@@ -27,7 +27,10 @@ TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 CONFLICT = "telegram.error.Conflict: Conflict: terminated by other getUpdates request"
 STARTED = "2026-01-15 08:29:41,511 - bot - INFO - ✅ Polling started successfully!"
 COMMAND = (sys.executable, "-m", "logrules")
-ENVIRON = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+ENVIRON = {name: os.environ[name] for name in ("PATH", "XDG_CACHE_HOME")} | {
+    "LANG": "C.UTF-8",
+    "PYTHONWARNINGS": "error",
+}
 
 
 def run(*arguments: str, stdin: str | bytes = b"", **environ: str) -> subprocess.CompletedProcess[str]:

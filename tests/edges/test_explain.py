@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 COMMAND = (sys.executable, "-m", "logrules", "explain")
-ENVIRON = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+ENVIRON = {name: os.environ[name] for name in ("PATH", "XDG_CACHE_HOME")} | {
+    "LANG": "C.UTF-8",
+    "PYTHONWARNINGS": "error",
+}
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 

@@ -22,7 +22,10 @@ from logrules.stores.sqlite import Store
 from logrules.testing.ports import free_port
 
 TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-ENVIRON = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+ENVIRON = {name: os.environ[name] for name in ("PATH", "XDG_CACHE_HOME")} | {
+    "LANG": "C.UTF-8",
+    "PYTHONWARNINGS": "error",
+}
 
 
 def make_match(code="CONFLICT_409", **changes):

@@ -25,7 +25,10 @@ from logrules.testing import PostgresServer
 from logrules.testing.ports import free_port
 
 PASSWORD = "s3cr3t-of-the-db"
-ENVIRON = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+ENVIRON = {name: os.environ[name] for name in ("PATH", "XDG_CACHE_HOME")} | {
+    "LANG": "C.UTF-8",
+    "PYTHONWARNINGS": "error",
+}
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,11 @@ from logrules.userpacks import known, own, read
 
 TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 ROOT = Path(__file__).parents[2]
-ENVIRON = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONWARNINGS": "error", "PYTHONPATH": str(ROOT)}
+ENVIRON = {name: os.environ[name] for name in ("PATH", "XDG_CACHE_HOME")} | {
+    "LANG": "C.UTF-8",
+    "PYTHONWARNINGS": "error",
+    "PYTHONPATH": str(ROOT),
+}
 SHOP = """format = 0
 [code.SHOP_CLOSED]
 sign = "bad"
