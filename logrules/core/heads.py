@@ -105,7 +105,7 @@ _TRANSPORT = re.compile(
   | <\d+>1\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
   | (?:app|heroku)?\[[a-z]+\.\d+\]:(?:\ |$)                           # Heroku, its stamp cut off
   | \[(?:inf|err|wrn|dbg)\]\ {{1,2}}(?=\S)                          # Railway, likewise
-  | [a-z][\w.@-]{{0,40}}\[\d{{1,7}}\]:\ (?=\S)                       # journald, likewise
+  | (?:python[\d.]*|node|java|php|ruby|bot|[a-z]\w*-bot|gunicorn|uvicorn)\[\d{{1,7}}\]:\ (?=\S)  # journald
   | container@pterodactyl~\                                         # Pterodactyl's panel
   | [@\w/-]{{1,60}}:(?:dev|start|serve|build|worker):\ (?=\S)        # Turborepo
   | [\w./-]{{1,100}}\.log(?:\.\d{{1,3}})?:(?=[A-Z][a-z]{{2}}\ [\d ]\d\ )        # grep's name of the file
@@ -267,9 +267,10 @@ _HEADS = tuple(
         (?:[\])]\ *+(?:>(?=\ )|[-|:]*+)|[-|:]++|(?<=\ ))\ *+
         (?:(?P<stamp>{_STAMP})(?:\ +[-|]\ |\ ))?(?:[\w./-]{{1,80}}\.go:\d+:\ )?{_AFTER}""",
         r"""\ {0,2}(?:(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)
-        |[a-z][\w-]{0,40}(?::[\w-]{1,40}){1,4}\ (?=\S[^\n]{0,400}\ \+\d{1,6}m?s$))""",  # debug's
+        |(?<=\ \ )[a-z][\w-]{0,40}(?::[\w-]{1,40}){1,4}\ (?=\S[^\n]{0,400}\ \+\d{1,6}m?s$))""",  # debug's
         # Go's log with a prefix
-        r"\[[\w.-]{1,40}\]\ (?P<stamp>\d{4}/\d\d/\d\d\ \d\d:\d\d:\d\d(?:\.\d{1,6})?)\ ",
+        r"\[(?:[\w-]{0,30}(?:bot|Bot|BOT)|telegram|discord|main|app|GIN)\]\ "
+        r"(?P<stamp>\d{4}/\d\d/\d\d\ \d\d:\d\d:\d\d(?:\.\d{1,6})?)\ ",
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical|Info|Debug|Notice):\ +"
         + _AFTER,
         r"\ {0,2}\[\ ?(?P<level>(?i:trace|debug|verbose|info|notice|warn(?:ing)?|error|fatal|critical))"

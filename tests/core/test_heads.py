@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from logrules.core.engine import classify
 from logrules.core.heads import head, line
+from logrules.rules import rulebook
 
 SAID = "ERROR - Conflict: terminated"
 PREFIXES = [
@@ -153,3 +155,16 @@ def test_the_heads_of_odd_formats_are_known(before: str) -> None:
 
     assert found
     assert found.body == "Timed out"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "bob[7]: Conflict: terminated by other getUpdates request",
+        "bob:x Conflict: terminated by other getUpdates request +3ms",
+        "[bob] 2026/01/15 08:29:41 Conflict: terminated by other getUpdates request",
+    ],
+)
+def test_what_somebody_says_behind_his_name_has_no_head(line: str) -> None:
+    """A name before people's words is no process, no logger and no prefix, whatever they write."""
+    assert classify(rulebook(), line) == []
