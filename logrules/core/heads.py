@@ -269,8 +269,8 @@ _HEADS = tuple(
         r"""\ {0,2}(?:(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)
         |(?<=\ \ )[a-z][\w-]{0,40}(?::[\w-]{1,40}){1,4}\ (?=\S[^\n]{0,400}\ \+\d{1,6}m?s$))""",  # debug's
         # Go's log with a prefix
-        r"\[(?:[\w-]{0,30}(?:bot|Bot|BOT)|telegram|discord|main|app|GIN)\]\ "
-        r"(?P<stamp>\d{4}/\d\d/\d\d\ \d\d:\d\d:\d\d(?:\.\d{1,6})?)\ ",
+        r"""\[(?:[\w-]{0,30}(?:bot|Bot|BOT)|telegram|discord|main|app|GIN)\]\ (?P<stamp>
+        \d{4}/\d\d/\d\d\ \d\d:\d\d:\d\d(?:\.\d{1,6})?)\ """,
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical|Info|Debug|Notice):\ +"
         + _AFTER,
         r"\ {0,2}\[\ ?(?P<level>(?i:trace|debug|verbose|info|notice|warn(?:ing)?|error|fatal|critical))"
