@@ -22,6 +22,7 @@ from contextlib import closing, contextmanager
 from functools import reduce
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
+from weakref import WeakSet
 
 from logrules.core import incidents
 from logrules.core.delivery import LONGEST_ASKED, Verdict, back_off, hold, pack, seal, unhold, unpack
@@ -147,6 +148,7 @@ class Store:
         """Codes that may end an incident."""
         self._healed: set[tuple[str, str, str | None]] = set()
         self._enter_process()
+        _stores.add(self)
 
     def take(self, match: Match) -> Decision | None:
         """Count a match in its incident and put the alert that follows, if any, into the outbox.
@@ -224,6 +226,23 @@ class Store:
         with self._lock:
             self._db.close()
             self._pid = -1
+
+    def before_fork(self) -> None:
+        """Wait for a transaction of another thread, and let go of the file.
+
+        SQLite keeps the locks of a process in its memory, too: a child would take those that it inherits for
+        its own, and find the file busy for ever, or free when it is not.
+        """
+        self._lock.acquire()
+        self._is_set_aside = self._on_disk and self._pid == os.getpid() and not self._db.in_transaction
+        if self._is_set_aside:
+            self._db.close()
+
+    def after_fork(self) -> None:
+        """In the parent: go on with the file. A child opens it when it needs it."""
+        if self._is_set_aside:
+            self._open()
+        self._lock.release()
 
     # One transaction
 
@@ -360,6 +379,9 @@ class Store:
         self._name = uuid.uuid4().hex
         self._on_disk = self._path is not None
         self._lost: _Lost | None = None
+        self._open()
+
+    def _open(self) -> None:
         try:
             self._db = _opened(self._path, BUSY) if self._path is not None else _in_memory()
         except (sqlite3.Error, OSError, StoreError) as error:
@@ -422,6 +444,25 @@ class Store:
         file.execute(f"PRAGMA busy_timeout = {BUSY * 1000:.0f}")
         self._db.close()
         self._db, self._on_disk, self._lost = file, True, None
+
+
+_stores: WeakSet[Store] = WeakSet()
+_forking: list[Store] = []
+
+
+def _before_fork() -> None:
+    _forking.extend(_stores)
+    for store in _forking:
+        store.before_fork()
+
+
+def _after_fork() -> None:
+    while _forking:
+        _forking.pop().after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forking.clear)
 
 
 class _Lost(NamedTuple):

@@ -664,6 +664,31 @@ def test_fork_opens_its_own_connection(opened):
     assert store.take(make_match()).incident.count == 3
 
 
+def test_fork_amid_a_transaction_of_another_thread(opened, monkeypatch):
+    """A child that is forked while another thread writes finds the file free, and writes to it."""
+    monkeypatch.setattr(sqlite, "BUSY", 0.2)
+    store = opened()
+    writing, go_on = threading.Event(), threading.Event()
+
+    def work(db):
+        writing.set()
+        threading.Timer(0.1, go_on.set).start()
+        go_on.wait()
+
+    writer = threading.Thread(target=store._run, args=(work,))
+    writer.start()
+    writing.wait()
+    pid = os.fork()
+    if pid == 0:
+        store.take(make_match())
+        os._exit(0 if store._on_disk else 1)
+    _, status = os.waitpid(pid, 0)
+    writer.join()
+
+    assert status == 0
+    assert store.take(make_match()).outcome is Outcome.COUNTED
+
+
 class TestUnusableFile:
     """A file that cannot be used is said once, and the process goes on in memory."""
 
