@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from logrules import __version__
 from logrules.core.lease import UnavailableError
 from logrules.core.model import Exit, LogrulesError
+from logrules.sidecar import options as sidecar
 from logrules.streams import OutputError, complain, ensure_standard
 
 if TYPE_CHECKING:
@@ -192,22 +193,14 @@ def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
-    text = "Run a bot and watch what it prints: explain it beside its log, and alert."
     run = commands.add_parser(
         "run",
-        help=text.lower()[:-1],
-        description=text,
-        usage="logrules run [options] -- COMMAND …",
-        epilog="Its output passes through untouched; signals are forwarded; the exit status is its own. "
-        "Explanations go to standard error. No text alone ever stops the command, unless --stop-on says so.",
+        help=sidecar.DESCRIPTION.lower()[:-1],
+        description=sidecar.DESCRIPTION,
+        usage=sidecar.USAGE,
+        epilog=sidecar.EPILOG,
     )
-    run.add_argument(
-        "--stop-on",
-        action="append",
-        default=[],
-        metavar="CODE",
-        help="end the command when its log shows CODE; raw chat output could then imitate CONFLICT_409",
-    )
+    sidecar.add_arguments(run)
     _add_packs(run)
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help=argparse.SUPPRESS)
     run.set_defaults(command=_run, parser=run)
@@ -324,21 +317,18 @@ def _export_scrubbing(_options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from logrules import runtime, settings
+    from logrules import settings
+    from logrules.sidecar.run import run
 
     command = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
     if not command:
         raise LogrulesError(
             "nothing to run. Write the command after two dashes: logrules run -- python bot.py"
         )
-    name = Path(command[0]).name
-    read = settings.read(os.environ, command=name)
-    stop_on = frozenset(options.stop_on)
+    read = settings.read(os.environ, command=Path(command[0]).name)
     # Packs that somebody names must be right before anything starts; those that lie here are read beside it.
-    known = _known(options) if options.pack or read.packs or stop_on else None
-    for code in stop_on - (known or {}).keys():
-        raise LogrulesError(f"--stop-on: there is no code {code!r}. List them all: logrules codes")
-    return runtime.run(command, read, stop_on, known)
+    known = _known(options) if options.pack or read.packs or options.stop_on else None
+    return run(command, read, sidecar.read(options, known))
 
 
 def _alerts(options: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ FLOORS = (
     ("logrules.scan", "logrules.explain", "logrules.export", "logrules.newrule"),
     ("logrules.life", "logrules.oncall"),
     ("logrules.status",),
-    ("logrules.runtime", "logrules.guarded"),
+    ("logrules.sidecar", "logrules.guarded"),
     ("logrules",),  # the public names, lazily
     ("logrules.cli",),
     ("logrules.__main__",),

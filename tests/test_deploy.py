@@ -13,7 +13,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from logrules import runtime, settings
+from logrules import settings
+from logrules.sidecar import life
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = Draft202012Validator(json.loads((ROOT / "tests/data/render.yaml.schema.json").read_text("utf-8")))
@@ -98,7 +99,7 @@ def test_no_secret_in_the_blueprint() -> None:
 
 def test_shutdown_fits_into_the_delay() -> None:
     """Render waits longer for the end than the sidecar's own longest way there: grace, drain and flush."""
-    longest = runtime.GRACE + runtime.DRAIN + settings.FLUSH
+    longest = life.GRACE + life.DRAIN + settings.FLUSH
 
     assert longest < WORKER["maxShutdownDelaySeconds"]
 

@@ -445,7 +445,7 @@ class TestExit:
 
 def test_last_words_count_however_slow_the_machine_is(stage):
     """What stood in the pipe when the command ended is its cause, with no time to wait for more."""
-    no_time = "from logrules import cli, runtime; runtime.DRAIN = 0; raise SystemExit(cli.main())"
+    no_time = "from logrules import cli; from logrules.sidecar import life; life.DRAIN = 0; exit(cli.main())"
     process = stage.begin(sys.executable, "-c", no_time, "run", "--", sys.executable, "-c", CRASH)
 
     assert process.ended() == 3

@@ -1,0 +1,146 @@
+"""One life of a command under the sidecar: source → engine → sinks → exit status.
+
+    spawn → [ bytes → pass through → chunk → engine → effects ] → the child's end → drain → flush → its status
+
+The child is spawned before anything heavy is imported, and lives whatever happens to us: if classifying
+fails, its bytes still pass through.
+"""
+
+from __future__ import annotations
+
+import selectors
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from logrules.core.model import EVENTS
+from logrules.sidecar.watch import Watch
+from logrules.sources.child import Stream
+from logrules.sources.signals import told_by_terminal
+from logrules.streams import complain
+
+if TYPE_CHECKING:
+    from logrules.core.model import Stop
+    from logrules.settings import Settings
+    from logrules.sidecar.options import Options
+    from logrules.sources.child import Child
+    from logrules.sources.signals import Signals
+
+GRACE = 20.0
+"""Seconds between our own TERM and KILL: more than the guard's drain needs. A forwarded TERM starts none."""
+DRAIN = 2.0
+"""Seconds that pipes may stay open after the child's end: a grandchild may hold them for ever."""
+ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
+"""Signals after which an end of the child is no accident."""
+
+
+class Life:
+    """One child, from its spawn to its exit status."""
+
+    def __init__(self, child: Child, signals: Signals, settings: Settings, options: Options) -> None:
+        self._child = child
+        self._signals = signals
+        self._watch = Watch(settings, options, stop=self._end, may_speak=self._may_speak, wake=signals.wake)
+        self._open = selectors.DefaultSelector()
+        self._told_to_end = False
+        self._told_of_trouble = False
+        self._stop: Stop | None = None
+        self._kill_at: float | None = None
+        self._status: int | None = None
+        self._ended_at = 0.0
+
+    def run(self) -> int:
+        """Watch the child until its end, tell what there is to tell, and return the status to end with."""
+        self._open.register(self._signals, selectors.EVENT_READ, self._on_signal)
+        for stream in self._child.streams:
+            self._open.register(stream.source, selectors.EVENT_READ, stream)
+        self._watch.open()
+        while not self._ended():
+            self._turn()
+        self._drain()
+        status = self._status or 0
+        self._watch.close(status, self._ended_at, accident=not self._told_to_end)
+        return self._stop.exit if self._stop else status
+
+    def _turn(self, until: float | None = None) -> None:
+        ready = [key.data for key, _ in self._open.select(self._timeout(until))]
+        # Before anything is read: a record must not be closed while what belongs to it waits in the pipe.
+        self._watch.tick(time.time(), busy=[each.origin for each in ready if isinstance(each, Stream)])
+        for each in sorted(ready, key=lambda each: not _is_spoken(each)):
+            if isinstance(each, Stream):
+                self._on_bytes(each)
+            else:
+                each()
+        if self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self._kill_at = None
+            self._child.kill()
+
+    def _timeout(self, until: float | None) -> float | None:
+        due = [when - time.monotonic() for when in (until, self._kill_at) if when is not None]
+        if self._watch.deadline is not None:
+            due.append(self._watch.deadline - time.time())
+        return max(0.0, min(due)) if due else None
+
+    def _on_bytes(self, stream: Stream) -> None:
+        chunk, goes_on = stream.read(time.time())
+        if stream.trouble and not self._told_of_trouble:
+            self._told_of_trouble = True
+            complain(f"the command's output cannot be written and is dropped until it can: {stream.trouble}")
+        if not _is_spoken(stream):
+            self._hear()
+        self._watch.feed(chunk)
+        if not goes_on:
+            self._open.unregister(stream.source)
+            stream.close()
+            self._watch.end(stream.origin)
+
+    def _hear(self) -> None:
+        """Take what the guard has spoken so far: its lines elsewhere are copies of that."""
+        for key, _ in self._open.select(0):
+            if _is_spoken(key.data):
+                self._on_bytes(key.data)
+
+    def _on_signal(self) -> None:
+        for number in self._signals.take():
+            self._told_to_end |= number in ENDING
+            if not told_by_terminal(number):
+                self._child.signal(number)
+        if not self._ended():
+            self._child.reap_orphans()
+        self._watch.hear()
+
+    def _ended(self) -> bool:
+        if self._status is None:
+            self._status = self._child.status()
+            self._ended_at = time.time()
+        return self._status is not None
+
+    def _drain(self) -> None:
+        """Read what the child left in its pipes, without waiting for grandchildren that keep them open.
+
+        A first turn reads all of that, and may take long: the rules are made ready when they are first used.
+        """
+        until = time.monotonic() + DRAIN
+        self._turn(until)
+        while len(self._open.get_map()) > 1 and time.monotonic() < until:
+            self._turn(until)
+        for key in self._open.get_map().values():
+            if isinstance(key.data, Stream):
+                self._watch.end(key.data.origin)
+
+    def _end(self, stop: Stop) -> None:
+        """End the child, cleanly: TERM, grace, KILL."""
+        if self._stop is None and not self._ended():
+            self._stop = stop
+            self._told_to_end = True
+            self._kill_at = time.monotonic() + GRACE
+            self._child.signal(signal.SIGTERM)
+
+    def _may_speak(self) -> bool:
+        """Whether a line of ours would stand on its own, not inside an unfinished one of the child."""
+        return self._ended() or not any(stream.mid_line for stream in self._child.streams)
+
+
+def _is_spoken(source: object) -> bool:
+    """Whether this is a child's event descriptor."""
+    return isinstance(source, Stream) and source.origin.stream == EVENTS
