@@ -355,11 +355,12 @@ def _status(options: argparse.Namespace) -> int:
 def _known(options: argparse.Namespace) -> Rules:
     """Our rules with the user's packs upon them. Raises LogrulesError for a pack that is of no use."""
     from logrules import settings, userpacks
-    from logrules.rules import extended, language
+    from logrules.core.text import language
+    from logrules.rules import extended
 
     own = userpacks.own(settings.packs(os.environ), options.pack)
     _tell(own)
-    return extended(own.texts).speak(getattr(options, "lang", None) or language())
+    return extended(own.texts).speak(getattr(options, "lang", None) or language(os.environ))
 
 
 def _tell(own: Own) -> None:

@@ -24,10 +24,10 @@ from logrules.core.health import Health, Phase
 from logrules.core.lease import Timers, bot_id, lock_key
 from logrules.core.model import ConfigError, Exit, Severity
 from logrules.core.redact import Redactor, secrets_in
+from logrules.core.text import language
 from logrules.core.updates import Updates
 from logrules.life import VERSION, Guard
 from logrules.report import Reporter
-from logrules.rules import language
 from logrules.settings import Settings, parks, port, read
 from logrules.sinks.console import Console
 from logrules.sinks.health import HealthPort
@@ -120,7 +120,9 @@ def bot_token() -> str:
 
 def _refuse(code: str, message: str, console: Console) -> NoReturn:
     """End before anything has begun: one line, no traceback."""
-    nameless = Settings(service="logrules", instance=f"{socket.gethostname()}:{os.getpid()}", lang=language())
+    nameless = Settings(
+        service="logrules", instance=f"{socket.gethostname()}:{os.getpid()}", lang=language(os.environ)
+    )
     report = Reporter(nameless, console, None)
     report(code, message, fatal=True)
     with contextlib.suppress(ConfigError):

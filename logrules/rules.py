@@ -21,17 +21,12 @@ from logrules.core import codes, pack
 from logrules.core.model import Exit, Severity, Sign
 from logrules.core.pack import Known, Pack
 from logrules.core.rulebook import Rulebook
+from logrules.core.text import language
 
-__all__ = ["Rule", "Rules", "extended", "known", "laid", "language", "packs", "rulebook", "rules"]
+__all__ = ["Rule", "Rules", "extended", "known", "laid", "packs", "rulebook", "rules"]
 
 CODES = "codes.toml"
 """The pack that says what every code means; the others say how codes look."""
-
-
-def language(environ: Mapping[str, str] = os.environ) -> str:
-    """`ru` or `en`, from LOGRULES_LANG, else LANG."""
-    wanted = environ.get("LOGRULES_LANG") or environ.get("LANG") or ""
-    return "ru" if wanted.lower().startswith("ru") else "en"
 
 
 class Rule:
@@ -148,7 +143,7 @@ class Rules(Mapping[str, Rule]):
     @property
     def lang(self) -> str:
         """The language that the rules speak."""
-        return self._lang or language()
+        return self._lang or language(os.environ)
 
     def speak(self, lang: str) -> Rules:
         """The same rules in `lang`, whatever the environment says."""

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from logrules.core import database_url
 from logrules.core.lease import Timers, strict
 from logrules.core.model import ConfigError
-from logrules.rules import language
+from logrules.core.text import language
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

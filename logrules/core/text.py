@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _QUOTED = re.compile(r"`([^`]+)`")
 _COMMAND = re.compile(
@@ -21,6 +24,12 @@ class Part(NamedTuple):
     text: str
     is_command: bool
     """To be copied as it stands, as a line of its own."""
+
+
+def language(environ: Mapping[str, str]) -> str:
+    """`ru` or `en`, from LOGRULES_LANG, else LANG."""
+    wanted = environ.get("LOGRULES_LANG") or environ.get("LANG") or ""
+    return "ru" if wanted.lower().startswith("ru") else "en"
 
 
 def printable(text: str) -> str:
