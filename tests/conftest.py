@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,14 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What commands keep for their next start goes where it harms nobody: one folder for all workers."""
+    """What commands keep for their next start goes where it harms nobody: one folder for all workers.
+
+    And Python keeps what it compiles, even in containers that forbid it: a thousand processes start here,
+    and half of each start was compiling.
+    """
     if not hasattr(config, "workerinput"):
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        sys.dont_write_bytecode = False
         folder = tempfile.TemporaryDirectory(prefix="logrules-cache-")
         os.environ["XDG_CACHE_HOME"] = folder.name
         config.add_cleanup(folder.cleanup)

@@ -17,10 +17,6 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 import telebot
 import telegram
-from aiogram import Bot as AiogramBot
-from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.telegram import TelegramAPIServer
-from aiogram.exceptions import TelegramConflictError
 from telegram.ext import Application
 
 from logrules.testing import BotApiServer, MethodError, Timing
@@ -849,6 +845,11 @@ async def test_poison_update_stops_python_telegram_bot(fast: BotApiServer) -> No
 
 async def test_aiogram_polls_and_conflicts(fast: BotApiServer) -> None:
     """Aiogram receives an update over its multipart bodies, and its own TelegramConflictError."""
+    from aiogram import Bot as AiogramBot  # 4 s: not for every worker that collects this file
+    from aiogram.client.session.aiohttp import AiohttpSession
+    from aiogram.client.telegram import TelegramAPIServer
+    from aiogram.exceptions import TelegramConflictError
+
     session = AiohttpSession(api=TelegramAPIServer.from_base(fast.url))
     async with AiogramBot(fast.token, session=session) as bot:
         update_id = fast.send_text("hello")
