@@ -134,13 +134,14 @@ def _sample_faults(pattern: Pattern, book: Rulebook) -> Iterator[tuple[Path, str
 
 
 def _match_faults(pattern: Pattern, sample: str, book: Rulebook) -> Iterator[str]:
-    said = [found.pattern for record in parse(book, sample) if (found := book.state(record))]
+    records = list(parse(book, sample))
+    said = [found.pattern for record in records if (found := book.state(record))]
     if not said:
         yield f"`match` sample gives no code: {_shown(sample)}{_why(pattern, sample)}"
     for other in said:
         if (other.code, other.reason) != (pattern.code, pattern.reason):
             yield f"`match` sample gives {other.rule} instead: {_shown(sample)}"
-    codes = {found.pattern.code for record in parse(book, sample) for found in book.claims(record)}
+    codes = {found.pattern.code for record in records for found in book.claims(record)}
     if len(codes) > 1:
         both = " and ".join(sorted(codes))
         yield f"`match` sample is claimed by {both}: say in `beats` which wins: {_shown(sample)}"

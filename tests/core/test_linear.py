@@ -6,6 +6,7 @@ import ast
 import importlib
 import pkgutil
 import re
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,6 +118,7 @@ def _patterns(value: object) -> Iterator[re.Pattern[str] | re.Pattern[bytes]]:
             yield from _patterns(each)
 
 
+@cache
 def _searched() -> set[str]:
     """The names of expressions that are looked for anywhere in a text; those in collections always count."""
     names = {"redact._FORMS", "mojibake._SHAPES", "conflict._REASONS"}

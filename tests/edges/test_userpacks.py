@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from logrules.cli import main
 from logrules.core.model import ConfigError
 from logrules.core.pack import PackError
-from logrules.rules import rules
+from logrules.rules import packs, rules
 from logrules.userpacks import known, own, read
 
 TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -157,7 +158,7 @@ def test_the_setting_stands_in_the_place_of_the_search(folder: Path) -> None:
 
 
 def test_check_looks_at_what_is_found(folder: Path) -> None:
-    """Without a name the user's packs are checked, each told with what it holds; else ours."""
+    """Without a name the user's packs are checked, each told with what it holds."""
     (folder / "logrules.toml").write_text(SHOP)
     good = run(folder, "check")
 
@@ -179,7 +180,24 @@ def test_check_looks_at_what_is_found(folder: Path) -> None:
     assert run(folder, "check", "logrules.d/a.toml").stderr == bad.stderr.partition("\n")[2].replace(
         "2 packs", "1 pack"
     )
-    assert "packs well formed" in run(folder, "check", LOGRULES_PACKS="none").stdout
+
+
+def test_check_without_packs_of_ones_own_looks_at_ours(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One file stands for all that we ship: it is sound, and is not once a sample of it is wrong."""
+    (folder / "logrules.toml").write_text("no pack")
+    monkeypatch.setenv("LOGRULES_PACKS", "none")
+    sound = packs()["databases.toml"]
+    wrong = sound + "[[pattern]]\ncode = 'DB_LOCKED'\nany = ['nowhere']\nmatch = ['a healthy line']\n"
+    said = []
+    for text in (sound, wrong):
+        monkeypatch.setattr("logrules.check.shipped", lambda text=text: {"databases.toml": text})
+        said.append((main(["check"]), *capsys.readouterr()))
+
+    assert said[0] == (0, "1 pack well formed, and every sample gives its code\n", "")
+    assert (said[1][0], said[1][1]) == (78, "")
+    assert "`match` sample gives no code: 'a healthy line'" in said[1][2]
 
 
 def test_check_tries_nothing_that_is_broken(folder: Path) -> None:
