@@ -20,7 +20,7 @@ from logrules.page import PLATFORMS
 from logrules.rules import extended, rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from logrules.core.codes import Code
 
@@ -51,23 +51,24 @@ REASONS = {
 }
 DELETE_WEBHOOK = "curl https://api.telegram.org/bot<TOKEN>/deleteWebhook"
 
-WHOLE = [
-    pytest.param(spec, lang, id=f"{code}{'.' * bool(reason)}{reason}-{lang}")
+EVERY = {
+    f"{code}{'.' * bool(reason)}{reason}": spec
     for code, rule in rules.items()
     for reason, spec in [("", rule.spec), *rule.spec.reasons.items()]
-    for lang in LANGUAGES
-]
-"""Every code and every reason of it, in every language."""
-EVERY = [
-    pytest.param(spec, id=f"{code}{'.' * bool(reason)}{reason}")
-    for code, rule in rules.items()
-    for reason, spec in [("", rule.spec), *rule.spec.reasons.items()]
-]
+}
+"""Every code and every reason of it, by a name to be told by."""
+WHOLE = [(f"{name} in {lang}", spec, lang) for name, spec in EVERY.items() for lang in LANGUAGES]
+"""…in every language."""
 
 
 def _texts(spec: Code, lang: str) -> list[str]:
     title = [spec.alert.title[lang]] if spec.alert else []
     return [spec.summary[lang], *spec.check[lang], *spec.steps[lang], *spec.avoid[lang], *title]
+
+
+def _said() -> Iterator[tuple[str, str]]:
+    """Every text, with the name of whose it is."""
+    return ((name, text) for name, spec, lang in WHOLE for text in _texts(spec, lang))
 
 
 def test_codes_are_frozen() -> None:
@@ -88,106 +89,113 @@ def test_code_is_one_search_word() -> None:
     assert [(a, b) for a, b in itertools.permutations(rules, 2) if a in b] == []
 
 
-@pytest.mark.parametrize(("spec", "lang"), WHOLE)
-def test_texts_name_no_code(spec: Code, lang: str) -> None:
+def test_texts_name_no_code() -> None:
     """A search for a code finds its events only: the texts of other codes do not mention it."""
-    words = set(re.findall(CODE.pattern.removesuffix(r"\Z"), " ".join(_texts(spec, lang))))
+    word = re.compile(CODE.pattern.removesuffix(r"\Z"))
+    named = {
+        name: words
+        for name, spec, lang in WHOLE
+        if (words := set(word.findall(" ".join(_texts(spec, lang)))) & set(rules))
+    }
 
-    assert words & set(rules) == set()
+    assert named == {}
 
 
-@pytest.mark.parametrize(("spec", "lang"), WHOLE)
-def test_commands_survive_json(spec: Code, lang: str) -> None:
+def test_commands_survive_json() -> None:
     """A command copied out of a JSON line works as it stands: nothing in the texts has to be escaped."""
-    assert [text for text in _texts(spec, lang) if re.search(r'["\\\x00-\x1f]', text)] == []
+    escaped = re.compile(r'["\\\x00-\x1f]')
+
+    assert [(name, text) for name, text in _said() if escaped.search(text)] == []
 
 
-@pytest.mark.parametrize(("spec", "lang"), WHOLE)
-def test_redaction_leaves_the_texts_whole(spec: Code, lang: str) -> None:
+def test_redaction_leaves_the_texts_whole() -> None:
     """No placeholder looks like a secret: what passes redaction reads as it was written."""
     redact = Redactor(["123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"])
 
-    assert [text for text in _texts(spec, lang) if redact(text) != text] == []
+    assert [(name, text) for name, text in _said() if redact(text) != text] == []
 
 
-@pytest.mark.parametrize(("spec", "lang"), WHOLE)
-def test_texts_fit_a_line_and_a_phone(spec: Code, lang: str) -> None:
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_texts_fit_a_line_and_a_phone(lang: str) -> None:
     """Even with a long message the whole event stays below 4096 bytes; no text is longer than a screen."""
-    event = Event(
-        timestamp=timestamp(0),
-        level=spec.severity,
-        code=spec.code,
-        message="я" * 400,
-        remediation=spec.remediation(lang),
-        service="a-service-with-a-long-name",
-        instance="srv-d0cjkelq67qs70c2pugg-sbpkm",
-        fatal=spec.fatal,
-        attrs={"holder": "h" * 200},
-    )
+    for name, spec in EVERY.items():
+        event = Event(
+            timestamp=timestamp(0),
+            level=spec.severity,
+            code=spec.code,
+            message="я" * 400,
+            remediation=spec.remediation(lang),
+            service="a-service-with-a-long-name",
+            instance="srv-d0cjkelq67qs70c2pugg-sbpkm",
+            fatal=spec.fatal,
+            attrs={"holder": "h" * 200},
+        )
 
-    assert len(encode(event, str)) < 4096
-    assert len(spec.remediation(lang)) <= 1000
-    assert len(spec.steps[lang]) <= 5
-    assert sum(map(len, spec.check[lang])) <= 500
+        assert len(encode(event, str)) < 4096, name
+        assert len(spec.remediation(lang)) <= 1000, name
+        assert len(spec.steps[lang]) <= 5, name
+        assert sum(map(len, spec.check[lang])) <= 500, name
 
 
-@pytest.mark.parametrize(("spec", "lang"), WHOLE)
-def test_texts_are_written_for_people(spec: Code, lang: str) -> None:
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_texts_are_written_for_people(lang: str) -> None:
     """Sentences end, titles fit a lock screen, backticks pair, and each language has its own script."""
-    *sentences, title = [*_texts(spec, lang), ""] if not spec.alert else _texts(spec, lang)
+    for name, spec in EVERY.items():
+        *sentences, title = [*_texts(spec, lang), ""] if not spec.alert else _texts(spec, lang)
 
-    assert [text for text in sentences if text[-1] not in ".;`)"] == []
-    assert [text for text in sentences if text.count("`") % 2] == []
-    assert len(title) <= 72
-    assert all(bool(re.search("[а-яё]", text)) == (lang == "ru") for text in [*sentences, title] if text)
+        assert [text for text in sentences if text[-1] not in ".;`)"] == [], name
+        assert [text for text in sentences if text.count("`") % 2] == [], name
+        assert len(title) <= 72, name
+        for text in filter(None, [*sentences, title]):
+            assert bool(re.search("[а-яё]", text)) == (lang == "ru"), (name, text)
 
 
-@pytest.mark.parametrize(("spec", "lang"), WHOLE)
-def test_losing_messages_is_never_unwarned(spec: Code, lang: str) -> None:
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_losing_messages_is_never_unwarned(lang: str) -> None:
     """Wherever a step drops users' messages it says so, and the form that keeps them stands before it."""
-    steps = spec.steps[lang]
-    dropping = [at for at, step in enumerate(steps) if "drop_pending_updates" in step]
     warning = re.compile("WARNING|for good" if lang == "en" else "ВНИМАНИЕ|безвозвратно")
     keeping = re.compile(re.escape(DELETE_WEBHOOK) + r"(?!\?)")
-
-    assert all(warning.search(steps[at]) for at in dropping)
-    assert all(any(keeping.search(step) for step in steps[: at + 1]) for at in dropping)
+    for name, spec in EVERY.items():
+        steps = spec.steps[lang]
+        for at in [at for at, step in enumerate(steps) if "drop_pending_updates" in step]:
+            assert warning.search(steps[at]), (name, steps[at])
+            assert any(keeping.search(step) for step in steps[: at + 1]), (name, steps[at])
 
 
 def _commands(texts: Iterable[str]) -> list[str]:
     return [part.text for text in texts for part in parts(text) if part.is_command]
 
 
-@pytest.mark.parametrize("spec", EVERY)
-def test_languages_give_the_same_steps(spec: Code) -> None:
+def test_languages_give_the_same_steps() -> None:
     """Both languages have the same number of sentences and the same commands in them, in the same order."""
-    for said in (spec.check, spec.steps, spec.avoid):
-        assert len(said.en) == len(said.ru)
-        assert _commands(said.en) == _commands(said.ru)
+    for name, spec in EVERY.items():
+        for said in (spec.check, spec.steps, spec.avoid):
+            assert len(said.en) == len(said.ru), name
+            assert _commands(said.en) == _commands(said.ru), name
 
 
-@pytest.mark.parametrize("spec", [each for each in EVERY if each.values[0].sign is Sign.BAD])
-def test_a_bad_sign_says_how_to_make_sure_and_what_not_to_do(spec: Code) -> None:
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_bad_sign_says_how_to_make_sure_and_what_not_to_do(lang: str) -> None:
     """Before the steps there is something to look at, and after them what would make it worse."""
-    for lang in LANGUAGES:
-        assert spec.check[lang]
-        assert spec.avoid[lang]
-        warns = r"(?:WARNING: |Do not|Never)" if lang == "en" else r"(?:ВНИМАНИЕ: |Не )"
-        assert [text for text in spec.avoid[lang] if not re.match(warns, text)] == []
+    warns = re.compile(r"(?:WARNING: |Do not|Never)" if lang == "en" else r"(?:ВНИМАНИЕ: |Не )")
+    for name, spec in EVERY.items():
+        if spec.sign is Sign.BAD:
+            assert spec.check[lang], name
+            assert spec.avoid[lang], name
+            assert [text for text in spec.avoid[lang] if not warns.match(text)] == [], name
 
 
-@pytest.mark.parametrize(("spec", "lang"), WHOLE)
-def test_a_command_ends_its_sentence(spec: Code, lang: str) -> None:
+def test_a_command_ends_its_sentence() -> None:
     """At a terminal each command has a line of its own: what comes behind it begins anew."""
-    cuts = [parts(text) for text in (*spec.check[lang], *spec.steps[lang])]
     after = [
-        words.text
-        for cut in cuts
-        for command, words in itertools.pairwise(cut)
+        (name, words.text)
+        for name, spec, lang in WHOLE
+        for text in (*spec.check[lang], *spec.steps[lang])
+        for command, words in itertools.pairwise(parts(text))
         if command.is_command and not words.is_command
     ]
 
-    assert [words for words in after if not re.match(r"[A-ZА-ЯЁ`(\d]|last_", words)] == []
+    assert [each for each in after if not re.match(r"[A-ZА-ЯЁ`(\d]|last_", each[1])] == []
 
 
 DESTROYS = re.compile(
@@ -195,14 +203,15 @@ DESTROYS = re.compile(
 )
 
 
-@pytest.mark.parametrize(("spec", "lang"), WHOLE)
-def test_what_destroys_says_so(spec: Code, lang: str) -> None:
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_what_destroys_says_so(lang: str) -> None:
     """No step throws data or sessions away without a word about it."""
     says = re.compile("WARNING|removes" if lang == "en" else "ВНИМАНИЕ|Удалятся")
-    texts = [*spec.check[lang], *spec.steps[lang], *spec.avoid[lang]]
+    for name, spec in EVERY.items():
+        texts = [*spec.check[lang], *spec.steps[lang], *spec.avoid[lang]]
 
-    assert [text for text in texts if DESTROYS.search(text) and not says.search(text)] == []
-    assert not any(DESTROYS.search(command) for command in _commands(spec.check[lang]))
+        assert [text for text in texts if DESTROYS.search(text) and not says.search(text)] == [], name
+        assert not any(DESTROYS.search(command) for command in _commands(spec.check[lang])), name
 
 
 def test_ways_are_complete() -> None:
