@@ -11,18 +11,16 @@ from __future__ import annotations
 import selectors
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.model import EVENTS
-from logrules.sidecar.watch import Watch
 from logrules.sources.child import Stream
 from logrules.sources.signals import told_by_terminal
 from logrules.streams import complain
 
 if TYPE_CHECKING:
     from logrules.core.model import Stop
-    from logrules.settings import Settings
-    from logrules.sidecar.options import Options
+    from logrules.sidecar.watch import Watch
     from logrules.sources.child import Child
     from logrules.sources.signals import Signals
 
@@ -34,13 +32,24 @@ ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT
 """Signals after which an end of the child is no accident."""
 
 
-class Life:
-    """One child, from its spawn to its exit status."""
+class End(NamedTuple):
+    """How a life has ended."""
 
-    def __init__(self, child: Child, signals: Signals, settings: Settings, options: Options) -> None:
+    status: int
+    """The child's own exit status: 128 + n after a signal."""
+    stop: Stop | None
+    """Why we ended it; None if we did not."""
+    asked: bool
+    """A signal had asked for it, so that it is no accident."""
+
+
+class Life:
+    """One child, from its spawn to its end."""
+
+    def __init__(self, child: Child, signals: Signals, watch: Watch) -> None:
         self._child = child
         self._signals = signals
-        self._watch = Watch(settings, options, stop=self._end, may_speak=self._may_speak, wake=signals.wake)
+        self._watch = watch
         self._open = selectors.DefaultSelector()
         self._told_to_end = False
         self._told_of_trouble = False
@@ -49,18 +58,18 @@ class Life:
         self._status: int | None = None
         self._ended_at = 0.0
 
-    def run(self) -> int:
-        """Watch the child until its end, tell what there is to tell, and return the status to end with."""
+    def run(self) -> End:
+        """Watch the child until its end, and tell what there is to tell."""
         self._open.register(self._signals, selectors.EVENT_READ, self._on_signal)
         for stream in self._child.streams:
             self._open.register(stream.source, selectors.EVENT_READ, stream)
-        self._watch.open()
+        self._watch.begin(self._end, self._may_speak)
         while not self._ended():
             self._turn()
         self._drain()
         status = self._status or 0
-        self._watch.close(status, self._ended_at, accident=not self._told_to_end)
-        return self._stop.exit if self._stop else status
+        self._watch.ended(status, self._ended_at, accident=not self._told_to_end and self._stop is None)
+        return End(status, self._stop, self._told_to_end)
 
     def _turn(self, until: float | None = None) -> None:
         ready = [key.data for key, _ in self._open.select(self._timeout(until))]
@@ -132,7 +141,6 @@ class Life:
         """End the child, cleanly: TERM, grace, KILL."""
         if self._stop is None and not self._ended():
             self._stop = stop
-            self._told_to_end = True
             self._kill_at = time.monotonic() + GRACE
             self._child.signal(signal.SIGTERM)
 

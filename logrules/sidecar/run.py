@@ -5,11 +5,10 @@ What needs no heavy import is refused before (see `options`); then the command i
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from logrules.sidecar.life import Life
-from logrules.sources.child import Child
+from logrules.sidecar.lives import Lives
+from logrules.sidecar.watch import Watch
 from logrules.sources.signals import Signals
 from logrules.streams import complain
 
@@ -29,11 +28,13 @@ def run(command: Sequence[str], settings: Settings, options: Options) -> int:
     we ended it.
     """
     with Signals() as signals:
+        watch = Watch(settings, options, wake=signals.wake)
         try:
-            child = Child(command, os.environ, settings.service, settings.instance)
+            return Lives(command, signals, watch, settings, options).run()
         except OSError as error:
             complain(
                 f"cannot start {command[0]!r}: {error.strerror or error}. Is the command right, and in PATH?"
             )
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-        return Life(child, signals, settings, options).run()
+        finally:
+            watch.close()

@@ -19,29 +19,32 @@ if TYPE_CHECKING:
     from logrules.core.engine import Engine
     from logrules.core.model import Match, Origin
     from logrules.report import Reporter
+    from logrules.rules import Rules
     from logrules.settings import Settings
     from logrules.sidecar.options import Options
 
 PROBE_TIMEOUT = 10.0
 
 
+def _nobody(_stop: Stop) -> None:
+    """There is no child to end."""
+
+
+def _always() -> bool:
+    """There is no child whose lines could be cut."""
+    return True
+
+
 class Watch:
     """Everything of ours beside the child: engine, alerts, annotations. Its faults never reach the child."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        options: Options,
-        *,
-        stop: Callable[[Stop], None],
-        may_speak: Callable[[], bool],
-        wake: Callable[[], None],
-    ) -> None:
+    def __init__(self, settings: Settings, options: Options, *, wake: Callable[[], None]) -> None:
         self._settings = settings
         self._options = options
-        self._stop = stop
-        self._may_speak = may_speak
         self._wake = wake
+        self._stop: Callable[[Stop], None] = _nobody
+        self._may_speak: Callable[[], bool] = _always
+        self._known: Rules | None = None
         self._engine: Engine | None = None
         self._answers: SimpleQueue[tuple[Probe, bool]] = SimpleQueue()
         self._unsaid: list[Match] = []
@@ -51,10 +54,18 @@ class Watch:
         """When `tick` is due, in seconds since the epoch."""
         return self._engine.deadline if self._engine else None
 
-    def open(self) -> None:
-        """Import and build what is heavy; the child is running by now."""
+    def begin(self, stop: Callable[[Stop], None], may_speak: Callable[[], bool]) -> None:
+        """A child has been started. What is heavy is imported and built beside the first one, and then kept.
+
+        Args:
+            stop: ends the child.
+            may_speak: whether a line of ours would stand on its own.
+        """
+        self._stop, self._may_speak = stop, may_speak
         with self._harmless():
-            self._build()
+            if self._known is None:
+                self._known = self._build()
+            self._engine = self._fresh(self._known)
 
     def feed(self, chunk: Chunk) -> None:
         """Look at what the child printed."""
@@ -76,11 +87,14 @@ class Watch:
         while not self._answers.empty():
             self._take_in(*self._answers.get())
 
-    def close(self, status: int, ended_at: float, *, accident: bool) -> None:
-        """The child has ended, at that time: draw the conclusions and deliver what there is to deliver."""
+    def ended(self, status: int, ended_at: float, *, accident: bool) -> None:
+        """The child has ended, at that time: draw the conclusions."""
         if accident:
             self._think(lambda engine: self._conclusions(engine, status, ended_at))
         self._say()
+
+    def close(self) -> None:
+        """No other child follows: deliver what there is to deliver."""
         if self._engine is not None:
             with self._harmless():
                 for alert in self._alerts.flush(self._settings.flush):
@@ -97,9 +111,8 @@ class Watch:
             self._report("PROCESS_EXITED", f"The command ended by itself with exit status {status}.")
         return causes
 
-    def _build(self) -> None:
+    def _build(self) -> Rules:
         from logrules.alerts import NOBODY, open_alerts
-        from logrules.core.engine import Engine, Policy
         from logrules.core.redact import Redactor, secrets_in
         from logrules.report import Reporter
         from logrules.sinks.console import Console
@@ -113,10 +126,14 @@ class Watch:
         self._alerts.listen(self._report)
         if not self._alerts.configured:
             self._report("ALERTS_OFF", NOBODY)
-        policy = Policy(
-            acts=True, stop_on=self._options.stop_on, overlap=settings.overlap, started=time.time()
-        )
-        self._engine = Engine(known.rulebook, policy)
+        return known
+
+    def _fresh(self, known: Rules) -> Engine:
+        from logrules.core.engine import Engine, Policy
+
+        options, now = self._options, time.time()
+        policy = Policy(acts=True, stop_on=options.stop_on, overlap=self._settings.overlap, started=now)
+        return Engine(known.rulebook, policy)
 
     @contextmanager
     def _harmless(self) -> Iterator[None]:
