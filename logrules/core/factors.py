@@ -48,11 +48,11 @@ def candidates(pattern: str) -> list[list[Literal]]:
     return _candidates(tree, caseless=bool(tree.state.flags & re.IGNORECASE))
 
 
-def parsed(pattern: str) -> Any:
+def parsed(pattern: str, flags: int = 0) -> Any:
     """`re`'s own tree. Its module is private: this is the only place that knows."""
     from re import _parser  # type: ignore[attr-defined]
 
-    return _parser.parse(pattern)
+    return _parser.parse(pattern, flags)
 
 
 def spelled_out(branches: Iterable[Any]) -> list[str] | None:

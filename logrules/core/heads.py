@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import cache
 from typing import NamedTuple
 
 import msgspec
 
 from logrules.core import mojibake
+from logrules.core.dispatch import Chooser, chooser
 from logrules.core.model import Severity
 
 _LEVELS = {
@@ -283,6 +285,12 @@ _HEADS = tuple(
 _HEADED = re.compile(rf"{_LEVEL}:[\w.]{{1,80}}:|\d{{4}}[-/]\d\d[-/]\d\d[T ]\d\d:")
 
 
+@cache
+def _choosers() -> tuple[Chooser, Chooser]:
+    """Whether a transport prefix, and which of the heads, can stand where a line begins as it does."""
+    return chooser([_TRANSPORT]), chooser(_HEADS)
+
+
 class Line(NamedTuple):
     """A physical line without its transport prefixes; its indentation is kept."""
 
@@ -305,8 +313,9 @@ def line(raw: bytes) -> Line:
     stamp = None
     if text.startswith(_DOCKER):
         text, stamp = _from_docker(text)
+    prefixes = _choosers()[0]
     for _ in range(_DEEPEST):
-        found = _TRANSPORT.match(text)
+        found = _TRANSPORT.match(text) if prefixes(text) else None
         if not found or found.end() == 0:
             break
         stamp = stamp or found["stamp"] or found["local"] or found["viewer"] or found["syslog"]
@@ -335,9 +344,8 @@ def _from_docker(text: str) -> tuple[str, str | None]:
 
 def head(text: str) -> Head | None:
     """The log head of a line, or None if it has none."""
-    for shape in _HEADS:
-        found = shape.match(text)
-        if found:
+    for shape in _choosers()[1](text):
+        if found := shape.match(text):
             groups = found.groupdict()
             short = groups.get("klog") or groups.get("dotnet") or ""
             word = groups.get("level") or _KLOG.get(short) or _DOTNET.get(short)

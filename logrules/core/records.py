@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from enum import Enum, auto
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logrules.core import heads, jsonlogs, stacks, tracebacks
@@ -45,6 +46,8 @@ STACK = '"stack":'
 DUMPED = 4
 """Columns by which Node indents an error that it prints behind a message or in an object."""
 _GROUP = re.compile(r" +[|+]|\+-")
+_SHORT, _RECENT = 1024, 256
+"""Bytes of a line that is remembered, and how many are: each is looked at more than once."""
 
 
 class Statement(NamedTuple):
@@ -78,31 +81,37 @@ class _Kind(Enum):
     PLAIN = auto()
 
 
+def _look(raw: bytes) -> tuple[str, str | None, int, _Kind, heads.Head | None]:
+    """What a line is by itself: its text, its prefix's stamp, its indentation, its kind and its head."""
+    text, stamp = heads.line(raw)
+    if _GROUP.match(text) and not text.startswith("|"):
+        text = text.replace("|", " ", 1).replace("+", " ", 1)  # an exception group's margin
+    words = text.lstrip(" \t")
+    indent = len(text) - len(words) + tracebacks.is_boxed(words)
+    if not words:
+        return text, stamp, indent, _Kind.BLANK, None
+    if not indent and jsonlogs.begins(words):
+        return text, stamp, indent, _Kind.JSON, None
+    if tracebacks.begins(words):
+        return text, stamp, indent, _Kind.TRACE, None
+    if tracebacks.chains(words):
+        return text, stamp, indent, _Kind.CHAIN, None
+    head = heads.head(text)
+    return text, stamp, indent, _Kind.HEAD if head else _Kind.PLAIN, head
+
+
+_remembered = lru_cache(_RECENT)(_look)
+
+
 class _Line:
-    """One line, looked at once."""
+    """One line; `takes` may find that it is something else."""
 
     __slots__ = ("end", "head", "indent", "kind", "stamp", "start", "text")
 
     def __init__(self, data: bytes, start: int, end: int) -> None:
         self.start, self.end = start, end
-        text, self.stamp = heads.line(data[start : min(end, start + REACH)])
-        if _GROUP.match(text) and not text.startswith("|"):
-            text = text.replace("|", " ", 1).replace("+", " ", 1)  # an exception group's margin
-        self.text = text
-        words = text.lstrip(" \t")
-        self.indent = len(text) - len(words) + tracebacks.is_boxed(words)
-        self.head = None
-        if not words:
-            self.kind = _Kind.BLANK
-        elif not self.indent and jsonlogs.begins(words):
-            self.kind = _Kind.JSON
-        elif tracebacks.begins(words):
-            self.kind = _Kind.TRACE
-        elif tracebacks.chains(words):
-            self.kind = _Kind.CHAIN
-        else:
-            self.head = heads.head(text)
-            self.kind = _Kind.HEAD if self.head else _Kind.PLAIN
+        look = _remembered if end - start <= _SHORT else _look
+        self.text, self.stamp, self.indent, self.kind, self.head = look(data[start : min(end, start + REACH)])
 
     @property
     def goes_on(self) -> bool:
@@ -144,6 +153,7 @@ class _Draft:
         self.crashed = first.kind is _Kind.PLAIN and stacks.is_last_word(first.text)
         self.frame: int | None = None  # the number of the line with a stack's first frame
         self.started = False  # …and one of its frames is the program's own start
+        self.anonymous = False  # …or the last may be it
         self.last_lines: list[int] = []
         self._follow(first)
 
@@ -165,6 +175,15 @@ class _Draft:
         return tracebacks.library(next(frames, ""))
 
     @property
+    def opening(self) -> int | None:
+        """The number of its first frame, if it is a traceback without its beginning."""
+        first = self.lines[0]
+        alone = first.kind is _Kind.PLAIN and (first.indent or not tracebacks.is_complaint(first.text))
+        if self.headed or not (alone or first.kind is _Kind.TRACE):
+            return None
+        return next((at for at, line in enumerate(self.lines) if line.kind is _Kind.TRACE), None)
+
+    @property
     def fails(self) -> bool:
         """Whether it names an error above its stack, or a logger calls it one."""
         first = self.lines[0]
@@ -177,7 +196,7 @@ class _Draft:
         if first.head is not None or (self.traced and tracebacks.is_caught(first.text)):
             return True
         # A stack that is shown without more was printed by one who caught the error.
-        shown = self.frame is not None and not self.crashed and not self.started
+        shown = self.frame is not None and not (self.crashed or self.started or self.anonymous)
         return shown or (self.headed and self.outermost is False)
 
     @property
@@ -232,6 +251,8 @@ class _Draft:
         # Spring leaves a line free between what it says and the exception.
         near = not self.blank or stacks.is_frame(line.text.lstrip()) or stacks.is_qualified(line.text)
         near = near or (self.crashed and line.goes_on)
+        if stacks.is_goroutine(line.text) and not (self.crashed or first.head):
+            near = tracebacks.is_complaint(first.text)  # else its panic is cut off, and it begins a record
         told = told or (self.crashed and stacks.is_of_go(line.text))
         return near and (line.indent > 0 or line.goes_on or told)
 
@@ -297,6 +318,7 @@ class _Draft:
         elif stacks.is_frame(words):
             self.frame = number if self.frame is None else self.frame
             self.started = self.started or stacks.is_outermost(words)
+            self.anonymous = stacks.is_anonymous(words)
 
     def _shows(self, line: _Line, number: int) -> bool:
         """Whether `line` is part of what Node prints around an error that nobody caught."""
@@ -484,14 +506,22 @@ def _statements(draft: _Draft, number: int) -> Iterator[Statement]:
         yield Statement(Form.TRACEBACK, inner, number)
     for at in draft.last_lines:
         yield Statement(Form.TRACEBACK, _text(draft, at, draft.lines[at].text.lstrip()), number + at)
-    if draft.margin is not None and (words := tracebacks.raised(draft.lines[draft.last].text.lstrip())):
-        yield Statement(Form.TRACEBACK, words, number + draft.last)
-    if draft.margin is not None and (place := draft.place):
-        yield Statement(Form.TRACEBACK, f"{INSIDE}{place}", number + draft.last)
+    if draft.margin is not None:
+        yield from _unfinished(draft, number)
     if draft.frame is not None and draft.fails:  # for errors of which nothing more is known
         yield Statement(Form.TRACEBACK, draft.lines[draft.frame].text.lstrip(), number + draft.frame)
     if draft.traced:
         yield Statement(Form.TRACEBACK, TRACEBACK if draft.margin is None else CUT_OFF, number)
+
+
+def _unfinished(draft: _Draft, number: int) -> Iterator[Statement]:
+    """What a traceback states whose last line is missing: by its `raise`, where it was, that it is one."""
+    if words := tracebacks.raised(draft.lines[draft.last].text.lstrip()):
+        yield Statement(Form.TRACEBACK, words, number + draft.last)
+    if place := draft.place:
+        yield Statement(Form.TRACEBACK, f"{INSIDE}{place}", number + draft.last)
+    if (at := draft.opening) is not None:
+        yield Statement(Form.TRACEBACK, tracebacks.frame(draft.lines[at].text), number + at)
 
 
 def _pasted(draft: _Draft, number: int) -> Iterator[Statement]:

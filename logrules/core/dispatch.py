@@ -1,0 +1,135 @@
+"""Which of many expressions can match at all where a text begins as it does.
+
+A line is tried against dozens of shapes, of which its first letters rule out nearly all. What they rule out
+is read from the tree of `re`'s own parser, and remembered for the next line that begins alike. Nothing is
+left out that could match.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from logrules.core.factors import parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Chooser = Callable[[str], "tuple[re.Pattern[str], ...]"]
+_STAMPED, _OTHER = 26, 6
+"""Letters that are looked at: a time stamp and what follows it, and of anything else the first word."""
+_BEGINNINGS = 2048
+_DIGITS = str.maketrans("123456789", "000000000")
+_TEN = "0123456789"
+_ASCII = 127
+
+_CATEGORIES: dict[str, Callable[[str], bool]] = {
+    "CATEGORY_DIGIT": str.isdecimal,
+    "CATEGORY_NOT_DIGIT": lambda letter: not letter.isdecimal(),
+    "CATEGORY_SPACE": str.isspace,
+    "CATEGORY_NOT_SPACE": lambda letter: not letter.isspace(),
+    "CATEGORY_WORD": lambda letter: letter.isalnum() or letter == "_",
+    "CATEGORY_NOT_WORD": lambda letter: not (letter.isalnum() or letter == "_"),
+}
+
+
+def chooser(expressions: Sequence[re.Pattern[str]]) -> Chooser:
+    """A function that gives those `expressions` that can match where a text begins, in their order."""
+    trees = [(each, parsed(each.pattern, each.flags)) for each in expressions]
+
+    @lru_cache(_BEGINNINGS)
+    def chosen(beginning: str) -> tuple[re.Pattern[str], ...]:
+        return tuple(
+            each
+            for each, tree in trees
+            if _ends(tree, {0}, beginning, folds=bool(tree.state.flags & re.IGNORECASE))
+        )
+
+    def choose(text: str) -> tuple[re.Pattern[str], ...]:
+        at = text[:2].lstrip("[(")[:1]
+        return chosen(text[: _STAMPED if at.isdigit() else _OTHER].translate(_DIGITS))
+
+    return choose
+
+
+def _ends(tree: Iterable[Any], starts: set[int], text: str, *, folds: bool) -> set[int]:
+    """Where a sequence of nodes can end that begins at one of `starts`; at the text's end all is possible."""
+    for operation, argument in tree:
+        if not starts:
+            break
+        starts = _after(str(operation), argument, starts, text, folds=folds)
+    return starts
+
+
+def _after(name: str, argument: Any, starts: set[int], text: str, *, folds: bool) -> set[int]:
+    found = starts  # what takes no room
+    match name:
+        case "LITERAL" | "NOT_LITERAL" | "ANY" | "IN":
+            found = {at for at in starts if at >= len(text) or _may_be(name, argument, text[at], folds=folds)}
+            found = {min(at + 1, len(text)) for at in found}
+        case "BRANCH":
+            found = set().union(*(_ends(each, starts, text, folds=folds) for each in argument[1]))
+        case "SUBPATTERN":
+            _, added, dropped, body = argument
+            inner = (folds or bool(added & re.IGNORECASE)) and not dropped & re.IGNORECASE
+            found = _ends(body, starts, text, folds=inner)
+        case "ATOMIC_GROUP":
+            found = _ends(argument, starts, text, folds=folds)
+        case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+            found = _repeated(argument, starts, text, folds=folds)
+        case "ASSERT" if argument[0] > 0:
+            found = {at for at in starts if _ends(argument[1], {at}, text, folds=folds)}
+        case "GROUPREF" | "GROUPREF_EXISTS":
+            found = set(range(min(starts), len(text) + 1))
+    return found
+
+
+def _repeated(argument: Any, starts: set[int], text: str, *, folds: bool) -> set[int]:
+    least, most, body = argument
+    for _ in range(min(least, len(text) + 1)):  # more often it cannot get any further
+        starts = _ends(body, starts, text, folds=folds)
+    found = new = starts
+    for _ in range(min(most - least, len(text) + 1)):
+        new = _ends(body, new, text, folds=folds) - found
+        if not new:
+            break
+        found = found | new
+    return found
+
+
+def _may_be(name: str, argument: Any, letter: str, *, folds: bool) -> bool:
+    """Whether a node can match a letter; 0 stands for any digit."""
+    if folds and ord(letter) > _ASCII:
+        return True
+    letters = _TEN if letter == "0" else {letter, letter.lower(), letter.upper()} if folds else letter
+    return any(_is(name, argument, each) for each in letters) or (folds and _names_others(argument))
+
+
+def _names_others(argument: Any) -> bool:
+    """Whether a node names a letter beyond ASCII, whose small or capital form may be within."""
+    if isinstance(argument, list | tuple):
+        return any(_names_others(each) for each in argument)
+    return isinstance(argument, int) and argument > _ASCII
+
+
+def _is(name: str, argument: Any, letter: str) -> bool:
+    if name == "LITERAL":
+        return ord(letter) == int(argument)
+    if name == "NOT_LITERAL":
+        return ord(letter) != argument
+    return name == "ANY" or _is_in(argument, letter)
+
+
+def _is_in(choices: Any, letter: str) -> bool:
+    negated = str(choices[0][0]) == "NEGATE"
+    return negated != any(_is_one(str(kind), value, letter) for kind, value in choices[negated:])
+
+
+def _is_one(kind: str, value: Any, letter: str) -> bool:
+    if kind == "LITERAL":
+        return ord(letter) == int(value)
+    if kind == "RANGE":
+        return int(value[0]) <= ord(letter) <= int(value[1])
+    return bool(_CATEGORIES[str(value)](letter))

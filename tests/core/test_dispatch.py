@@ -1,0 +1,50 @@
+"""What the first letters of a line rule out could not have matched."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from logrules.core import heads
+from logrules.core.dispatch import chooser
+from tests.fuzz import logs
+
+
+def test_no_head_is_ruled_out_that_matches():
+    """Over whole and damaged logs, each shape that matches a line is among those that are tried, in order."""
+    shapes = [heads._TRANSPORT, *heads._HEADS]
+    choose = chooser(shapes)
+    tried = 0
+    for number in range(300):
+        dice = random.Random(f"heads:{number}")
+        data = logs.damaged(dice) if number % 2 else logs.log(dice)
+        for line in data.decode("utf-8", "replace").split("\n"):
+            text = line[dice.choice((0, 0, 0, 1, 11, 25)) :]
+            chosen = choose(text)
+            tried += len(chosen)
+            matching = [shape for shape in shapes if shape.match(text)]
+            assert [shape for shape in chosen if shape.match(text)] == matching, text
+
+    assert tried
+
+
+@pytest.mark.parametrize(
+    ("shape", "matches", "rules_out"),
+    [
+        (r"\d\d-\d", ["12-3", "09-9 x"], ["1a", "12:3", "x"]),
+        (r"(?i:error|k)\b", ["ERROR x", "error", "\u212a"], ["warn", "1"]),
+        (r"[^a-z\d]+x", ["ABx", "\u00e4x"], ["ax", "1x"]),
+        (r"(?=E)(?:ERR|INFO)", ["ERR"], ["INFO"]),
+        (r"(?>a{2,3})\w*+(?<!x)-", ["aab-", "aaaa"], ["ab-"]),
+        (r"(.)b\1", ["aba"], ["aab"]),
+        (r"\[?\s*$", ["", "["], []),
+    ],
+)
+def test_what_a_shape_can_begin_with(shape: str, matches: list[str], rules_out: list[str]):
+    """Each kind of node is understood: what can match is kept, what cannot is left out."""
+    choose = chooser([re.compile(shape)])
+
+    assert all(choose(text) for text in matches)
+    assert not any(choose(text) for text in rules_out)
