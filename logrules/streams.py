@@ -18,13 +18,13 @@ def ensure_standard() -> None:
     """Put the null device where a standard stream is closed, before anything else is opened.
 
     The next descriptor that is opened would take its number: a pipe or socket of ours would then be written
-    to as if it were standard output.
+    to as if it were standard output. No command that we start inherits it: closed is closed.
     """
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003  it takes the lowest number
+            os.open(os.devnull, os.O_RDWR)  # it takes the lowest number
     if isinstance(sys.stdout, io.TextIOWrapper):  # an output that knows no arrows gets them spelled out
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  for good

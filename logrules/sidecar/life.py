@@ -8,26 +8,33 @@ fails, its bytes still pass through.
 
 from __future__ import annotations
 
+import os
 import selectors
 import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.model import EVENTS
-from logrules.sources.child import Stream
+from logrules.sources.child import JOB_CONTROL, Child, Stream
 from logrules.sources.signals import told_by_terminal
+from logrules.sources.terminal import stand_in
 from logrules.streams import complain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from logrules.core.model import Stop
+    from logrules.settings import Settings
     from logrules.sidecar.watch import Watch
-    from logrules.sources.child import Child
     from logrules.sources.signals import Signals
 
 GRACE = 20.0
 """Seconds between our own TERM and KILL: more than the guard's drain needs. A forwarded TERM starts none."""
 DRAIN = 2.0
 """Seconds that pipes may stay open after the child's end: a grandchild may hold them for ever."""
+QUIET = 0.2
+"""Seconds of silence after which nothing more is awaited from one; longer if it was told to end, too."""
 ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
 """Signals after which an end of the child is no accident."""
 
@@ -43,6 +50,19 @@ class End(NamedTuple):
     """A signal had asked for it, so that it is no accident."""
 
 
+def spawn(command: Sequence[str], settings: Settings, signals: Signals) -> Child:
+    """Start the command as it would be alone. Raises OSError where it cannot be started."""
+    terminals = {fd: made for fd in (1, 2) if (made := stand_in(fd))}
+    return Child(
+        command,
+        os.environ,
+        settings.service,
+        settings.instance,
+        prepare=signals.as_found,
+        terminals=terminals,
+    )
+
+
 class Life:
     """One child, from its spawn to its end."""
 
@@ -51,7 +71,7 @@ class Life:
         self._signals = signals
         self._watch = watch
         self._open = selectors.DefaultSelector()
-        self._told_to_end = False
+        self._told_to_end = self._told_to_rest = False
         self._told_of_trouble = False
         self._stop: Stop | None = None
         self._kill_at: float | None = None
@@ -63,6 +83,18 @@ class Life:
         self._open.register(self._signals, selectors.EVENT_READ, self._on_signal)
         for stream in self._child.streams:
             self._open.register(stream.source, selectors.EVENT_READ, stream)
+            if stream.target is not None and stream.tells_of_its_reader:
+                self._open.register(stream.target, selectors.EVENT_READ, partial(self._left, stream))
+        self._signals.hand_to(self._forward)
+        try:
+            return self._live()
+        finally:
+            self._signals.hand_to(None)
+            for stream in self._streams():
+                stream.close()
+            self._open.close()
+
+    def _live(self) -> End:
         self._watch.begin(self._end, self._may_speak)
         while not self._ended():
             self._turn()
@@ -71,7 +103,8 @@ class Life:
         self._watch.ended(status, self._ended_at, accident=not self._told_to_end and self._stop is None)
         return End(status, self._stop, self._told_to_end)
 
-    def _turn(self, until: float | None = None) -> None:
+    def _turn(self, until: float | None = None) -> bool:
+        """Wait for what comes next, and see to it. Whether the child has said something."""
         ready = [key.data for key, _ in self._open.select(self._timeout(until))]
         # Before anything is read: a record must not be closed while what belongs to it waits in the pipe.
         self._watch.tick(time.time(), busy=[each.origin for each in ready if isinstance(each, Stream)])
@@ -83,6 +116,7 @@ class Life:
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             self._kill_at = None
             self._child.kill()
+        return any(isinstance(each, Stream) for each in ready)
 
     def _timeout(self, until: float | None) -> float | None:
         due = [when - time.monotonic() for when in (until, self._kill_at) if when is not None]
@@ -99,9 +133,22 @@ class Life:
             self._hear()
         self._watch.feed(chunk)
         if not goes_on:
-            self._open.unregister(stream.source)
-            stream.close()
-            self._watch.end(stream.origin)
+            self._close(stream)
+
+    def _close(self, stream: Stream) -> None:
+        self._open.unregister(stream.source)
+        if stream.target is not None and stream.target in self._open.get_map():
+            self._open.unregister(stream.target)
+        stream.close()
+        self._watch.end(stream.origin)
+
+    def _left(self, stream: Stream) -> None:
+        """Nobody reads it any more: what the child writes next shall end it, as it would alone."""
+        if stream in self._streams():
+            self._close(stream)
+
+    def _streams(self) -> list[Stream]:
+        return [key.data for key in self._open.get_map().values() if isinstance(key.data, Stream)]
 
     def _hear(self) -> None:
         """Take what the guard has spoken so far: its lines elsewhere are copies of that."""
@@ -110,13 +157,25 @@ class Life:
                 self._on_bytes(key.data)
 
     def _on_signal(self) -> None:
-        for number in self._signals.take():
-            self._told_to_end |= number in ENDING
-            if not told_by_terminal(number):
-                self._child.signal(number)
+        self._signals.take()
         if not self._ended():
             self._child.reap_orphans()
+            if self._child.stopped in JOB_CONTROL or (self._child.stopped and self._told_to_rest):
+                self._rest()
         self._watch.hear()
+
+    def _forward(self, number: int) -> None:
+        """A signal handler's work, whatever we are waiting for."""
+        self._told_to_end |= number in ENDING
+        self._told_to_rest |= number == signal.SIGTSTP
+        if not told_by_terminal(number, self._child.pid):
+            self._child.signal(number)
+
+    def _rest(self) -> None:
+        """Stop as the child has, so that a shell sees it, once its last words are out; until `fg`."""
+        self._child.stopped, self._told_to_rest = None, False
+        self._turn(time.monotonic())
+        os.kill(os.getpid(), signal.SIGSTOP)
 
     def _ended(self) -> bool:
         if self._status is None:
@@ -125,17 +184,15 @@ class Life:
         return self._status is not None
 
     def _drain(self) -> None:
-        """Read what the child left in its pipes, without waiting for grandchildren that keep them open.
-
-        A first turn reads all of that, and may take long: the rules are made ready when they are first used.
-        """
+        """Read what the child left in its pipes, without waiting for grandchildren that keep them open."""
         until = time.monotonic() + DRAIN
-        self._turn(until)
-        while len(self._open.get_map()) > 1 and time.monotonic() < until:
-            self._turn(until)
-        for key in self._open.get_map().values():
-            if isinstance(key.data, Stream):
-                self._watch.end(key.data.origin)
+        patience = DRAIN if self._told_to_end or self._stop else QUIET
+        quiet = time.monotonic() + patience
+        while self._streams() and time.monotonic() < min(until, quiet):
+            if self._turn(min(until, quiet)):
+                quiet = time.monotonic() + patience
+        for stream in self._streams():
+            self._watch.end(stream.origin)
 
     def _end(self, stop: Stop) -> None:
         """End the child, cleanly: TERM, grace, KILL."""
@@ -146,7 +203,7 @@ class Life:
 
     def _may_speak(self) -> bool:
         """Whether a line of ours would stand on its own, not inside an unfinished one of the child."""
-        return self._ended() or not any(stream.mid_line for stream in self._child.streams)
+        return not any(stream.mid_line and stream.shares(2) for stream in self._child.streams)
 
 
 def _is_spoken(source: object) -> bool:

@@ -1,30 +1,58 @@
-"""A child process and what it prints: its bytes pass through untouched, and become chunks."""
+"""A child process and what it prints: its bytes pass through untouched, and become chunks.
+
+It is started as it would be alone: signals, mask, descriptors and environment as we found them, a terminal
+where ours is one. Alone it differs from a plain fork and exec in three things: its output, its errors and its
+events come to us.
+"""
 
 from __future__ import annotations
 
-import ctypes
+import errno
+import fcntl
 import os
 import select
 import signal
-import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from logrules.core.model import EVENTS, Chunk, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 READ = 65_536
 """Bytes asked of a pipe at once; a pipe seldom holds more."""
 PR_SET_PDEATHSIG = 1
 EVENT_FD = "LOGRULES_EVENT_FD"
+OUT_OF_THE_WAY = 100
+"""The event descriptor's number is at least that: a shell script calls those up to 9 its own."""
+NAMES_US = ("LISTEN_PID", "WATCHDOG_PID")
+"""What systemd tells one process by its id: https://www.freedesktop.org/software/systemd/man/sd_listen_fds.html."""
+JOB_CONTROL = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
+
+
+class Terminal(Protocol):
+    """A pseudo-terminal that stands in for one of ours."""
+
+    ours: int
+    theirs: int
+
+    def resize(self) -> None:
+        """Make it as large as the one it stands in for."""
+
+    def follow(self) -> None:
+        """Do to the one it stands in for what the command has done to it."""
+
+    def close(self) -> None:
+        """Let go of our end."""
 
 
 class Stream:
-    """One pipe of the child: bytes are passed on at once."""
+    """One stream of the child: bytes are passed on at once."""
 
-    def __init__(self, origin: Origin, source: int, target: int | None) -> None:
+    def __init__(
+        self, origin: Origin, source: int, target: int | None, terminal: Terminal | None = None
+    ) -> None:
         self.origin = origin
         self.source = source
         self.target = target
@@ -32,15 +60,47 @@ class Stream:
         """The last byte passed on did not end a line: nobody else may write to the target now."""
         self.trouble: str | None = None
         """Why the target took nothing the last time."""
+        self._terminal = terminal
+
+    @property
+    def tells_of_its_reader(self) -> bool:
+        """Whether waiting for the target tells when its last reader leaves: for a pipe that has no name."""
+        try:
+            named = os.readlink(f"/proc/self/fd/{self.target}")  # noqa: PTH115  pathlib would be read for it
+        except OSError:  # only Linux says so
+            return False
+        return named.startswith("pipe:")
 
     def read(self, now: float) -> tuple[Chunk, bool]:
         """What there was to read, passed on already, and whether the stream goes on."""
-        data = os.read(self.source, READ)
+        data = self._read()
+        if self._terminal is not None:
+            self._terminal.follow()
         return Chunk(self.origin, data, now), bool(data) and self._pass_on(data)
+
+    def shares(self, fd: int) -> bool:
+        """Whether what is written to `fd` comes out in the same place as this."""
+        if self.target is None:
+            return False
+        try:
+            return self.target == fd or os.path.sameopenfile(self.target, fd)
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Let go of the pipe: a child that still writes gets SIGPIPE, as from any reader that left."""
-        os.close(self.source)
+        if self._terminal is not None:
+            self._terminal.close()
+        else:
+            os.close(self.source)
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self.source, READ)
+        except OSError as error:
+            if error.errno != errno.EIO:  # which is how a pseudo-terminal ends
+                raise
+            return b""
 
     def _pass_on(self, data: bytes) -> bool:
         if self.target is None:
@@ -48,29 +108,12 @@ class Stream:
         self.mid_line = not data.endswith(b"\n")
         try:
             write_all(self.target, data)
-        except BrokenPipeError:
-            self.mid_line = False
-            return False  # nobody reads us any more: the child must learn it the way it would without us
         except OSError as error:
+            if error.errno in {errno.EPIPE, errno.EIO}:  # EIO: the terminal has been hung up
+                self.mid_line = False
+                return False  # nobody reads us any more: the child must learn it the way it would without us
             self.trouble = error.strerror or str(error)  # a full disk may have room again
         return True
-
-
-def _end_with_parent() -> Callable[[], None] | None:
-    """What makes the kernel send SIGTERM when we are gone, however we went; Linux only.
-
-    A bot that polls on unwatched, beside the one that the platform starts next, is the fight that we prevent.
-    """
-    if sys.platform != "linux":
-        return None
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
-
-    def ask() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGTERM)  # too late to be told: it has happened
-
-    return ask
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -84,49 +127,73 @@ def write_all(fd: int, data: bytes) -> None:
 
 
 class Child:
-    """The command, spawned: three streams (its output, its errors, its events) and an exit status."""
+    """The command, started: its output, its errors, its events, and an exit status.
+
+    Started on the main thread: when the thread that started it ends, the kernel takes it for our end.
+    """
 
     def __init__(
-        self, command: Sequence[str], environ: Mapping[str, str], service: str, instance: str
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        service: str,
+        instance: str,
+        *,
+        prepare: Callable[[], None] = lambda: None,
+        terminals: Mapping[int, Terminal] | None = None,
     ) -> None:
-        """Spawn `command`. Raises OSError where it cannot be started."""
+        """Start `command`. Raises OSError where it cannot be started.
+
+        Args:
+            command: Its words; the first one is looked for in PATH.
+            environ: Its environment, but for what we add.
+            service: What its chunks are of.
+            instance: What its chunks are of.
+            prepare: What to do in the new process before it becomes the command; signals are blocked there.
+            terminals: What stands in for those of our streams that are terminals, by descriptor.
+        """
+        self._terminals = terminals or {}
+        self._status: int | None = None
+        self.stopped: int | None = None
+        """The signal that has stopped it; None while it goes on."""
+        ends = {fd: self._ends(fd) for fd in (1, 2) if _is_open(fd)}
         events, events_end = os.pipe()
+        away = _out_of_the_way(events_end)
+        given = {fd: theirs for fd, (_, theirs) in ends.items()}
+        ready = _Start(command, {**environ, EVENT_FD: str(away)}, {**given, away: away}, prepare)
         try:
-            self._process = subprocess.Popen(
-                command,
-                preexec_fn=_end_with_parent(),  # noqa: PLW1509  no thread has been started yet
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=[events_end],
-                env={**environ, EVENT_FD: str(events_end)},
-            )
+            self.pid = ready.go()
         except BaseException:
-            os.close(events)
+            _close(events, *(ours for ours, _ in ends.values()))
             raise
         finally:
-            os.close(events_end)
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
+            _close(away, *given.values())
         self.streams = [
-            Stream(Origin(service, instance, "stdout"), os.dup(self._process.stdout.fileno()), 1),
-            Stream(Origin(service, instance, "stderr"), os.dup(self._process.stderr.fileno()), 2),
-            Stream(Origin(service, instance, EVENTS), events, None),
+            Stream(Origin(service, instance, name), ends[fd][0], fd, self._terminals.get(fd))
+            for fd, name in ((1, "stdout"), (2, "stderr"))
+            if fd in ends
         ]
-        self._process.stdout.close()
-        self._process.stderr.close()
+        self.streams.append(Stream(Origin(service, instance, EVENTS), events, None))
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
+    def _ends(self, fd: int) -> tuple[int, int]:
+        """Our end and the child's of what is to be its `fd`."""
+        terminal = self._terminals.get(fd)
+        return (terminal.ours, terminal.theirs) if terminal else os.pipe()
 
     def signal(self, number: int) -> None:
-        """Send it a signal; one that comes after its end does nothing."""
-        self._process.send_signal(number)
+        """Send it a signal; one that comes after its end does nothing. A signal handler may call it."""
+        if number in {signal.SIGWINCH, signal.SIGCONT}:
+            for terminal in self._terminals.values():
+                terminal.resize()
+        if self._status is None:
+            try:
+                os.kill(self.pid, number)
+            except (ProcessLookupError, PermissionError):  # another user's by now: it knows how to end
+                pass
 
     def kill(self) -> None:
         """End it without asking."""
-        self._process.send_signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
 
     def reap_orphans(self) -> None:
         """As process 1, take in what the child's own children left: else they stay zombies for ever."""
@@ -141,6 +208,132 @@ class Child:
             os.waitpid(ended.si_pid, 0)
 
     def status(self) -> int | None:
-        """Its exit status as a shell would give it (128 + n after signal n), or None while it runs."""
-        code = self._process.poll()
-        return code if code is None or code >= 0 else 128 - code
+        """Its exit status as a shell would give it (128 + n after signal n), or None while it lives."""
+        while self._status is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+            except ChildProcessError:  # SIGCHLD was ignored all the same: its status is nobody's
+                self._status = 0
+                break
+            if pid == 0:
+                break
+            if os.WIFSTOPPED(status):
+                self.stopped = os.WSTOPSIG(status)
+            elif os.WIFCONTINUED(status):
+                self.stopped = None
+            else:
+                code = os.waitstatus_to_exitcode(status)
+                self._status = code if code >= 0 else 128 - code
+        return self._status
+
+
+class _Start:
+    """A fork and an exec, with no signal lost or taken twice between them."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environ: dict[str, str],
+        descriptors: Mapping[int, int],
+        prepare: Callable[[], None],
+    ) -> None:
+        self._command = [*command]
+        self._environ = environ
+        self._descriptors = descriptors
+        self._prepare = prepare
+        self._end_with_parent = _end_with_parent()
+
+    def go(self) -> int:
+        """The new process's id, once it has become the command. Raises OSError where it cannot."""
+        failed, failure = os.pipe()
+        # Until it is the command, a signal waits: our handlers in it would take it for ours.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._become(mask, failure)
+            os.close(failure)
+            failure = -1
+            number = _whole(failed)
+        finally:
+            _close(failed, *([failure] if failure >= 0 else []))
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if number:
+            os.waitpid(pid, 0)
+            raise OSError(int(number), os.strerror(int(number)))
+        return pid
+
+    def _become(self, mask: Iterable[int], failure: int) -> NoReturn:
+        """In the new process: become the command, or say by what number that failed."""
+        try:
+            signal.set_wakeup_fd(-1)
+            self._prepare()
+            for fd, end in self._descriptors.items():
+                if fd == end:
+                    os.set_inheritable(fd, True)  # noqa: FBT003  its only argument
+                else:
+                    os.dup2(end, fd)
+            self._rename()
+            self._end_with_parent()
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            os.execvpe(self._command[0], self._command, self._environ)  # noqa: S606  that is our job
+        except OSError as error:
+            os.write(failure, str(error.errno or errno.EINVAL).encode())
+        except BaseException:  # noqa: BLE001  whatever it is, this process is not to go on as a second one of us
+            os.write(failure, str(errno.EINVAL).encode())
+        finally:
+            os._exit(127)
+
+    def _rename(self) -> None:
+        """What names us by our process id is meant for the command."""
+        ours = str(os.getppid())
+        for name in NAMES_US:
+            if self._environ.get(name) == ours:
+                self._environ[name] = str(os.getpid())
+                self._environ.pop("LISTEN_PIDFDID", None)  # the same, said once more
+
+
+def _end_with_parent() -> Callable[[], None]:
+    """What makes the kernel send SIGTERM when we are gone, however we went; Linux only.
+
+    A bot that polls on unwatched, beside the one that the platform starts next, is the fight that we prevent.
+    """
+    if sys.platform != "linux":
+        return lambda: None
+    import ctypes
+
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def ask() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)  # too late to be told: it has happened
+
+    return ask
+
+
+def _is_open(fd: int) -> bool:
+    """Whether it was open: what `ensure_standard` has put into a closed one's place is not inherited."""
+    return os.get_inheritable(fd)
+
+
+def _out_of_the_way(fd: int) -> int:
+    """The same descriptor by a number that no script has a use for, where there is one."""
+    try:
+        moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, OUT_OF_THE_WAY)
+    except OSError:  # a limit on open files forbids it
+        return fd
+    os.close(fd)
+    return moved
+
+
+def _whole(fd: int) -> bytes:
+    data = b""
+    while part := os.read(fd, 64):
+        data += part
+    return data
+
+
+def _close(*fds: int) -> None:
+    for fd in fds:
+        os.close(fd)
