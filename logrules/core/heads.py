@@ -70,7 +70,7 @@ _STAMP = (
   | [A-Z][a-z]{2},?\ (?:[A-Z][a-z]{2}\ {1,2}\d{1,2}|\d{1,2}\ [A-Z][a-z]{2})(?:\ \d{4})?\ \d\d:\d\d:\d\d
       (?:\ \d{4})?(?:\ (?:GMT|UTC)(?:[+-]\d{4})?)?(?:\ \([^()\n]{1,60}\))?  # ctime, JavaScript's Date, HTTP's
   | \d\d?:\d\d:\d\d\ [AP]M
-  | \d\d:\d\d:\d\d(?:[.,]\d+)?
+  | \d\d:\d\d:\d\d(?:[.,]\d+Z?)?
 )"""
 )
 _RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)"
@@ -231,7 +231,7 @@ _HEADS = tuple(
         [\[(<]?\ *+(?:[\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001faff]\ufe0f?\ ?)?(?<![A-Za-z0-9_])
         (?P<level>{_ANY_LEVEL})(?:[/@][\w.:@-]++)?\ *+[\])>]?{_SEP}{_AFTER}""",
         r"""(?P<stamp>\d\d:\d\d:\d\d)(?:Z|[+-]\d\d:\d\d)\ (?P<level>debug|info|warn|error|fatal)
-        \ [\w./-]{1,60}\ \{[^{}\n]{1,200}\}\ """,  # tslog's console
+        \ (?:[\w./-]{1,60}\ (?:\{[^{}\n]{1,400}\}\ ){1,2})?""",  # tslog's console
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
         # TDLib
         r"""\[\ ?\d\]\[t\ {1,3}\d{1,3}\]\[\d{9,10}\.\d{3,9}\]\[\w{1,40}\.(?:cpp|h):\d{1,5}\]

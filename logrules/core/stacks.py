@@ -20,13 +20,18 @@ _ERROR = re.compile(
 _QUALIFIED = re.compile(r"(?:[a-z]\w{0,40}\.){2,8}[A-Z][\w$]{0,80}(?:Error|Exception)(?:: |$)")
 _ENTRY = re.compile(r"['\"],$|^[\w.]{1,200}: (?:If|When|Whenever|Raised|In case) ")
 _UNHEARD = "Emitted 'error' event "
-_NAME = re.compile(r"(?:Error|Exception)\b")
+_NAME = re.compile(
+    r"(?:Error|Exception)\b|\bCannot (?:read|set|convert|destructure|access) "
+    r"|\bis not (?:a function|a constructor|defined|iterable)"
+)
+"""An error's class, or what Node says of its own errors."""
 _PLACE = re.compile(r"(?:[A-Za-z]:\\|file://|node:|[\w./@~-])[^\n:]{0,300}:\d{1,6}$")
 _EXCERPT = re.compile(r" {0,5}\d{1,6} \|(?: |$)")
 _OUTERMOST = re.compile(
-    r"at (?:async )?file:///|\bObject\.<anonymous> \(|\bModule(?:Job|Loader)?\.|\bClient\.login "
+    r"\bObject\.<anonymous> \(|\bModule(?:Job|Loader)?\.|\bClient\.login "
     r"|[( ](?:node:)?internal/(?:main|modules|bootstrap)|\.<?[Mm]ain>?\$?[\w.]*\([A-Z\w[]"
 )
+_ANONYMOUS = re.compile(r"at (?:async )?file:///")
 _CARET = re.compile(r"\s*\^+$")
 _VERSION = re.compile(r"(?:Node\.js v\d+\.\d+\.\d+|Bun v\d+\.\d+\.\d+ \([^)\n]{1,60}\))$")
 _GOES_ON = re.compile(
@@ -60,6 +65,11 @@ def is_frame(words: str) -> bool:
 def is_outermost(words: str) -> bool:
     """Whether a frame is a program's own start, as in what ends it."""
     return bool(_OUTERMOST.search(words[:LONGEST]))
+
+
+def is_anonymous(words: str) -> bool:
+    """Whether a frame names a module of Node's and no function: its own code, if nothing called it."""
+    return bool(_ANONYMOUS.match(words))
 
 
 def is_cause(words: str) -> bool:
@@ -116,6 +126,11 @@ def is_version(text: str) -> bool:
 def goes_on(text: str) -> bool:
     """Whether a line without indentation belongs to the stack before it."""
     return bool(_GOES_ON.match(text))
+
+
+def is_goroutine(text: str) -> bool:
+    """Whether a line begins Go's stack, below what it says of a panic."""
+    return text.startswith("goroutine ")
 
 
 def is_of_go(text: str) -> bool:
