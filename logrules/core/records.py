@@ -181,7 +181,9 @@ class _Draft:
         alone = first.kind is _Kind.PLAIN and (first.indent or not tracebacks.is_complaint(first.text))
         if self.headed or not (alone or first.kind is _Kind.TRACE):
             return None
-        return next((at for at, line in enumerate(self.lines) if line.kind is _Kind.TRACE), None)
+        frames = (at for at, line in enumerate(self.lines) if line.kind is _Kind.TRACE)
+        found = next(frames, None)
+        return found if found is not None and found < self.last else None  # its code follows
 
     @property
     def fails(self) -> bool:
@@ -521,7 +523,7 @@ def _unfinished(draft: _Draft, number: int) -> Iterator[Statement]:
     if place := draft.place:
         yield Statement(Form.TRACEBACK, f"{INSIDE}{place}", number + draft.last)
     if (at := draft.opening) is not None:
-        yield Statement(Form.TRACEBACK, tracebacks.frame(draft.lines[at].text), number + at)
+        yield Statement(Form.TRACEBACK, draft.lines[at].text.lstrip("> "), number + at)
 
 
 def _pasted(draft: _Draft, number: int) -> Iterator[Statement]:
