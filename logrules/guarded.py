@@ -15,10 +15,9 @@ import socket
 import time
 from typing import TYPE_CHECKING, Literal, NoReturn
 
+from logrules import locks, onfatal, userpacks
 from logrules import logs as log_lines
-from logrules import onfatal, userpacks
 from logrules.alerts import open_alerts
-from logrules.core import database_url
 from logrules.core.conflict import Policy
 from logrules.core.health import Health, Phase
 from logrules.core.lease import Timers, bot_id, lock_key
@@ -35,8 +34,6 @@ from logrules.stores.fatals import FatalFile
 from logrules.stores.runs import RunFiles
 
 if TYPE_CHECKING:
-    from logrules.core.database_url import DatabaseUrl
-    from logrules.core.lease import Session
     from logrules.guards.ptb import AnyApplication
 
 logger = logging.getLogger(__name__)
@@ -70,7 +67,9 @@ def guard(
         settings = read(os.environ, token=token)
         policy = Policy(window=settings.conflict_grace, overlap=settings.overlap)
         updates = Updates(ack_wait)
-        url = _database(settings)
+        timers = timers or settings.timers
+        key = lock_key(bot_id(token))
+        session = locks.session(settings, key, timers)
         notes: list[str] = []
         known = userpacks.known(settings.packs, notes.append)
     except ConfigError as error:
@@ -84,9 +83,7 @@ def guard(
         report.remark(Severity.INFO if known.own else Severity.WARNING, note)
     if alerts is not None:
         alerts.listen(report)
-    timers = timers or settings.timers
-    key = lock_key(bot_id(token))
-    session = _session(settings, url, key, timers)
+    is_ours = session.kind != "wrapper"  # else it is the wrapper's run
     return Guard(
         application,
         settings=settings,
@@ -96,7 +93,7 @@ def guard(
         report=report,
         alerts=alerts,
         updates=updates,
-        runs=RunFiles(settings.state, key, settings.instance) if settings.state else None,
+        runs=RunFiles(settings.state, key, settings.instance) if is_ours and settings.state else None,
         memory=FatalFile(settings.state, key) if settings.state else None,
     )
 
@@ -148,26 +145,3 @@ def _check(application: AnyApplication) -> None:
         raise ConfigError("the Application has no updater: build it without .updater(None)")
     if application.running or application.updater.running:
         raise ConfigError("the Application runs already: give it to guard() before anything starts it")
-
-
-def _database(settings: Settings) -> DatabaseUrl | None:
-    url = settings.database_url
-    return database_url.parse(url, settings.database_setting) if url else None
-
-
-def _session(settings: Settings, url: DatabaseUrl | None, key: int, timers: Timers) -> Session:
-    """What keeps the lock: the database, or a file where there is none."""
-    if url is None:
-        from logrules.guards.flock import FileSession, lock_path
-
-        return FileSession(lock_path(key), settings.instance)
-    from logrules.guards.postgres import PostgresSession, application_name
-
-    for note in url.notes:
-        logger.info("%s: %s", settings.database_setting, note)
-    for option in url.unknown:
-        logger.warning(
-            "%s: %s is unknown and is left out: is it misspelt?", settings.database_setting, option
-        )
-    name = application_name(settings.service, settings.instance, settings.release)
-    return PostgresSession(url, key, name, timers)

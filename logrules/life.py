@@ -16,7 +16,7 @@ import traceback
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
 
-from logrules import loops, onfatal
+from logrules import locks, loops, onfatal
 from logrules.alerts import NOBODY
 from logrules.core.conflict import Conflicts, Policy, conflict
 from logrules.core.engine import classify
@@ -25,7 +25,6 @@ from logrules.core.lease import Action, Timers
 from logrules.core.model import Exit
 from logrules.gate import Gate
 from logrules.guards import ptb
-from logrules.guards.fence import KernelFence
 from logrules.guards.keeper import CLOCK, Keeper, steady
 from logrules.guards.watchdog import Watchdog
 from logrules.rules import rules
@@ -260,15 +259,7 @@ class Guard:
     def _introduce(self) -> None:
         if self._alerts is not None and not self._alerts.configured:
             self._report("ALERTS_OFF", NOBODY)
-        if self._session.provable:
-            return
-        why = (
-            f"{self._settings.database_setting} is of another kind"
-            if self._settings.database_url
-            else "DATABASE_URL is not set"
-        )
-        only = f"{why}: the lock is a file, and guards against a second instance on this host only"
-        self._report("LOCK_LOCAL_ONLY", only, attrs=self._session.facts())
+        locks.introduce(self._session, self._settings, self._report)
 
     def _monitored(self) -> Crons | None:
         settings = self._settings
@@ -289,24 +280,13 @@ class Guard:
         interval = float(self._polling.get("poll_interval") or 0)
         return self._keeper.unproved_for() is not None and self._gate.answered_within(ANSWERED + interval)
 
-    def _fence(self) -> KernelFence | None:
-        """In the process that polls: a timer does not survive a fork."""
-        if not self._session.provable:
-            return None
-        try:
-            return KernelFence(CLOCK)
-        except OSError as error:
-            words = f"No kernel timer ends a holder that stands still: {error.strerror or error}"
-            self._report("LOCK_FENCE_WEAK", f"{words}; a thread of this process does")
-            return None
-
     async def _start(self) -> None:
         application, asked = self.application, dict(self._polling)
         self._gate.enter(Phase.DELAYED)
         await onfatal.begin(self._settings, self._memory, self._report)
         self._gate.enter(Phase.WAITING)
         self._keeping = True
-        self._keeper.start(self._fence())
+        self._keeper.start(locks.fence(self._session, CLOCK, self._report))
         await self._gate.held.wait()
         await self._let_go_of_port()
         proxy = self._proxy = ptb.attach(application, self._gate, self._updates, self._end.set)

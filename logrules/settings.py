@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from logrules.core import database_url
-from logrules.core.lease import Timers, strict
+from logrules.core.lease import Held, Timers, strict
 from logrules.core.model import ConfigError
 from logrules.core.text import language
 
@@ -102,6 +102,8 @@ class Settings:
     environment: str | None = None
     events_fd: int | None = None
     """The inherited descriptor on which a guarded child speaks to its wrapper."""
+    held: Held | None = None
+    """The lock that the wrapper holds."""
     flush: float = FLUSH
     """Seconds that a dying process gives its alerts."""
     bot_api: str = BOT_API
@@ -159,6 +161,7 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         ),
         environment=_first(env, "SENTRY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME"),
         events_fd=_descriptor(env),
+        held=Held.heard(env["LOGRULES_LOCK_HELD"]) if "LOGRULES_LOCK_HELD" in env else None,
         flush=_seconds(env, "LOGRULES_FLUSH", FLUSH),
         bot_api=_bot_api(env),
         timers=_timers(env),

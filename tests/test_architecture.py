@@ -31,7 +31,7 @@ FLOORS = (
     ),
     ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guards", "logrules.logs"),
     ("logrules.report", "logrules.alerts"),
-    ("logrules.gate", "logrules.onfatal"),
+    ("logrules.gate", "logrules.locks", "logrules.onfatal"),
     ("logrules.page",),
     ("logrules.summary", "logrules.check"),
     ("logrules.scan", "logrules.explain", "logrules.export", "logrules.newrule"),

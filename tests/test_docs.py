@@ -26,7 +26,7 @@ READMES = {"en": ROOT / "README.md", "ru": ROOT / "README.ru.md"}
 DOCUMENTS = [*READMES.values(), ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-INTERNAL = {"LOGRULES_EVENT_FD"}
+INTERNAL = {"LOGRULES_EVENT_FD", "LOGRULES_LOCK_HELD"}
 """Read by the program, set by nobody: how `logrules run` reaches a guarded child."""
 
 

@@ -305,6 +305,30 @@ class Seat(NamedTuple):
     """Whether it is none of ours, and stands in the way of one."""
 
 
+class Held(NamedTuple):
+    """A lock that `logrules run --lock` holds for the bot inside, as it tells it through the environment."""
+
+    provable: bool
+    """As of its session: whether nobody else in the world holds it, rather than nobody on this host."""
+    key: int
+    epoch: int
+
+    def told(self) -> str:
+        """In one word, for `heard`."""
+        return f"{'world' if self.provable else 'host'}:{self.key}:{self.epoch}"
+
+    @classmethod
+    def heard(cls, told: str) -> Held:
+        """What was told. Raises ConfigError for what never was."""
+        where, *numbers = told.split(":")
+        if where not in {"world", "host"} or len(numbers) != len(cls._fields) - 1:
+            raise ConfigError("LOGRULES_LOCK_HELD is malformed; only logrules run sets it")
+        try:
+            return cls(where == "world", *map(int, numbers))
+        except ValueError as error:
+            raise ConfigError("LOGRULES_LOCK_HELD is malformed; only logrules run sets it") from error
+
+
 class Grant(NamedTuple):
     """What is known right after a grant, freshly asked."""
 
@@ -362,7 +386,7 @@ class Session(Protocol):
     """What keeps a lock: one connection to a server, or one open file. Not for use from two threads."""
 
     kind: str
-    """`postgres` or `file`."""
+    """`postgres`, `file`, or `wrapper` where one holds it for us."""
     provable: bool
     """Whether it shows that nobody else in the world holds the lock, rather than nobody on this host."""
     announced: bool

@@ -42,6 +42,9 @@ T = TypeVar("T")
 _FENCED = Step(State.FAILED, None, Action.END)
 """What is left to do for a keeper that was fenced off: nothing that is worth a word."""
 
+_GOOD = {State.GRACE, State.HOLDING, State.RELEASED}
+"""What the wrapper says itself, where it is the one that holds the lock."""
+
 CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 LEAST = 1.0
 """Seconds of permission below which a poll is not worth beginning."""
@@ -479,7 +482,7 @@ class Keeper:
     # What is said
 
     def _say(self, step: Step, holder: Holder | None = None) -> None:
-        if step.code is None:
+        if step.code is None or (self.session.kind == "wrapper" and step.state in _GOOD):
             return
         error = self._why if step.fatal and self._why is not None else None
         message, attrs = self._words(step, holder)

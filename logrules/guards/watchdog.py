@@ -68,8 +68,8 @@ class Watchdog:
         self._slept = 0.0
         self._told = False
 
-    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin. Called in the loop, whose thread is the one that is looked into."""
+    def watch(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Begin. Called in the loop, whose thread is looked into; without one only the fence is watched."""
         self._loop = loop
         self._looped = threading.get_ident()
         self._thread.start()
@@ -106,6 +106,8 @@ class Watchdog:
             os._exit(int(Exit.TEMPFAIL))
 
     def _ask(self) -> _Beat | None:
+        if self._loop is None:
+            return None
         beat = _Beat(self._clock(), threading.Event())
         self._slept = 0.0
         try:
