@@ -48,6 +48,7 @@ REASONS = {
     "DB_UNREACHABLE": {"dns", "replica"},
     "LOCK_WAITING": {"foreign"},
     "POLLING_START_FAILED": {"conflict", "network"},
+    "PROCESS_EXITED": {"crashed", "killed", "not_started", "returned", "signalled"},
 }
 DELETE_WEBHOOK = "curl https://api.telegram.org/bot<TOKEN>/deleteWebhook"
 

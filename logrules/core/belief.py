@@ -33,6 +33,22 @@ CONFLICTS_OVER = 30.0
 CONFLICTS_APART = 120.0
 """So many conflicts, over so many seconds and never so far apart, are no handover: somebody else polls."""
 _LASTING_FORMS = (Form.LOG, Form.TRACEBACK)
+_POLLS = frozenset(
+    {
+        "CONFLICT_409",
+        "CONFLICT_SUSPECTED",
+        "CONFLICT_YIELDED",
+        "POLLING_STALLED",
+        "POLLING_STARTED",
+        "POLLING_START_FAILED",
+    }
+)
+"""What only a program says that asks for updates: it is not meant to come to an end."""
+_LEAVES = frozenset({"SHUTDOWN_CLEAN", "SHUTDOWN_SIGNAL"})
+LONG = 600.0
+"""Seconds after which a child that has a bot's token, and says nothing, is taken for the bot."""
+LEAVING = 60.0
+"""Seconds within which an end follows from a child's own word that it ends."""
 
 
 class Policy(NamedTuple):
@@ -59,9 +75,21 @@ class Belief:
         self._conflicts: list[float] = []
         self._annotated: dict[tuple[str, str | None, Severity], tuple[float, int]] = {}
         self._stopped = False
+        self._polls = False
+        self._left = float("-inf")
 
-    def spoken(self, match: Match) -> Iterator[Effect]:
+    def is_cut_short(self, now: float, *, has_token: bool) -> bool:
+        """Whether an end with status 0 is news: the child is a bot, and has not said that it ends.
+
+        A job that is meant to end says nothing of polling, and seldom takes long; one with a bot's token
+        in its environment may still be the bot's own migration.
+        """
+        is_bot = self._polls or (has_token and now - self._policy.started >= LONG)
+        return is_bot and now - self._left > LEAVING
+
+    def spoken(self, match: Match, now: float) -> Iterator[Effect]:
         """The guard's own word: believed as it is, and its exit is its own."""
+        self._note(match, now)
         yield Send(msgspec.structs.replace(match, proved=True))
 
     def read(self, match: Match, now: float) -> Iterator[Effect]:
@@ -69,6 +97,7 @@ class Belief:
         if not self._policy.acts:
             yield Annotate(match)
             return
+        self._note(match, now)
         lasting = self._goes_on(match, now)
         if lasting and match.code in self._policy.stop_on:
             yield from self._proved(match, stop=True)
@@ -106,6 +135,11 @@ class Belief:
                     sure if status else msgspec.structs.replace(sure, fatal=False, level=Severity.ERROR)
                 )
         self._recent.clear()
+
+    def _note(self, match: Match, now: float) -> None:
+        self._polls |= match.code in _POLLS
+        if match.code in _LEAVES:
+            self._left = now
 
     def _told(self, match: Match, now: float) -> Iterator[Annotate]:
         """An annotation, but not for every line of a storm: a platform cuts a log that grows too fast."""

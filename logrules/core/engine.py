@@ -58,7 +58,7 @@ class Engine:
         self._streams: dict[Origin, _Stream] = {}
         self._heard: set[tuple[str, str]] = set()
         """Who has spoken on an event descriptor: their own lines elsewhere are copies."""
-        self._is_told = False
+        self._told: str | None = None
 
     @property
     def deadline(self) -> float | None:
@@ -68,9 +68,18 @@ class Engine:
         )
 
     @property
+    def told(self) -> str | None:
+        """The code that a guarded child has said on its event descriptor to end of."""
+        return self._told
+
+    @property
     def is_told(self) -> bool:
-        """Whether a guarded child has said on its event descriptor what it ends of."""
-        return self._is_told
+        """Whether it has."""
+        return self._told is not None
+
+    def is_cut_short(self, now: float, *, has_token: bool) -> bool:
+        """Whether an end of the child with status 0 is news: it is a bot, and has not said that it ends."""
+        return self._belief.is_cut_short(now, has_token=has_token)
 
     def feed(self, chunk: Chunk) -> list[Effect]:
         """What follows from bytes that were read."""
@@ -123,8 +132,8 @@ class Engine:
         if origin.stream == EVENTS:
             if own:
                 self._heard.add(origin[:2])
-                self._is_told |= own.fatal
-                yield from self._belief.spoken(own)
+                self._told = own.code if own.fatal else self._told
+                yield from self._belief.spoken(own, now)
             return
         if own and origin[:2] in self._heard:
             return

@@ -28,6 +28,16 @@ def next_fatal(last: Fatal | None, code: str, now: float) -> Fatal:
     return Fatal(code, now, last.row + 1 if last is not None and in_a_row else 1)
 
 
+def spread(seconds: float, share: float) -> float:
+    """The delay, up to a quarter longer: bots that fell together must not all come back at once.
+
+    Args:
+        seconds: what is waited at least.
+        share: from 0 to 1, by chance.
+    """
+    return seconds * (1.0 + share / 4.0)
+
+
 def delay(last: Fatal | None, now: float) -> float:
     """Seconds that a start at `now` waits."""
     if last is None or last.row <= FREE:
