@@ -12,24 +12,23 @@ import contextlib
 import logging
 import os
 import socket
-import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from logrules import locks, onfatal, userpacks
 from logrules import logs as log_lines
 from logrules.alerts import open_alerts
 from logrules.core.conflict import Policy
-from logrules.core.health import Health, Phase
+from logrules.core.health import Phase
 from logrules.core.lease import Timers, bot_id, lock_key
 from logrules.core.model import ConfigError, Exit, Severity
 from logrules.core.redact import Redactor, secrets_in
 from logrules.core.text import language
 from logrules.core.updates import Updates
-from logrules.life import VERSION, Guard
+from logrules.life import Guard
 from logrules.report import Reporter
 from logrules.settings import Settings, parks, port, read
 from logrules.sinks.console import Console
-from logrules.sinks.health import HealthPort
 from logrules.stores.fatals import FatalFile
 from logrules.stores.runs import RunFiles
 
@@ -124,20 +123,16 @@ def _refuse(code: str, message: str, console: Console) -> NoReturn:
     report(code, message, fatal=True)
     with contextlib.suppress(ConfigError):
         if parks(os.environ):
-            _answer_probes(nameless)
-            onfatal.park(report, code, message)
+            with onfatal.idle(replace(nameless, port=_port()), Phase.PARKED):
+                onfatal.park(report, code, message)
     raise SystemExit(int(Exit.CONFIG))
 
 
-def _answer_probes(settings: Settings) -> None:
-    """For as long as this process is parked: a platform would end one that does not answer."""
-    service, instance = settings.service, settings.instance
-    parked = Health(
-        phase=Phase.PARKED, service=service, instance=instance, version=VERSION, since=time.time()
-    )
+def _port() -> int | None:
+    """Where to answer probes, whatever else is malformed."""
     with contextlib.suppress(ConfigError):
-        if number := port(os.environ):
-            HealthPort(number, lambda: parked).take()
+        return port(os.environ)
+    return None
 
 
 def _check(application: AnyApplication) -> None:

@@ -13,7 +13,6 @@ import signal
 import sys
 import time
 import traceback
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Self
 
 from logrules import locks, loops, onfatal
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-VERSION = version("logrules")
 LEAST = 1.0
 """Seconds below which a step on the way out is not worth beginning."""
 LAST_ANSWER = 10.0
@@ -391,7 +389,7 @@ class Guard:
             phase=self._gate.phase,
             service=self._settings.service,
             instance=self._settings.instance,
-            version=VERSION,
+            version=onfatal.VERSION,
             since=round(now - (steadily - self._gate.since), 3),
             epoch=self._keeper.epoch,
             holder=self._settings.instance if held is not None else self._keeper.holder,

@@ -11,18 +11,23 @@ import contextlib
 import signal
 import threading
 import time
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from logrules.core.health import Health
 from logrules.core.model import Exit
 from logrules.core.restarts import delay, next_fatal
+from logrules.sinks.health import HealthPort
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from logrules.core.health import Phase
     from logrules.core.model import Report
     from logrules.settings import Settings
     from logrules.stores.fatals import FatalFile
 
+VERSION = version("logrules")
 REMINDER = 3600.0
 """Seconds between two reminders of a parked process."""
 
@@ -60,8 +65,34 @@ def parks(settings: Settings, status: int | None) -> bool:
 def park(report: Report, code: str, message: str) -> None:
     """Stay until a signal asks to end, and say why every hour."""
     with _asked_to_end() as asked:
-        while not asked.wait(REMINDER):
-            report(code, f"{message} (a reminder: parked, and not polling)", fatal=True)
+        remind(report, code, message, asked.wait)
+
+
+def remind(report: Report, code: str, message: str, is_over: Callable[[float], bool]) -> None:
+    """Say every hour why this process stays. `is_over` waits so many seconds, and tells whether to end."""
+    while not is_over(REMINDER):
+        report(code, f"{message} (a reminder: parked, and not polling)", fatal=True)
+
+
+@contextlib.contextmanager
+def idle(settings: Settings, phase: Phase) -> Iterator[None]:
+    """Answer probes while there is no bot to do it: a platform would end a process that does not answer."""
+    if settings.port is None:
+        yield
+        return
+    health = Health(
+        phase=phase,
+        service=settings.service,
+        instance=settings.instance,
+        version=VERSION,
+        since=round(time.time(), 3),
+    )
+    port = HealthPort(settings.port, lambda: health)
+    port.take()
+    try:
+        yield
+    finally:
+        port.let_go()
 
 
 @contextlib.contextmanager

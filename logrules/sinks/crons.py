@@ -1,8 +1,9 @@
 """Check-ins with Sentry Crons: the dead-man's switch, which speaks by falling silent.
 
 https://docs.sentry.io/product/crons/. A check-in says that this bot holds the lock and hears from Telegram at
-this moment; when they stay away, Sentry raises an issue, also of what was killed, suspended or ran out of
-memory. The first one makes the monitor.
+this moment, or that a foreign one gives a sign of life (`logrules run --heartbeat`); when they stay away,
+Sentry raises an issue, also of what was killed, suspended or ran out of memory. The first one makes the
+monitor.
 
 Nothing is queued and nothing comes later: an old check-in would say that a dead bot lives. The envelope is
 written here and not by the SDK, which would cost each bot a tenth of a second and 20 MB from its start.
@@ -54,6 +55,7 @@ class Crons:
         is_alive: Whether this instance holds the lock and polls; asked in a thread of ours.
         on_refusal: Called once, with a text for the operator, if Sentry does not want them.
         environment: Such as `production`.
+        minutes: Between two check-ins.
     """
 
     def __init__(
@@ -64,10 +66,12 @@ class Crons:
         on_refusal: Callable[[str], None],
         *,
         environment: str | None = None,
+        minutes: int = 1,
     ) -> None:
         self._dsn = dsn
         self._monitor = slug(monitor)
         self._environment = label(environment, ENVIRONMENT_CHARS) or "production"
+        self._minutes = minutes
         self._is_alive = is_alive
         self._on_refusal = on_refusal
         self._stopped = threading.Event()
@@ -88,23 +92,23 @@ class Crons:
 
     def _check_in(self, post: Post) -> float:
         """Make one, and tell how many seconds the next one has time."""
-        delivery = post(envelope(self._monitor, self._environment, time.time()))
+        delivery = post(envelope(self._monitor, self._environment, time.time(), self._minutes))
         if delivery.verdict is Verdict.REJECTED:
             self._on_refusal(f"Sentry refuses check-ins, there is no dead-man's switch: {delivery.why}")
             self._stopped.set()
         if delivery.verdict is Verdict.RETRY:
             return AGAIN if delivery.after is None else delivery.after
-        return EVERY
+        return EVERY * self._minutes
 
 
-def envelope(monitor: str, environment: str, now: float) -> bytes:
+def envelope(monitor: str, environment: str, now: float, minutes: int = 1) -> bytes:
     """One check-in: https://develop.sentry.dev/sdk/telemetry/check-ins/."""
     item = {
         "check_in_id": uuid.uuid4().hex,
         "monitor_slug": monitor,
         "status": "ok",
         "environment": environment,
-        "monitor_config": CONFIG,
+        "monitor_config": {**CONFIG, "schedule": {**CONFIG["schedule"], "value": minutes}},
     }
     payload = json.dumps(item)
     head = {"type": "check_in", "length": len(payload)}
