@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from logrules.check import faults_of
+from logrules.cli import main
 from logrules.core.engine import classify
 from logrules.core.text import parts
 from logrules.newrule import new_rule
@@ -374,7 +375,9 @@ def test_check_names_every_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [["check"], ["scan", "-", "--pack"], ["explain", "x", "--pack"]])
-def test_a_pack_that_cannot_be_used(command: list[str], tmp_path: Path) -> None:
+def test_a_pack_that_cannot_be_used(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Missing, not text, or malformed: one clear line, 78, no traceback."""
     bad = tmp_path / "bad.toml"
     for data, why in (
@@ -384,11 +387,12 @@ def test_a_pack_that_cannot_be_used(command: list[str], tmp_path: Path) -> None:
     ):
         if data:
             bad.write_bytes(data)
-        done = run(*command, str(bad))
-        assert done.returncode == 78
-        assert f"{bad}" in done.stderr
-        assert why in done.stderr
-        assert "Traceback" not in done.stderr
+        status = main([*command, str(bad)])
+        said = capsys.readouterr().err
+        assert status == 78
+        assert f"{bad}" in said
+        assert why in said
+        assert "Traceback" not in said
 
 
 def told(rule: Rule) -> list[str]:

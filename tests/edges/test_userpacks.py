@@ -256,23 +256,29 @@ REFUSED: dict[str, Any] = {
 }
 
 
+COMMANDS = [
+    ["check", "my.toml"],
+    ["scan", "--pack", "my.toml", "-"],
+    ["run", "--pack", "my.toml", "--", "touch", "begun"],
+]
+
+
 @pytest.mark.parametrize(("data", "why"), REFUSED.values(), ids=REFUSED.keys())
-@pytest.mark.parametrize(
-    "command",
-    [["check", "my.toml"], ["scan", "--pack", "my.toml", "-"], ["run", "--pack", "my.toml", "--", "true"]],
-)
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_a_pack_that_is_named_must_be_one(
-    command: list[str], data: bytes | None, why: str, folder: Path
+    command: list[str], data: bytes | None, why: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One clear line, status 78, before anything is done or started."""
     if data is not None:
         (folder / "my.toml").write_bytes(data)
-    done = run(folder, *command)
+    status = main(command)
+    out, err = capsys.readouterr()
 
-    assert (done.returncode, done.stdout) == (78, "")
-    assert "my.toml" in done.stderr
-    assert why in done.stderr
-    assert done.stderr.count("\n") <= 2
+    assert (status, out) == (78, "")
+    assert "my.toml" in err
+    assert why in err
+    assert err.count("\n") <= 2
+    assert not (folder / "begun").exists()
 
 
 @pytest.mark.parametrize("name", ["", "  "])
