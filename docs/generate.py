@@ -15,6 +15,8 @@ from logrules.core import exports
 from logrules.core.event import Event, encode, timestamp
 from logrules.core.lease import OPERATORS, TABLE, Action, Timers
 from logrules.core.model import Sign
+from logrules.doctor.finding import State
+from logrules.doctor.says import AREAS, SAYS
 from logrules.rules import rules
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 READMES = {"en": ROOT / "README.md", "ru": ROOT / "README.ru.md"}
 LOCK = ROOT / "docs" / "lock.md"
 ALERTS = ROOT / "docs" / "alerts.md"
+DOCTOR = {"en": ROOT / "docs" / "doctor.md", "ru": ROOT / "docs" / "doctor.ru.md"}
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 MARKS = {Sign.BAD: "❌", Sign.WARN: "⚠️", Sign.INFO: "ℹ️", Sign.GOOD: "✅"}
 HEADS = {
@@ -104,6 +107,25 @@ def scrubbing(_lang: str) -> str:
     return "\n".join([*lines, f"- Source of both: `{exports.SOURCE}`"])
 
 
+def findings(lang: str) -> str:
+    """What the doctor may find, by area: trouble with its code, the worst first."""
+    heads = {
+        "en": "| | Area | What it says | Code | Finding |",
+        "ru": "| | Область | Что скажет | Код | Находка |",
+    }
+    marks = {State.BAD: MARKS[Sign.BAD], State.WARN: MARKS[Sign.WARN]}
+    rows = [
+        (marks[State(row.state)], row, name) for name, row in SAYS.items() if row.state in {"bad", "warn"}
+    ]
+    rows.sort(key=lambda each: ([*AREAS].index(each[1].area), each[1].state))
+    lines = []
+    for mark, row, name in rows:
+        code = f"{row.code} ({row.reason})" if row.reason else row.code
+        words = re.sub(r"{(\w+)[^}]*}", r"*\1*", row.text[lang])
+        lines.append(f"| {mark} | {AREAS[row.area][lang]} | {words} | `{code}` | `{name}` |")
+    return "\n".join([heads[lang], "|---|---|---|---|---|", *lines])
+
+
 def attribute_docs(file: Path, name: str) -> dict[str, str]:
     """The docstrings that stand under the attributes of a class."""
     tree = ast.parse(file.read_text("utf-8"))
@@ -120,7 +142,7 @@ def attribute_docs(file: Path, name: str) -> dict[str, str]:
 def rewritten(text: str, lang: str) -> str:
     """`text` with every generated block made anew."""
     makers = {"codes": codes, "event": event, "lease": lease, "cells": cells, "timers": timers}
-    makers["scrubbing"] = scrubbing
+    makers |= {"scrubbing": scrubbing, "findings": findings}
     return BLOCK.sub(lambda block: f"{block[1]}{makers[block[2]](lang)}\n{block[3]}", text)
 
 
@@ -144,3 +166,5 @@ if __name__ == "__main__":
         readme.write_text(rewritten(readme.read_text("utf-8"), lang), "utf-8")
     for document in (LOCK, ALERTS):
         document.write_text(rewritten(document.read_text("utf-8"), "en"), "utf-8")
+    for lang, document in DOCTOR.items():
+        document.write_text(rewritten(document.read_text("utf-8"), lang), "utf-8")

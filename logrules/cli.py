@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_alerts(commands)
     _add_silence(commands)
     _add_status(commands)
+    _add_doctor(commands)
     return parser
 
 
@@ -243,11 +244,31 @@ def _add_status(commands: argparse._SubParsersAction[_Parser]) -> None:
     status.set_defaults(command=_status, parser=status)
 
 
+def _add_doctor(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "Examine the environment of a bot that does not start, and say what to do."
+    doctor = commands.add_parser(
+        "doctor",
+        help=text[0].lower() + text[1:-1],
+        description=text,
+        epilog="Safe beside a bot that runs: it never polls, sends, deletes or locks, and takes at most 15 "
+        "seconds. Give it the bot's own environment. The status is 0, or that of the worst finding's code. "
+        "With RENDER_API_KEY it lists the services on Render whose settings carry the same token; that was "
+        "tried with a double of the documented API, never with Render itself.",
+    )
+    doctor.add_argument("--json", action="store_true", help="one JSON object per finding")
+    _add_lang(doctor)
+    doctor.set_defaults(command=_doctor, parser=doctor)
+
+
 def _add_common(command: argparse.ArgumentParser) -> None:
+    _add_lang(command)
+    _add_packs(command)
+
+
+def _add_lang(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--lang", choices=("en", "ru"), help="the language of the texts (LOGRULES_LANG, else LANG)"
     )
-    _add_packs(command)
 
 
 def _add_packs(command: argparse.ArgumentParser) -> None:
@@ -350,6 +371,14 @@ def _status(options: argparse.Namespace) -> int:
     from logrules import status
 
     return status.status(_known(options), as_json=options.json)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from logrules.doctor import examination
+    from logrules.rules import rules
+
+    # Packs of the user's own are looked at with everything else: one that is broken must not end this.
+    return examination.doctor(rules.speak(options.lang or rules.lang), as_json=options.json)
 
 
 def _known(options: argparse.Namespace) -> Rules:

@@ -29,6 +29,7 @@ class Post:
         headers: Sent with each request.
         meanings: What a status says beyond its number: the cause and the next step.
         category: Of what is sent, where a rate limit names its categories as Sentry does.
+        timeout: Seconds for the whole attempt; without it the usual ones.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Post:
         headers: Mapping[str, str],
         meanings: Mapping[int, str] | None = None,
         category: str = "error",
+        timeout: float | None = None,
     ) -> None:
         self._url = url
         self._name = name
@@ -46,7 +48,8 @@ class Post:
         self._meanings = meanings or {}
         self._category = category
         secure: dict[str, Any] = {"ssl_context": trust.context()} if url.startswith("https:") else {}
-        self._pool = urllib3.PoolManager(retries=False, timeout=TIMEOUT, **secure)
+        limit = urllib3.Timeout(total=timeout) if timeout else TIMEOUT
+        self._pool = urllib3.PoolManager(retries=False, timeout=limit, **secure)
 
     def __call__(self, body: bytes, headers: Mapping[str, str] | None = None) -> Delivery:
         """Make one attempt. Never raises for what a network does."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 BOT_API = "https://api.telegram.org"
 
+RENDER_API = "https://api.render.com/v1"
+
 OVERLAP = 150.0
 """Seconds for which a deploy may run two instances: Render's 60, its usual shutdown delay, and a margin."""
 
@@ -120,6 +122,10 @@ class Settings:
     """Delete a webhook that is set while the bot polls, once; else it is a conflict at once."""
     park: bool = False
     """Stay, idle, after an end that a restart cannot cure."""
+    render_key: str | None = field(default=None, repr=False)
+    """A key of Render's API, for those who ask which services have the same token."""
+    render_api: str = RENDER_API
+    """Where that API is, without a slash at the end."""
 
 
 def read(environ: Mapping[str, str], *, token: str | None = None, command: str | None = None) -> Settings:
@@ -163,14 +169,34 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         events_fd=_descriptor(env),
         held=Held.heard(env["LOGRULES_LOCK_HELD"]) if "LOGRULES_LOCK_HELD" in env else None,
         flush=_seconds(env, "LOGRULES_FLUSH", FLUSH),
-        bot_api=_bot_api(env),
+        bot_api=_api(env, "LOGRULES_BOT_API", BOT_API, "a Bot API server"),
         timers=_timers(env),
         packs=packs(env),
         port=port(env),
         preview=env.get("IS_PULL_REQUEST") == "true" and not _choice(env, "LOGRULES_PREVIEW", "poll"),
         delete_webhook=_choice(env, "LOGRULES_WEBHOOK", "delete"),
         park=parks(env),
+        render_key=env.get("RENDER_API_KEY", "").strip() or None,
+        render_api=_api(env, "LOGRULES_RENDER_API", RENDER_API, "Render's API"),
     )
+
+
+def lenient(environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """The settings that are well formed, and what is wrong with each of the others.
+
+    Raises:
+        ConfigError: A fault that no setting has on its own.
+    """
+    env, faults = dict(environ), list[str]()
+    while True:
+        try:
+            return read(env), faults
+        except ConfigError as error:
+            named = [name for name in re.findall(r"[A-Z][A-Z_]+", str(error)) if name in env]
+            if not named:
+                raise
+            faults.append(str(error))
+            del env[named[0]]
 
 
 def parks(environ: Mapping[str, str]) -> bool:
@@ -249,6 +275,11 @@ def _checked_token(setting: str, token: str | None) -> str | None:
             f"{setting} {fault}; write it as @BotFather shows it: digits, a colon, then letters"
         )
     return token
+
+
+def is_token(text: str) -> bool:
+    """Whether this has the form of a token."""
+    return _token_fault(text) is None
 
 
 def _token_fault(token: str) -> str | None:
@@ -439,8 +470,8 @@ def port(environ: Mapping[str, str]) -> int | None:
     return int(value)
 
 
-def _bot_api(env: Mapping[str, str]) -> str:
-    url = env.get("LOGRULES_BOT_API", BOT_API)
+def _api(env: Mapping[str, str], setting: str, usual: str, whose: str) -> str:
+    url = env.get(setting, usual)
     if not re.fullmatch(r"https?://[^\s/?#@'\"]+(/[^\s?#'\"]*)?", url):
-        raise ConfigError(f"LOGRULES_BOT_API must be the address of a Bot API server, such as {BOT_API}")
+        raise ConfigError(f"{setting} must be the address of {whose}, such as {usual}")
     return url.rstrip("/")

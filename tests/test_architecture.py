@@ -24,6 +24,7 @@ FLOORS = (
         "logrules.botapi",
         "logrules.loops",
         "logrules.receivers",
+        "logrules.renderapi",
         "logrules.settings",
         "logrules.streams",
         "logrules.tracebacks",
@@ -37,6 +38,7 @@ FLOORS = (
     ("logrules.scan", "logrules.explain", "logrules.export", "logrules.newrule"),
     ("logrules.life", "logrules.oncall"),
     ("logrules.status",),
+    ("logrules.doctor",),
     ("logrules.sidecar", "logrules.guarded"),
     ("logrules",),  # the public names, lazily
     ("logrules.cli",),
@@ -53,7 +55,7 @@ THIRD_PARTIES = {
     "loguru": ("logrules.logs",),
     "hyperscan": ("logrules.core.scanner",),
     "msgspec": ("logrules.core",),
-    "urllib3": ("logrules.botapi", "logrules.post"),
+    "urllib3": ("logrules.botapi", "logrules.post", "logrules.renderapi"),
     "rich": ("logrules.page", "logrules.summary", "bot.demo"),
 }
 

@@ -80,6 +80,15 @@ def test_lock_is_described_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("lang", READMES)
+def test_findings_are_described_as_they_are(lang: str) -> None:
+    """The doctor's table is that of says.toml; else run `python docs/generate.py`."""
+    text = (ROOT / "docs" / f"doctor{'' if lang == 'en' else '.ru'}.md").read_text("utf-8")
+
+    assert text.count("<!-- generated: findings -->") == 1
+    assert _rewritten(text, lang) == text
+
+
+@pytest.mark.parametrize("lang", READMES)
 def test_every_code_stands_in_the_table(lang: str) -> None:
     """Each code has exactly one row, with its exit status where it ends the bot."""
     rows = re.findall(r"^\| \S+ \| `([A-Z0-9_]+)` \| [^|]+ \| (\d*) \|", _text(lang), re.MULTILINE)

@@ -20,9 +20,9 @@ OURS = {
     *("HANDLERS_STUCK", "LOCK_FENCED", "LOCK_FENCE_WEAK", "LOCK_LEASE_UNSUPPORTED", "LOCK_LOCAL_ONLY"),
     *("LOCK_POOLER", "LOCK_REACQUIRED", "LOCK_RELEASED", "LOOP_BLOCKED", "POLLING_STALLED", "PREVIEW_IDLE"),
     *("RUN_UNFINISHED", "SHUTDOWN_CLEAN", "START_DELAYED", "STATE_UNMIRRORED", "UPDATE_SLOW"),
-    "UPDATE_UNREADABLE",
+    *("UPDATE_UNREADABLE", "CLOCK_WRONG", "PLATFORM_UNFIT", "STATE_EPHEMERAL", "VERSION_UNFIT"),
 }
-"""Codes that only our own event lines carry."""
+"""Codes that only our own event lines and findings carry."""
 
 NEWS = [pattern for pattern in rulebook().patterns if rules[pattern.code].sign in {Sign.BAD, Sign.WARN}]
 

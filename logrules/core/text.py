@@ -12,7 +12,7 @@ _QUOTED = re.compile(r"`([^`]+)`")
 _COMMAND = re.compile(
     r"(?:sudo )?(?:alembic|apt-get|awk|cat|curl|date|df|dmesg|docker|du|echo|export|fly|free|fuser|getent"
     r"|git|grep|heroku|journalctl|kill|kubectl|logrules|ls|lsof|nc|npm|openssl|pg_dump|pg_isready|pip|printenv|ps"
-    r"|psql|python|railway|render|sqlite3|ss|systemctl|tail)\b"
+    r"|psql|python|railway|render|sqlite3|ss|systemctl|tail|timedatectl)\b"
     r"|(?:ALTER|CREATE|PRAGMA|SELECT|SHOW)\b"
 )
 """How the commands of our texts begin."""

@@ -77,8 +77,18 @@ _SEATS = """with seat as (
  from pg_locks l left join pg_stat_activity a using (pid)
  where locktype = 'advisory' and objsubid = 1
   and database = (select oid from pg_database where datname = current_database()))
-select * from seat where key in (select key from seat where name like 'logrules/%')
+select * from seat where key in (select key from seat where name like 'logrules/%') or key = $1::int8
 order by key, granted desc, connected desc"""
+
+_SERVER = """select current_setting('server_version') as version, pg_is_in_recovery() as replica,
+ extract(epoch from clock_timestamp())::float8 as now,
+ least(case when r.rolconnlimit < 0 then null else r.rolconnlimit end,
+  case when d.datconnlimit < 0 then null else d.datconnlimit end,
+  current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+   - coalesce(current_setting('reserved_connections', true)::int, 0))::int as most,
+ (select count(*) from pg_stat_activity where datid is not null)::int as used
+from pg_roles r, pg_database d where r.rolname = current_user and d.datname = current_database()"""
+"""Every role may ask for all of it; the connections of other databases count, too."""
 
 _EVICT = f"""select pg_terminate_backend(l.pid)
  from pg_locks l join pg_stat_activity a using (pid) where {_THIS_ROW} and {_FORMER}"""  # noqa: S608 - a constant
@@ -184,7 +194,7 @@ class PostgresSession:
         )
         self._connection = connection
         connection.add_termination_listener(lambda _: self._ended(connection, lost))
-        await self._refuse_pooler(connection)
+        await _refuse_pooler(connection, self._dsn, self.url, self.timers)
         if await connection.fetchval("select pg_is_in_recovery()"):
             raise UnavailableError(
                 f"The lock's database {self.url.database!r} at {self.url.host} is a read-only replica",
@@ -202,30 +212,6 @@ class PostgresSession:
         self._prepared = {query: await connection.prepare(query) for query in (_HOLDER, _EVICT, _GRANT)}
         await connection.add_listener(self._channel, self._heard)
         return lacking
-
-    async def _refuse_pooler(self, connection: Any) -> None:
-        """Tell a pooler that deals sessions out by the transaction, before anything rests on this one.
-
-        Behind a pooler the process id of the greeting is not the backend's. That alone is no fault: in
-        session mode the backend stays ours. So a second connection opens a transaction, which makes a pooler
-        of the other kind give it the backend that we had, and we look for what we left there.
-        """
-        if await connection.fetchval("select pg_backend_pid()") == connection.get_server_pid():
-            return
-        thief = await asyncpg.connect(self._dsn, timeout=self.timers.connect, statement_cache_size=0)
-        try:
-            for _ in range(STEALS):
-                mark = secrets.token_hex(8)
-                await connection.fetchval("select set_config('logrules.nonce', $1, false)", mark)
-                await thief.execute("begin; select 1")
-                if await _within(STEAL, connection.fetchval(_MARK)) != mark:
-                    raise PooledError(
-                        f"Behind {self.url.host} a pooler gives every transaction another session: "
-                        "the lock would be nobody's. Set DATABASE_URL to the direct address"
-                    )
-                await thief.execute("rollback")
-        finally:
-            thief.terminate()
 
     async def _lease(self, connection: Any) -> tuple[str, ...]:
         """Tell the server its duties; the name of the one that it does not take, if any."""
@@ -362,9 +348,91 @@ async def seats(url: DatabaseUrl) -> list[Seat]:
         )
         try:
             async with asyncio.timeout(Timers().answer):
-                return [_seat(row) for row in await connection.fetch(_SEATS)]
+                return [_seat(row) for row in await connection.fetch(_SEATS, None)]
         finally:
             connection.terminate()
+
+
+async def _refuse_pooler(connection: Any, dsn: str, url: DatabaseUrl, timers: Timers) -> bool:
+    """Tell a pooler that deals sessions out by the transaction, before anything rests on this one.
+
+    Behind a pooler the process id of the greeting is not the backend's. That alone is no fault: in
+    session mode the backend stays ours. So a second connection opens a transaction, which makes a pooler
+    of the other kind give it the backend that we had, and we look for what we left there.
+
+    Returns whether there is a pooler at all. Raises PooledError.
+    """
+    if await connection.fetchval("select pg_backend_pid()") == connection.get_server_pid():
+        return False
+    thief = await asyncpg.connect(dsn, timeout=timers.connect, statement_cache_size=0)
+    try:
+        for _ in range(STEALS):
+            mark = secrets.token_hex(8)
+            await connection.fetchval("select set_config('logrules.nonce', $1, false)", mark)
+            await thief.execute("begin; select 1")
+            if await _within(STEAL, connection.fetchval(_MARK)) != mark:
+                raise PooledError(
+                    f"Behind {url.host} a pooler gives every transaction another session: "
+                    "the lock would be nobody's. Set DATABASE_URL to the direct address"
+                )
+            await thief.execute("rollback")
+    finally:
+        thief.terminate()
+    return True
+
+
+class Server(NamedTuple):
+    """A database server, as somebody sees it who is about to keep a lock there."""
+
+    version: str
+    replica: bool
+    now: float
+    """Its clock, in seconds since the epoch, when the question came."""
+    most: int
+    """How many connections an ordinary role may have here, with all others."""
+    used: int
+    leases: bool
+    """Whether it ends sessions that fall silent, if it is told to."""
+    pooled: bool
+    """Whether something stands in between; it keeps sessions, or there would be no answer."""
+    seats: list[Seat]
+    """Who holds this bot's lock and who waits for it, and those of other bots."""
+
+
+async def examine(url: DatabaseUrl, key: int | None, timers: Timers) -> Server:
+    """Look at the database, and at who has the lock with this key; take nothing, leave nothing.
+
+    One connection, closed at once; two where a pooler stands in between, for that is how its kind is told.
+
+    Raises UnavailableError or RefusedError.
+    """
+    with _opening(url):
+        _look_for_certificates(url)
+        dsn = with_system_roots(url.dsn)
+        connection = await asyncpg.connect(
+            dsn,
+            timeout=min(url.connect_timeout or timers.connect, timers.connect),
+            statement_cache_size=0,
+            server_settings={"application_name": "logrules-doctor"},
+        )
+        try:
+            async with asyncio.timeout(timers.answer):
+                pooled = await _refuse_pooler(connection, dsn, url, timers)
+                row = await connection.fetchrow(_SERVER)
+                seats = [_seat(row) for row in await connection.fetch(_SEATS, key)]
+                leases = await _takes(connection, PostgresSession.LEASE, timers.lease)
+                return Server(**row, leases=leases, pooled=pooled, seats=seats)
+        finally:
+            connection.terminate()
+
+
+async def _takes(connection: Any, name: str, seconds: float) -> bool:
+    """Whether the server takes this setting; it is gone again with the statement's own transaction."""
+    try:
+        await connection.fetchval(f"select set_config('{name}', '{_ms(seconds)}', true)")
+    except _NOT_HERE:
+        return False
+    return True
 
 
 def _seat(row: Any) -> Seat:

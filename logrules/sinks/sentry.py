@@ -9,12 +9,14 @@ Importing this module costs what importing the SDK costs (a tenth of a second): 
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any, cast
 
 from sentry_sdk import Client
 from sentry_sdk.client import SDK_INFO
 from sentry_sdk.transport import Transport
+from sentry_sdk.utils import Dsn
 
 from logrules.core.delivery import DELIVERED, Delivery, rejected
 from logrules.core.event import label, timestamp
@@ -121,6 +123,20 @@ class _Transport(Transport):
 
     def capture_envelope(self, envelope: Envelope) -> None:
         self.outcome = self._post(envelope.serialize())
+
+
+def probe(dsn: str, timeout: float) -> Delivery:
+    """Whether the project takes what comes with this DSN, by an envelope that leaves no trace there.
+
+    It holds a client report, which tells what a client has dropped, never becomes an event and here counts
+    nothing: https://develop.sentry.dev/sdk/telemetry/client-reports/. An envelope without any item would be
+    answered before its key is looked at.
+    """
+    auth = Dsn(dsn).to_auth(USER_AGENT)
+    report = json.dumps({"timestamp": time.time(), "discarded_events": []})
+    head = {"X-Sentry-Auth": auth.to_header(), "Content-Type": "application/x-sentry-envelope"}
+    post = Post(auth.get_api_url(), name="Sentry", headers=head, meanings=_MEANINGS, timeout=timeout)
+    return post(f'{{}}\n{{"type":"client_report","length":{len(report)}}}\n{report}\n'.encode())
 
 
 def event(alert: Alert, lang: str, now: float) -> dict[str, Any]:

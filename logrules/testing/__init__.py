@@ -1,9 +1,10 @@
-"""Faithful doubles for anybody's tests: the Bot API, receivers of alerts, PostgreSQL and its network."""
+"""Faithful doubles for anybody's tests: Bot API, Render API, receivers of alerts, PostgreSQL, its network."""
 
 from logrules.testing.bot_api_methods import MethodError
 from logrules.testing.bot_api_server import BotApiServer
 from logrules.testing.postgres_binaries import PostgresError
 from logrules.testing.postgres_server import PostgresServer
+from logrules.testing.render_api import RenderApiServer
 from logrules.testing.sentry_receiver import SentryReceiver
 from logrules.testing.tcp_proxy import TcpProxy
 from logrules.testing.updates import Timing
@@ -14,6 +15,7 @@ __all__ = [
     "MethodError",
     "PostgresError",
     "PostgresServer",
+    "RenderApiServer",
     "SentryReceiver",
     "TcpProxy",
     "Timing",

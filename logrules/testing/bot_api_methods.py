@@ -224,6 +224,8 @@ def table() -> dict[str, Method]:
         "deleteWebhook": set_webhook,
         "getWebhookInfo": get_webhook_info,
         "getMe": get_me,
+        "getChat": lambda call: chat(_chat_id(call)),
+        "getChatMember": get_chat_member,
         "close": close,
         "logOut": log_out,
         "sendMessage": send_message,
@@ -256,6 +258,15 @@ def get_me(call: Call) -> Any:
     abilities = ("can_join_groups", "can_read_all_group_messages", "supports_inline_queries")
     more = ("can_connect_to_business", "has_main_web_app")
     return {**call.bot.user, **dict.fromkeys(abilities, True), **dict.fromkeys(more, False)}
+
+
+def get_chat_member(call: Call) -> Any:
+    """Somebody in a chat: every bot is an administrator who may write, everybody else a member."""
+    user = call.number("user_id")
+    if user != call.bot.id:
+        return {"status": "member", "user": {"id": user, "is_bot": False, "first_name": f"User {user}"}}
+    rights = dict.fromkeys(("can_manage_chat", "can_post_messages", "can_delete_messages"), True)
+    return {"status": "administrator", "user": call.bot.user, "can_be_edited": False, **rights}
 
 
 def get_webhook_info(call: Call) -> Any:

@@ -13,6 +13,7 @@ import struct
 import threading
 from concurrent.futures import Future
 from email.message import Message
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -76,9 +77,14 @@ class Exchange:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Send the answer; into the void, if the client is gone."""
-        head = {"Content-Type": content_type, "Content-Length": str(len(body)), **(headers or {})}
+        head = {
+            "Date": formatdate(usegmt=True),
+            "Content-Type": content_type,
+            "Content-Length": str(len(body)),
+        }
+        head |= headers or {}
         self.answered = True
-        self._connection.send(_head(status, head) + body)
+        self._connection.send(_head(status, head) + (b"" if self.request.method == "HEAD" else body))
         self._connection.done()
 
     def trickle(self, interval: float) -> None:

@@ -1,0 +1,155 @@
+"""Every check, side by side, in bounded time; then the findings, for people or for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from logrules.core.model import Sign
+from logrules.core.redact import Redactor, secrets_in
+from logrules.doctor import configuration, database, machine, platform, receivers, render, telegram
+from logrules.doctor.finding import State, as_dict, found, ordered, status
+from logrules.doctor.patient import BUDGET, Patient
+from logrules.doctor.says import AREAS, PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from logrules.doctor.finding import Finding
+    from logrules.page import Page
+    from logrules.rules import Rules
+
+CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
+    "settings": configuration.configuration,
+    "token": telegram.token,
+    "database": database.database,
+    "render": render.services,
+    "platform": platform.platform,
+    "versions": machine.versions,
+    "packs": configuration.packs,
+    "disk": machine.disk,
+    "mirror": database.mirror,
+    "receivers": receivers.receivers,
+    "sentry": receivers.sentry,
+    "chat": telegram.chat,
+}
+"""In no order: each runs by itself, and its findings say to which area they belong."""
+
+_MARKS = {State.BAD: Sign.BAD, State.WARN: Sign.WARN, State.OK: Sign.GOOD}
+_LAST = 1.0
+"""Seconds that checks have to wind up after the last question may have begun."""
+
+
+def doctor(known: Rules, *, as_json: bool) -> int:
+    """Examine this environment, tell what was found, and give the status of the worst of it."""
+    patient = Patient.of(os.environ)
+    redact = Redactor([*secrets_in(os.environ), *patient.tokens.values()])
+    findings = [_clean(each, redact) for each in examine(patient, CHECKS, _progress(known.lang))]
+    if as_json:
+        for each in findings:
+            print(json.dumps(as_dict(each, known), ensure_ascii=False))
+    else:
+        _show(findings, known)
+    return status(findings, known)
+
+
+def examine(
+    patient: Patient,
+    checks: Mapping[str, Callable[[Patient], Iterator[Finding]]],
+    progress: Callable[[int, int], None] = lambda done, all_: None,
+) -> list[Finding]:
+    """What the checks find, the worst first. None of them can break, or hold up, the others."""
+    results: dict[str, list[Finding]] = {name: [] for name in checks}
+    ended = set[str]()
+    changed = threading.Condition()
+
+    def run(name: str) -> None:
+        try:
+            for each in checks[name](patient):
+                results[name].append(each)
+        except Exception as error:  # noqa: BLE001 - the others go on
+            results[name].append(found("any.broke", area=name, error=type(error).__name__))
+        with changed:
+            ended.add(name)
+            changed.notify()
+
+    for name in checks:
+        threading.Thread(target=run, args=(name,), name=f"doctor-{name}", daemon=True).start()
+    with changed:
+        while len(ended) < len(checks) and (left := patient.until + _LAST - time.monotonic()) > 0:
+            progress(len(ended), len(checks))
+            changed.wait(left)
+        progress(len(ended), len(checks))
+        for name in checks.keys() - ended:
+            results[name].append(found("any.unfinished", area=name, seconds=BUDGET))
+    areas = list(AREAS)
+    everything = [each for name in checks for each in list(results[name])]
+    return ordered(sorted(everything, key=lambda each: areas.index(each.area)))
+
+
+def _clean(finding: Finding, redact: Redactor) -> Finding:
+    """No secret in what a server answered, or in what somebody has put into a name."""
+
+    def clean(value: object) -> object:
+        if isinstance(value, str):
+            return redact(value)
+        if isinstance(value, list):
+            return [clean(each) for each in value]
+        if isinstance(value, dict):
+            return {name: clean(each) for name, each in value.items()}
+        return value
+
+    return finding._replace(attrs={name: clean(value) for name, value in finding.attrs.items()})
+
+
+def _progress(lang: str) -> Callable[[int, int], None]:
+    """One line on standard error that goes away again, where somebody sits and waits."""
+    if not sys.stderr.isatty():
+        return lambda done, all_: None
+
+    def say(done: int, all_: int) -> None:
+        words = PAGE["progress"][lang].format(done=done, all=all_) if done < all_ else ""
+        sys.stderr.write(f"\r\x1b[K{words}" if os.environ.get("TERM") != "dumb" else "")
+        sys.stderr.flush()
+
+    return say
+
+
+def _show(findings: Iterable[Finding], known: Rules) -> None:
+    from logrules.page import Page
+
+    page, lang, told = Page(), known.lang, list(findings)
+    shown = set[tuple[str | None, str | None]]()
+    for each in told:
+        if each.state in {State.BAD, State.WARN}:
+            _trouble(page, each, known, told_before=(each.code, each.reason) in shown)
+            shown.add((each.code, each.reason))
+            page.blank()
+    for each in told:
+        if each.state is State.OK:
+            page.title(Sign.GOOD, AREAS[each.area][lang], (f"  {each.message(lang)}", "not bold default"))
+    skipped = [
+        f"{AREAS[each.area][lang]}: {each.message(lang)}" for each in told if each.state is State.SKIPPED
+    ]
+    if skipped:
+        page.say(f"{PAGE['skipped'][lang]}. {'; '.join(skipped)}.", indent=2, style="dim")
+    page.blank()
+    worst = told[0].state if told else State.OK
+    page.say(PAGE[{State.BAD: "ill", State.WARN: "warned"}.get(worst, "well")][lang], indent=0)
+
+
+def _trouble(page: Page, finding: Finding, known: Rules, *, told_before: bool) -> None:
+    """What is wrong and what to do: all of it where the bot cannot start, else where to begin, and once."""
+    rule = finding.rule(known)
+    title = AREAS[finding.area][known.lang]
+    code = f"{finding.code} ({finding.reason})" if finding.reason else finding.code or ""
+    page.title(_MARKS[finding.state], title, (f"  {code}", "not bold"))
+    page.quote(finding.message(known.lang))
+    if rule is not None and not told_before:
+        steps = rule.steps if finding.state is State.BAD else rule.steps[:1]
+        page.steps(steps, numbered=len(steps) > 1)
+        page.line(PAGE["more"][known.lang].format(code=finding.code), style="dim")
