@@ -154,7 +154,7 @@ class Reporter:
                 Severity.WARNING, "The wrapper does not take events (LOGRULES_EVENT_FD): it cannot alert"
             )
 
-    def remark(self, level: Severity, message: str) -> None:
+    def remark(self, level: Severity, message: str, *, attrs: Mapping[str, Any] | None = None) -> None:
         """Say something that has no code."""
         event = Event(
             timestamp=timestamp(self._clock()),
@@ -163,6 +163,8 @@ class Reporter:
             service=self._settings.service,
             instance=self._settings.instance,
         )
+        if attrs:
+            event.attrs = dict(attrs)
         self._console.write(event)
 
 

@@ -156,6 +156,16 @@ def secrets_in(environ: Mapping[str, str]) -> list[str]:
     return list(found)
 
 
+def shapes(environ: Mapping[str, str]) -> dict[str, str]:
+    """Every shape in which a secret of `environ` may be printed, and the name of its setting."""
+    found: dict[str, str] = {}
+    for name, value in environ.items():
+        for secret in secrets_in({name: value}):
+            for part in _parts(secret):
+                found |= {shape: name for shape in _shapes(part) if _is_telling(part) and shape not in found}
+    return found
+
+
 def _parts(secret: str, *, whole: bool = True) -> Iterator[str]:
     """The secret parts of a token or a URL; a text that is neither is secret as a `whole`."""
     tokens = [token[3] for token in _TOKEN.finditer(secret)]

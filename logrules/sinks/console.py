@@ -79,11 +79,11 @@ class LineWriter:
 
 
 class Console:
-    """Events as lines on one descriptor, redacted."""
+    """Events as lines on one descriptor, or through a writer of one's own; redacted."""
 
-    def __init__(self, fd: int, redact: Callable[[str], str]) -> None:
+    def __init__(self, to: int | LineWriter, redact: Callable[[str], str]) -> None:
         self.redact = redact
-        self._lines = LineWriter(fd)
+        self._lines = LineWriter(to) if isinstance(to, int) else to
 
     def line(self, event: Event) -> bytes:
         """What `write` writes, for whoever is to have it first."""

@@ -1,0 +1,109 @@
+"""What the watch has still to read: bounded, and never waited for longer than the command can afford.
+
+One thread puts, another takes. Where reading does not keep up, the oldest bytes are let go unread, and
+counted: what a command said last says most about its end. Their line goes with them, so that nobody's words
+come to stand at the start of a line where they did not stand.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from logrules.core.model import EVENTS, Chunk, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LIMIT = 1024 * 1024
+"""Bytes that wait at most."""
+LAST_WORDS = 256 * 1024
+"""Bytes of these that are still read once the command has ended."""
+PACE = 200e6
+"""Bytes a second to which a full inbox holds the command, and to no less: beyond that they go unread."""
+
+
+class Call(NamedTuple):
+    """Something else to do, in its turn."""
+
+    run: Callable[[], None]
+
+
+class Inbox:
+    """Chunks and calls, in their order."""
+
+    def __init__(self) -> None:
+        self._items: deque[Chunk | Call] = deque()
+        self._changed = threading.Condition()
+        self._size = 0
+        self._limit = LIMIT
+        self._torn: set[Origin] = set()
+        """Streams whose next chunk does not follow upon the one before it."""
+        self._unread = 0
+
+    def put(self, chunk: Chunk) -> None:
+        """Take in what was read, and wait a little where there is no room."""
+        with self._changed:
+            if self._size >= self._limit:
+                self._changed.wait(len(chunk.data) / PACE)
+            self._items.append(chunk)
+            self._size += len(chunk.data)
+            self._make_room()
+            self._changed.notify()
+
+    def call(self, run: Callable[[], None]) -> None:
+        """Have `run` called after all that was put before."""
+        with self._changed:
+            self._items.append(Call(run))
+            self._changed.notify()
+
+    def hurry(self) -> None:
+        """The command has ended: only its last words are still waited for."""
+        with self._changed:
+            self._limit = LAST_WORDS
+            self._make_room()
+
+    def take(self) -> Chunk | Call:
+        """The next one; waits for it."""
+        with self._changed:
+            while True:
+                while not self._items:
+                    self._changed.wait()
+                item = self._items.popleft()
+                if isinstance(item, Call):
+                    return item
+                self._size -= len(item.data)
+                self._changed.notify()
+                if item.origin not in self._torn:
+                    return item
+                if whole := self._mended(item):
+                    return whole
+
+    def unread(self) -> int:
+        """How many bytes were let go since this was last asked."""
+        with self._changed:
+            count, self._unread = self._unread, 0
+            return count
+
+    def _make_room(self) -> None:
+        """Let go of the oldest bytes; a guarded bot's own events are no output, and stay."""
+        kept: list[Chunk | Call] = []
+        while self._size > self._limit and len(self._items) > 1:
+            item = self._items.popleft()
+            if isinstance(item, Call) or item.origin.stream == EVENTS:
+                kept.append(item)
+                continue
+            self._size -= len(item.data)
+            self._unread += len(item.data)
+            self._torn.add(item.origin)
+        self._items.extendleft(reversed(kept))
+
+    def _mended(self, chunk: Chunk) -> Chunk | None:
+        """`chunk` from its first whole line on; None if it holds no line's end, or nothing behind one."""
+        _, end, rest = chunk.data.partition(b"\n")
+        self._unread += len(chunk.data) - len(rest)
+        if not end:
+            return None
+        self._torn.discard(chunk.origin)
+        return chunk._replace(data=b"\n" + rest)
