@@ -141,6 +141,7 @@ class Child:
         *,
         prepare: Callable[[], None] = lambda: None,
         terminals: Mapping[int, Terminal] | None = None,
+        at_our_end: int = signal.SIGTERM,
     ) -> None:
         """Start `command`. Raises OSError where it cannot be started.
 
@@ -151,16 +152,19 @@ class Child:
             instance: What its chunks are of.
             prepare: What to do in the new process before it becomes the command; signals are blocked there.
             terminals: What stands in for those of our streams that are terminals, by descriptor.
+            at_our_end: What the kernel sends it when we are gone, however we went; Linux only.
         """
         self._terminals = terminals or {}
         self._status: int | None = None
+        self.on_continue: Callable[[], None] = lambda: None
+        """What else to do when it is to go on after a stop."""
         self.stopped: int | None = None
         """The signal that has stopped it; None while it goes on."""
         ends = {fd: self._ends(fd) for fd in (1, 2) if _is_open(fd)}
         events, events_end = os.pipe()
         away = _out_of_the_way(events_end)
         given = {fd: theirs for fd, (_, theirs) in ends.items()}
-        ready = _Start(command, {**environ, EVENT_FD: str(away)}, {**given, away: away}, prepare)
+        ready = _Start(command, {**environ, EVENT_FD: str(away)}, {**given, away: away}, prepare, at_our_end)
         try:
             self.pid = ready.go()
         except BaseException:
@@ -185,6 +189,8 @@ class Child:
         if number in {signal.SIGWINCH, signal.SIGCONT}:
             for terminal in self._terminals.values():
                 terminal.resize()
+        if number == signal.SIGCONT:
+            self.on_continue()
         if self._status is None:
             try:
                 os.kill(self.pid, number)
@@ -236,12 +242,13 @@ class _Start:
         environ: dict[str, str],
         descriptors: Mapping[int, int],
         prepare: Callable[[], None],
+        at_our_end: int,
     ) -> None:
         self._command = [*command]
         self._environ = environ
         self._descriptors = descriptors
         self._prepare = prepare
-        self._end_with_parent = _end_with_parent()
+        self._end_with_parent = _end_with_parent(at_our_end)
 
     def go(self) -> int:
         """The new process's id, once it has become the command. Raises OSError where it cannot."""
@@ -293,8 +300,8 @@ class _Start:
                 self._environ.pop("LISTEN_PIDFDID", None)  # the same, said once more
 
 
-def _end_with_parent() -> Callable[[], None]:
-    """What makes the kernel send SIGTERM when we are gone, however we went; Linux only.
+def _end_with_parent(number: int) -> Callable[[], None]:
+    """What makes the kernel send this signal when we are gone, however we went; Linux only.
 
     A bot that polls on unwatched, beside the one that the platform starts next, is the fight that we prevent.
     """
@@ -305,9 +312,9 @@ def _end_with_parent() -> Callable[[], None]:
     prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
 
     def ask() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        prctl(PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGTERM)  # too late to be told: it has happened
+            os.kill(os.getpid(), number)  # too late to be told: it has happened
 
     return ask
 

@@ -98,13 +98,16 @@ class Signals:
 
 
 def told_by_terminal(number: int, pid: int) -> bool:
-    """Whether the terminal has sent it to that process as well, so that forwarding would say it twice."""
+    """Whether the terminal has sent it to that process as well, so that forwarding would say it twice.
+
+    Where the two are not of one group, the terminal's group alone has it from there, and we from elsewhere.
+    """
     if number not in FROM_KEYS:
         return False
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
         try:
-            return os.tcgetpgrp(terminal) == os.getpgid(pid)
+            return os.tcgetpgrp(terminal) == os.getpgid(pid) == os.getpgrp()
         finally:
             os.close(terminal)
     except OSError:  # no terminal, or no such process any more

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import termios
 from contextlib import suppress
 from typing import Any
@@ -65,6 +66,49 @@ class StandIn:
         if self._has_led:
             with suppress(OSError, termios.error):
                 termios.tcsetattr(self._real, termios.TCSADRAIN, self._found)
+
+
+class Foreground:
+    """The terminal's foreground, which a command in a group of its own needs: for input, and for Ctrl-C."""
+
+    def __init__(self) -> None:
+        self._terminal: int | None = None
+        with suppress(OSError):
+            self._terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+            if os.tcgetpgrp(self._terminal) != os.getpgrp():
+                self.close()  # it is somebody else's
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it was, and so may be given."""
+        return self._terminal is not None
+
+    def give(self, group: int | None = None) -> None:
+        """To that group, or to the one of this process."""
+        self._set(group or os.getpgrp())
+
+    def take_back(self, group: int) -> None:
+        """From that group, if it still has it."""
+        with suppress(OSError):
+            if self._terminal is not None and os.tcgetpgrp(self._terminal) == group:
+                self._set(os.getpgrp())
+
+    def close(self) -> None:
+        """Let go of the terminal. Safe to call twice."""
+        terminal, self._terminal = self._terminal, None
+        if terminal is not None:
+            os.close(terminal)
+
+    def _set(self, group: int) -> None:
+        if self._terminal is None:
+            return
+        # Who is in the background is stopped for this, unless the signal for it is blocked.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+        try:
+            with suppress(OSError):  # hung up, or the group is gone
+                os.tcsetpgrp(self._terminal, group)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _modes(fd: int) -> tuple[Any, Any, Any]:

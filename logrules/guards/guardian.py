@@ -1,0 +1,116 @@
+"""A tiny process that outlives us by an instant, and takes what we watch with us, whatever ends us.
+
+A command under the lock may have children of its own: `sh -c`, `npm start`. The kernel tells only the command
+itself that its parent is gone. So the command leads a process group, and the guardian, which nobody has a
+reason to end, holds the other end of a line to us: when the line breaks, or a deadline passes that nobody has
+put off, it kills that group. It knows the group before the command's first instruction.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from contextlib import suppress
+from typing import NoReturn
+
+CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Deadlines are read off the clock that the lock's keeper uses."""
+NEVER = float("inf")
+
+
+class Guardian:
+    """The process and the line to it. To be made before any thread is: it is a fork of us.
+
+    Raises:
+        OSError: there can be no further process.
+    """
+
+    def __init__(self) -> None:
+        self._line, theirs = socket.socketpair()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _guard(theirs.fileno())
+        theirs.close()
+        self._line.setblocking(False)  # noqa: FBT003  its only argument
+
+    def guard_me(self) -> None:
+        """In the new process, before it becomes the command: lead a group, and have that guarded."""
+        os.setpgid(0, 0)
+        self._say(f"group {os.getpid()}")
+
+    def dismiss(self) -> None:
+        """The group has ended."""
+        with suppress(OSError):
+            self._say("group 0")
+
+    def extend(self, deadline: float) -> None:
+        """The group ends at `deadline`, on `CLOCK`, unless that is put off. Raises OSError: nobody guards."""
+        self._say(f"until {deadline!r}")
+
+    def disarm(self) -> None:
+        """There is no deadline. Raises OSError: nobody guards."""
+        self.extend(NEVER)
+
+    def close(self) -> None:
+        """Let go of it; it ends by itself, and kills the group if there still is one."""
+        self._line.close()
+        with suppress(ChildProcessError):  # as process 1 we may have taken it in already
+            os.waitpid(self._pid, 0)
+
+    def _say(self, words: str) -> None:
+        try:
+            self._line.send(f"{words}\n".encode())
+        except OSError as error:
+            raise OSError("the process that ends the command together with us is gone") from error
+
+
+def _guard(line: int) -> NoReturn:
+    """The guardian's whole life: nothing of ours is left in it but one descriptor."""
+    try:
+        _forget_all_but(line)
+        _obey(line)
+    finally:
+        os._exit(0)
+
+
+def _forget_all_but(line: int) -> None:
+    os.setsid()  # no terminal's keys, and no signal meant for our group
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        with suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_IGN)
+    for name in os.listdir("/dev/fd"):  # noqa: PTH208  names are all there is to know
+        if int(name) != line:
+            with suppress(OSError):
+                os.close(int(name))
+    os.chdir("/")
+
+
+def _obey(line: int) -> None:
+    group, until, rest = 0, NEVER, b""
+    while True:
+        left = None if until == NEVER else max(0.0, until - time.clock_gettime(CLOCK))
+        if not select.select([line], [], [], left)[0]:
+            _kill(group)
+            until = NEVER
+            continue
+        data = os.read(line, 4096)
+        if not data:
+            _kill(group)
+            return
+        *orders, rest = (rest + data).split(b"\n")
+        for order in orders:
+            word, _, value = order.partition(b" ")
+            if word == b"group":
+                group = int(value)
+            else:
+                until = float(value)
+
+
+def _kill(group: int) -> None:
+    if group:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
