@@ -29,6 +29,38 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(folder.cleanup)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What waits begins at once, the longest first, on all workers but one, which computes meanwhile.
+
+    xdist gives each worker a stretch of the list, as long as the next one's; who is done steals from the end
+    of the longest that is left. So nobody is still waiting when all others have gone home.
+    """
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    if workers == 1:
+        return
+    items.sort(key=_patience, reverse=True)  # stable: files stay together, and their fixtures
+    waiting = [item for item in items if _patience(item) > 1]
+    others = items[len(waiting) :]
+    items.clear()
+    for worker in range(workers - 1):
+        mine = waiting[worker :: workers - 1]
+        more = max(0, (len(waiting) + len(others)) // workers - len(mine))
+        items += [*mine, *others[:more]]
+        del others[:more]
+    items += others
+
+
+def _patience(item: pytest.Item) -> int:
+    """How much of a test is waiting for other processes: 3 for ten seconds and more, 0 for none of it."""
+    folder = item.path.parent.name
+    return (
+        3
+        if item.get_closest_marker("long")
+        else {"e2e": 2, "chaos": 2, "faults": 2, "edges": 1}.get(folder, 0)
+    )
+
+
 @pytest.fixture
 def bot_api() -> Iterator[BotApiServer]:
     """Telegram's Bot API with the official server's own time constants."""

@@ -14,6 +14,7 @@ SHORT = ("sigterm", "sigkill", "sigstop", "black_hole", "ghost_waiter", "cancel_
 
 
 @pytest.mark.parametrize("name", SHORT)
+@pytest.mark.long
 def test_one_poller_whatever_fails(postgres, name):
     """No overlap, nothing lost, repeats only after a death, tenures in their order, nothing left behind."""
     scenario = SCENARIOS[name]

@@ -292,6 +292,7 @@ class TestOneSignal:
         assert event["contexts"]["incident"]["count"] == 1
         assert len(process.of("DB_AUTH_FAILED")) == 1
 
+    @pytest.mark.long
     def test_unguarded_bot_with_a_sentry_of_its_own(self, stage):
         """Under `run`, what the documents give to paste keeps a bot's own Sentry from telling it, too."""
         alerts = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text("utf-8")
@@ -360,6 +361,7 @@ class TestNoSecret:
         assert codes(ours(stage.sentry)) == ["DB_AUTH_FAILED"]
         self.check(stage, process, [secret, "wr0ng/s3cret", "wr0ng%2Fs3cret", KEY])
 
+    @pytest.mark.long
     def test_text_of_a_bot_that_shows_everything(self, stage):
         """An unguarded bot whose log shows every variable: its own bytes are its own, ours are clean."""
         process = stage.bot(WRAPPED, WAY="unguarded", LOGS="loguru")
@@ -378,6 +380,7 @@ class TestNoSecret:
 class TestExit:
     """What a dying process cannot deliver is said whole, kept, and told by the next one."""
 
+    @pytest.mark.long
     def test_undelivered_is_said_and_goes_out_later(self, stage, postgres):
         """ALERT_UNDELIVERED carries the remediation; the next start sends the same event, once."""
         stage.sentry.down()
@@ -405,6 +408,7 @@ class TestExit:
         assert process.ended() == 0
         assert "the loop went on: True" in process.said
 
+    @pytest.mark.long
     def test_killed_wrapper_has_lost_nothing(self, stage):
         """SIGKILL between two attempts: the next wrapper sends what the first one was trying to."""
         stage.sentry.status(503)

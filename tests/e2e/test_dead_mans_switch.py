@@ -106,6 +106,7 @@ def polls(bot_api):
     return len([call for call in bot_api.requests if call.method == "getUpdates"])
 
 
+@pytest.mark.long
 def test_bot_that_telegram_answers_no_more_is_silent(start, sentry, bot_api):
     """A bot that polls, and whose polls fail from now on, checks in for a while and then no more."""
     start("first", ANSWERED="1")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.long
 def test_every_expectation_of_the_demo_holds():
     """The four acts end with status 0, which they do only if each row of the table held."""
     done = subprocess.run(

@@ -410,6 +410,7 @@ def test_lost_database_ends_polling_then_the_process(bot_api, postgres, start):
     assert "SHUTDOWN_CLEAN" not in bot.codes()
 
 
+@pytest.mark.long
 def test_foreign_poller(bot_api, postgres, sentry, start):
     """Suspected first, proved by a second conflict under a proved lock, told to people, then exit 75."""
     bot = start(database=postgres, SENTRY_DSN=sentry.dsn)
@@ -452,6 +453,7 @@ def test_webhook_set_meanwhile(bot_api, postgres, start):
     assert bot.of("CONFLICT_409")[0]["reason"] == "webhook_active"
 
 
+@pytest.mark.long
 def test_webhook_deleted_once(bot_api, postgres, start):
     """If so configured, a webhook set by somebody else is deleted without a message lost; not twice."""
     bot = start(database=postgres, LOGRULES_WEBHOOK="delete")
@@ -865,6 +867,7 @@ def test_application_that_takes_nothing_more_ends(bot_api, postgres, start):
 
 
 @pytest.mark.parametrize("why", [{"INTERVAL": "5", "HANG": "0"}, {"QUEUE": "1", "HANG": "5"}, {"HANG": "5"}])
+@pytest.mark.long
 def test_patience_is_no_standstill(bot_api, postgres, start, why):
     """Neither a pause that was asked for, nor handlers that have their hands full, nor a full queue."""
     bot = start(database=postgres, STALL="3", SILENCE="1", **why)
@@ -953,6 +956,7 @@ def test_contradicting_timers_end_the_start(start):
     assert "LOGRULES_LEASE or LOGRULES_FENCE" in bot.events[0]["message"]
 
 
+@pytest.mark.long
 def test_stopped_holder_is_ended_by_the_kernel(bot_api, postgres, start, tmp_path):
     """Frozen, it dies at its deadline without a word and polls no more; its next start tells of that run."""
     state = str(tmp_path / "state.sqlite3")
@@ -1060,6 +1064,7 @@ def test_preview_stays_idle(bot_api, postgres, start):
     assert told.term() == 0
 
 
+@pytest.mark.long
 def test_fatal_ends_in_a_row_delay_the_start(bot_api, postgres, start, tmp_path):
     """The first restart is free, the next one waits, healthy and stoppable; an end in order sets it back."""
     state = str(tmp_path / "state" / "bot.sqlite3")
@@ -1127,6 +1132,7 @@ def test_nothing_is_parked_that_a_restart_cures(bot_api, postgres, start):
     assert bot.ended() == 75
 
 
+@pytest.mark.long
 def test_own_loop(bot_api, postgres, start):
     """`async with` for those who have a loop of their own: a clean end, and the status of a fatal one."""
     clean = start(database=postgres, FOR="0.5")

@@ -112,6 +112,7 @@ def rival(api):
 
 
 @WAYS
+@pytest.mark.long
 def test_everybody_hears_of_a_conflict_and_of_its_end(start, bot_api, hook, tmp_path, way):
     """The bot itself writes into the chat while its polls are refused; later all hear that it is over."""
     with rival(bot_api):

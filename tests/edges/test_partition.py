@@ -150,6 +150,7 @@ async def test_only_own_sessions_are_ended(postgres, proxy):
             one.terminate()
 
 
+@pytest.mark.long
 def test_cut_off_holder_is_silent_long_before_another_may_poll(postgres, proxy):
     """Nothing gets through: no permission long before the server frees the lock; then the standby has it."""
     with keeper_for(proxy.port, "old") as old:
@@ -224,6 +225,7 @@ def test_fence_goes_with_the_lock_when_nothing_is_in_flight(postgres):
     assert keeper.log.disarmed == 1
 
 
+@pytest.mark.long
 def test_unreachable_network_is_one_line(proxy):
     """An address that swallows everything is told once, and waited for until it answers."""
     proxy.cut(new=True)
