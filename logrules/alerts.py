@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from logrules.core.codes import Code
     from logrules.core.delivery import Delivery, Receiver
-    from logrules.core.model import Alert, Match
+    from logrules.core.match import Alert, Match
     from logrules.settings import Settings
     from logrules.stores.postgres import Mirror
 

@@ -6,11 +6,9 @@ import argparse
 import os
 import signal
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from logrules import __version__
-from logrules.core.lease import UnavailableError
 from logrules.core.model import Exit, LogrulesError
 from logrules.sidecar import options as sidecar
 from logrules.streams import OutputError, complain, ensure_standard
@@ -39,11 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status: int = options.command(options)
         sys.stdout.flush()
-    except (OutputError, UnavailableError) as error:
+    except OutputError as error:
         return _muted(Exit.UNAVAILABLE, str(error))
     except LogrulesError as error:
-        complain(str(error))
-        return Exit.CONFIG
+        return _refused(error)
     except BrokenPipeError:
         return _muted(Exit.OK)  # the reader has what it wanted
     except OSError as error:
@@ -51,6 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return status
+
+
+def _refused(error: LogrulesError) -> Exit:
+    from logrules.core.lease import UnavailableError
+
+    complain(str(error))
+    return Exit.UNAVAILABLE if isinstance(error, UnavailableError) else Exit.CONFIG
 
 
 def _muted(status: Exit, why: str | None = None) -> int:
@@ -61,7 +65,20 @@ def _muted(status: Exit, why: str | None = None) -> int:
     return status
 
 
+class _Formatter(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        # As wide as argparse makes it, without what it imports to find that out, which every start would pay.
+        try:
+            columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(1).columns or 80
+        except (OSError, ValueError):
+            columns = 80
+        super().__init__(prog, width=columns - 2)
+
+
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **given: Any) -> None:
+        super().__init__(formatter_class=_Formatter, **given)
+
     def error(self, message: str) -> NoReturn:
         complain(f"{message}. See: {self.prog} --help")
         self.exit(Exit.CONFIG)
@@ -346,7 +363,8 @@ def _run(options: argparse.Namespace) -> int:
         raise LogrulesError(
             "nothing to run. Write the command after two dashes: logrules run -- python bot.py"
         )
-    read = settings.read(os.environ, command=Path(command[0]).name)
+    name = os.path.basename(command[0])  # noqa: PTH119  pathlib would be imported for it
+    read = settings.read(os.environ, command=name)
     # Packs that somebody names must be right before anything starts; those that lie here are read beside it.
     known = _known(options) if options.pack or read.packs or options.stop_on else None
     return run(command, read, sidecar.read(options, known))

@@ -16,7 +16,7 @@ from logrules.core.text import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from logrules.core.model import Match
+    from logrules.core.match import Match
     from logrules.page import Page
     from logrules.rules import Rule, Rules
 

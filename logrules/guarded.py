@@ -12,7 +12,6 @@ import contextlib
 import logging
 import os
 import socket
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from logrules import locks, onfatal, userpacks
@@ -123,7 +122,7 @@ def _refuse(code: str, message: str, console: Console) -> NoReturn:
     report(code, message, fatal=True)
     with contextlib.suppress(ConfigError):
         if parks(os.environ):
-            with onfatal.idle(replace(nameless, port=_port()), Phase.PARKED):
+            with onfatal.idle(nameless._replace(port=_port()), Phase.PARKED):
                 onfatal.park(report, code, message)
     raise SystemExit(int(Exit.CONFIG))
 

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logrules.core.delivery import DELIVERED, Delivery, Receiver, rejected, retry
-from logrules.core.model import Alert, LogrulesError
+from logrules.core.match import Alert
+from logrules.core.model import LogrulesError
 from logrules.post import Post
 
 if TYPE_CHECKING:

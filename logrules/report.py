@@ -14,7 +14,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from logrules.core.event import Event, of_match, timestamp
-from logrules.core.model import Match, Severity
+from logrules.core.match import Match
+from logrules.core.model import Severity
 from logrules.rules import rules
 from logrules.sinks.console import LineWriter
 from logrules.tracebacks import error_of
@@ -22,7 +23,7 @@ from logrules.tracebacks import error_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from logrules.core.model import Alert
+    from logrules.core.match import Alert
     from logrules.rules import Rules
     from logrules.settings import Settings
     from logrules.sinks.console import Console

@@ -12,9 +12,10 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from logrules.core.effects import Annotate
 from logrules.core.engine import Engine, Policy
 from logrules.core.event import encode, of_match
-from logrules.core.model import Annotate, Chunk, Exit, LogrulesError, Origin
+from logrules.core.model import Chunk, Exit, LogrulesError, Origin
 from logrules.core.redact import Redactor, secrets_in
 from logrules.streams import OutputError, complain
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from logrules.core.model import Effect, Match
+    from logrules.core.effects import Effect
+    from logrules.core.match import Match
     from logrules.rules import Rules
 
     Out = Callable[[Match], None]

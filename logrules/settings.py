@@ -2,6 +2,8 @@
 
 Every LOGRULES_* number is in seconds. A malformed setting ends in a `ConfigError` that names the setting and
 the form it must have, never its value. An empty string is the same as nothing.
+
+A command waits for this before it is started: what takes long to import is imported where it is needed.
 """
 
 from __future__ import annotations
@@ -10,21 +12,17 @@ import base64
 import math
 import os
 import re
-import socket
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, NamedTuple
 
-from logrules.core import database_url
-from logrules.core.lease import Held, Timers, strict
 from logrules.core.model import ConfigError
 from logrules.core.text import language
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from logrules.core.database_url import DatabaseUrl
+    from logrules.core.lease import Held, Timers
 
 BOT_API = "https://api.telegram.org"
 
@@ -65,30 +63,35 @@ _STANDARD_DESCRIPTORS = 3  # input, output, errors
 _LEAST_KEY, _LONGEST_KEY = 24, 64  # bytes, of what signs a webhook
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+_SECRET = frozenset(
+    {"sentry_dsn", "alert_token", "alert_webhook", "alert_webhook_key", "token", "database_url", "render_key"}
+)
+"""Settings that nobody is shown."""
+
+
+class Settings(NamedTuple):
     """What a program was told, checked. Secrets are not in its repr."""
 
     service: str
     instance: str
     lang: str
     """`en` or `ru`."""
-    sentry_dsn: str | None = field(default=None, repr=False)
+    sentry_dsn: str | None = None
     alert_chat: str | None = None
     """The Telegram chat that gets alerts: an id or @name."""
-    alert_token: str | None = field(default=None, repr=False)
+    alert_token: str | None = None
     """The token of another bot, which sends the alerts."""
-    alert_webhook: str | None = field(default=None, repr=False)
+    alert_webhook: str | None = None
     """The address that gets alerts as JSON."""
-    alert_webhook_key: bytes | None = field(default=None, repr=False)
+    alert_webhook_key: bytes | None = None
     """Signs what goes there."""
     crons: str | None = None
     """The name of the Sentry monitor that the bot checks in with; None for no check-ins."""
     alert_receivers: tuple[str, ...] = ()
     """Receivers of the user's own, each as `module:function`."""
-    token: str | None = field(default=None, repr=False)
+    token: str | None = None
     """The guarded bot's token."""
-    database_url: str | None = field(default=None, repr=False)
+    database_url: str | None = None
     """As it was set, in any form seen in the wild."""
     database_setting: str = "DATABASE_URL"
     """Where it came from, for people."""
@@ -110,8 +113,8 @@ class Settings:
     """Seconds that a dying process gives its alerts."""
     bot_api: str = BOT_API
     """Where the Bot API is, without a slash at the end."""
-    timers: Timers = field(default_factory=Timers)
-    """The lock's durations."""
+    durations: Mapping[str, float] = {}
+    """The lock's durations that are not the usual ones."""
     packs: tuple[str, ...] | None = None
     """Packs of the user's own; None: those of the working directory."""
     port: int | None = None
@@ -122,10 +125,20 @@ class Settings:
     """Delete a webhook that is set while the bot polls, once; else it is a conflict at once."""
     park: bool = False
     """Stay, idle, after an end that a restart cannot cure."""
-    render_key: str | None = field(default=None, repr=False)
+    render_key: str | None = None
     """A key of Render's API, for those who ask which services have the same token."""
     render_api: str = RENDER_API
     """Where that API is, without a slash at the end."""
+
+    @property
+    def timers(self) -> Timers:
+        """The lock's durations. Raises ConfigError where two contradict each other."""
+        return _timers(self.durations)
+
+    def __repr__(self) -> str:
+        """What may be shown."""
+        shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name not in _SECRET)
+        return f"Settings({', '.join(shown)})"
 
 
 def read(environ: Mapping[str, str], *, token: str | None = None, command: str | None = None) -> Settings:
@@ -146,7 +159,7 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         service=service,
         instance=_name(env, "LOGRULES_INSTANCE")
         or _first(env, "RENDER_INSTANCE_ID", "FLY_MACHINE_ID", "RAILWAY_REPLICA_ID")
-        or f"{socket.gethostname()}:{os.getpid()}",
+        or f"{_host()}:{os.getpid()}",
         lang=_lang(env),
         sentry_dsn=_dsn(env),
         alert_chat=_chat(env),
@@ -167,10 +180,10 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         ),
         environment=_first(env, "SENTRY_ENVIRONMENT", "RAILWAY_ENVIRONMENT_NAME"),
         events_fd=_descriptor(env),
-        held=Held.heard(env["LOGRULES_LOCK_HELD"]) if "LOGRULES_LOCK_HELD" in env else None,
+        held=_held(env),
         flush=_seconds(env, "LOGRULES_FLUSH", FLUSH),
         bot_api=_api(env, "LOGRULES_BOT_API", BOT_API, "a Bot API server"),
-        timers=_timers(env),
+        durations=_durations(env),
         packs=packs(env),
         port=port(env),
         preview=env.get("IS_PULL_REQUEST") == "true" and not _choice(env, "LOGRULES_PREVIEW", "poll"),
@@ -244,6 +257,14 @@ def _name(env: Mapping[str, str], setting: str) -> str | None:
     return value
 
 
+def _host() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import socket
+
+    return socket.gethostname()
+
+
 def _service(env: Mapping[str, str], token: str | None, command: str | None) -> str:
     named = _first(env, "RENDER_SERVICE_NAME", "FLY_APP_NAME", "RAILWAY_SERVICE_NAME")
     bot = f"bot{token.partition(':')[0]}" if token else None  # known before any request, and no secret
@@ -301,6 +322,15 @@ def _token_fault(token: str) -> str | None:
     return next((fault for is_so, fault in faults if is_so), None)
 
 
+def _held(env: Mapping[str, str]) -> Held | None:
+    told = env.get("LOGRULES_LOCK_HELD")
+    if told is None:
+        return None
+    from logrules.core.lease import Held
+
+    return Held.heard(told)
+
+
 def _dsn(env: Mapping[str, str]) -> str | None:
     """SENTRY_DSN, in the form `https://key@host/project`: https://docs.sentry.io/concepts/key-terms/dsn-explainer/."""
     dsn = env.get("SENTRY_DSN")
@@ -315,6 +345,8 @@ def _dsn(env: Mapping[str, str]) -> str | None:
 
 
 def _dsn_fault(dsn: str) -> str | None:
+    from urllib.parse import urlsplit
+
     try:
         url = urlsplit(dsn)
         faults = (
@@ -385,6 +417,8 @@ def _receivers(env: Mapping[str, str]) -> tuple[str, ...]:
 
 def _state(env: Mapping[str, str], service: str) -> Path | None:
     """LOGRULES_STATE, else one file per service under https://specifications.freedesktop.org/basedir-spec/."""
+    from pathlib import Path
+
     home = env.get("HOME")
     asked = env.get("LOGRULES_STATE")
     if asked == ":memory:":
@@ -400,6 +434,8 @@ def _state_url(env: Mapping[str, str]) -> DatabaseUrl | None:
     raw = env.get("LOGRULES_STATE_URL")
     if raw is None:
         return None
+    from logrules.core import database_url
+
     url = database_url.parse(raw, "LOGRULES_STATE_URL")
     if url is None:
         raise ConfigError(
@@ -424,16 +460,36 @@ def _seconds(env: Mapping[str, str], setting: str, default: float, *, also: str 
     return seconds
 
 
-def _timers(env: Mapping[str, str]) -> Timers:
-    """The lock's durations: what depends on the lease follows it."""
-    usual = Timers()
+def _durations(env: Mapping[str, str]) -> dict[str, float]:
+    from math import inf
+
     is_strict = env.get("LOGRULES_GRACE") == STRICT
+    asked = {name: setting for name, setting in _TIMERS.items() if setting in env}
+    if not asked:
+        return {}
+    from logrules.core.lease import Timers
+
+    usual = Timers()
     given = {
-        name: _seconds(env, setting, getattr(usual, name), also=_WORDS.get(setting, ""))
-        for name, setting in _TIMERS.items()
-        if setting in env and not (setting == "LOGRULES_GRACE" and is_strict)
+        name: inf
+        if is_strict and setting == "LOGRULES_GRACE"
+        else _seconds(env, setting, getattr(usual, name), also=_WORDS.get(setting, ""))
+        for name, setting in asked.items()
     }
-    timers = Timers.scaled(**{"lease": usual.lease, **given})
+    _timers(given)  # which refuses what makes no sense
+    return given
+
+
+def _timers(given: Mapping[str, float]) -> Timers:
+    """The lock's durations: what depends on the lease follows it; an endless grace is the strict one."""
+    from dataclasses import replace
+    from math import inf
+
+    from logrules.core.lease import Timers, strict
+
+    is_strict = given.get("grace") == inf
+    lasting = {name: seconds for name, seconds in given.items() if not (is_strict and name == "grace")}
+    timers = Timers.scaled(**{"lease": Timers().lease, **lasting})
     return replace(timers, grace=strict(timers)) if is_strict else timers
 
 

@@ -7,7 +7,6 @@ import os
 import sys
 
 from logrules.core.model import LogrulesError
-from logrules.core.redact import Redactor, secrets_in
 
 
 class OutputError(LogrulesError):
@@ -34,6 +33,8 @@ def ensure_standard() -> None:
 
 def complain(text: str) -> None:
     """One line on standard error: without secrets, and without what would move a terminal's cursor."""
+    from logrules.core.redact import Redactor, secrets_in
+
     clean = Redactor(secrets_in(os.environ))(text)
     line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in clean)
     try:

@@ -16,7 +16,7 @@ from logrules.page import LOOK, Page
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from logrules.core.model import Match
+    from logrules.core.match import Match
     from logrules.rules import Rule, Rules
 
 _SAYS = {

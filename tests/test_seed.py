@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from logrules.core.engine import classify
-from logrules.core.model import Exit, Match, Sign
+from logrules.core.match import Match
+from logrules.core.model import Exit, Sign
 from logrules.rules import rulebook, rules
 
 

@@ -31,15 +31,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from logrules.core.effects import Annotate, Probe, Send, Stop
 from logrules.core.engine import Engine, Policy, classify
-from logrules.core.model import Annotate, Chunk, Origin, Probe, Send, Stop
+from logrules.core.model import Chunk, Origin
 from logrules.rules import rulebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from logrules.core.model import Effect
+    from logrules.core.effects import Effect
 
 HEADS = {
     "nothing": "{}",

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from logrules.core.model import Annotate, Exit, Form, Match, Probe, Send, Severity, Sign, Stop
+from logrules.core.effects import Annotate, Probe, Send, Stop
+from logrules.core.match import Match
+from logrules.core.model import Exit, Form, Severity, Sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from logrules.core.codes import Code
-    from logrules.core.model import Effect
+    from logrules.core.effects import Effect
 
 PROBE_EVERY = 60.0
 """Seconds between two questions of one kind."""

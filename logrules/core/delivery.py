@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import msgspec
 
 from logrules.core.event import clean
-from logrules.core.model import Alert, Match
+from logrules.core.match import Alert, Match
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING
 
 from logrules.core import belief
 from logrules.core.belief import Policy
+from logrules.core.effects import Annotate, Probe
 from logrules.core.fatality import is_fatal
 from logrules.core.heads import ANSI
 from logrules.core.lines import Lines
-from logrules.core.model import EVENTS, Annotate, Chunk, Match, Origin, Probe
+from logrules.core.match import Match
+from logrules.core.model import EVENTS, Chunk, Origin
 from logrules.core.records import Parsed, Window
 from logrules.core.rulebook import words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from logrules.core.model import Effect
+    from logrules.core.effects import Effect
     from logrules.core.rulebook import Found, Rulebook
 
 __all__ = ["Engine", "Policy", "classify", "parse"]

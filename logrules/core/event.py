@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from logrules.core.codes import Code
-    from logrules.core.model import Match
+    from logrules.core.match import Match
 
 T = TypeVar("T")
 

@@ -19,13 +19,14 @@ import msgspec
 
 from logrules.core.belief import LAST_WORDS
 from logrules.core.codes import LANGUAGES
-from logrules.core.model import Alert, Severity
+from logrules.core.match import Alert
+from logrules.core.model import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from logrules.core.codes import AlertSpec, Code
-    from logrules.core.model import Match
+    from logrules.core.match import Match
 
 LEVELS = ("debug", "info", "warning", "error", "fatal")
 """Sentry's words, from quiet to loud."""

@@ -12,7 +12,7 @@ from logrules.core.incidents import Incident
 from logrules.core.silences import Silence
 
 if TYPE_CHECKING:
-    from logrules.core.model import Alert
+    from logrules.core.match import Alert
 
 INCIDENT, SILENCE, ALERT, REFUSED = "incident", "silence", "alert", "refused"
 """The kinds of rows."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from logrules.core.incidents import Incident
-    from logrules.core.model import Match
+    from logrules.core.match import Match
 
 LONGEST = 30 * 86400.0
 """Seconds: one that outlasts whoever asked for it is a rule, and belongs into a pack (`alert = false`)."""

@@ -24,7 +24,7 @@ from logrules.streams import complain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from logrules.core.model import Stop
+    from logrules.core.effects import Stop
     from logrules.settings import Settings
     from logrules.sidecar.watch import Watch
     from logrules.sources.signals import Signals

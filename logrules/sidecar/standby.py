@@ -20,9 +20,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from logrules import locks, onfatal
+from logrules.core.effects import Stop
 from logrules.core.health import Phase
 from logrules.core.lease import Action, Held, State
-from logrules.core.model import Exit, LogrulesError, Match, Stop
+from logrules.core.match import Match
+from logrules.core.model import Exit, LogrulesError
 from logrules.guards.guardian import Guardian
 from logrules.guards.keeper import CLOCK, Keeper, steady
 from logrules.guards.watchdog import Watchdog

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from logrules.core.model import Annotate, Chunk, Effect, Probe, Send, Stop
+from logrules.core.effects import Annotate, Effect, Probe, Send, Stop
+from logrules.core.model import Chunk
 from logrules.streams import complain
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from logrules.alerts import Alerts
     from logrules.core.engine import Engine
-    from logrules.core.model import Match, Origin
+    from logrules.core.match import Match
+    from logrules.core.model import Origin
     from logrules.report import Reporter
     from logrules.rules import Rules
     from logrules.settings import Settings

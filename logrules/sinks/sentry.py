@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sentry_sdk.envelope import Envelope
     from sentry_sdk.types import Event
 
-    from logrules.core.model import Alert
+    from logrules.core.match import Alert
 
 # The server trims or drops what is longer: https://develop.sentry.dev/sdk/data-model/event-payloads/
 MESSAGE_CHARS = 8000

@@ -13,7 +13,7 @@ from logrules.core.delivery import DELIVERED, Delivery, rejected, retry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from logrules.core.model import Alert
+    from logrules.core.match import Alert
     from logrules.settings import Settings
 
 TIMEOUT = 10.0

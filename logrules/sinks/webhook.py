@@ -19,7 +19,7 @@ from logrules.post import Post
 
 if TYPE_CHECKING:
     from logrules.core.delivery import Delivery
-    from logrules.core.model import Alert
+    from logrules.core.match import Alert
     from logrules.settings import Settings
 
 _MEANINGS = {

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from logrules.core.codes import Code
     from logrules.core.delivery import Delivery
-    from logrules.core.model import Alert, Match
+    from logrules.core.match import Alert, Match
 
 APPLICATION = 0x6C6F6772
 """What marks a file as ours: we never add tables to a database of somebody else."""

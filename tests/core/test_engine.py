@@ -7,21 +7,11 @@ from itertools import pairwise
 
 import pytest
 
+from logrules.core.effects import Annotate, Effect, Probe, Send, Stop
 from logrules.core.engine import Engine, Policy, classify
 from logrules.core.event import Event, encode, timestamp
-from logrules.core.model import (
-    EVENTS,
-    Annotate,
-    Chunk,
-    Effect,
-    Exit,
-    Match,
-    Origin,
-    Probe,
-    Send,
-    Severity,
-    Stop,
-)
+from logrules.core.match import Match
+from logrules.core.model import EVENTS, Chunk, Exit, Origin, Severity
 from logrules.rules import rulebook
 
 OUT = Origin("bot", "1", "stdout")

@@ -10,7 +10,8 @@ import pytest
 from logrules.core import incidents
 from logrules.core.codes import AlertSpec, Code, Confirm, Steps, Text
 from logrules.core.incidents import Around, Incident, Outcome, decide
-from logrules.core.model import Alert, Exit, Match, Severity, Sign
+from logrules.core.match import Alert, Match
+from logrules.core.model import Exit, Severity, Sign
 
 HOUR, REPEAT, RESOLVE = 3600.0, 1200.0, 300.0
 START = 1_800_000_000.0

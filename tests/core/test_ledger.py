@@ -9,7 +9,7 @@ import pytest
 
 from logrules.core.incidents import Incident
 from logrules.core.ledger import Ledger, Row, Waiting, agreed, of_rows, rows
-from logrules.core.model import Alert
+from logrules.core.match import Alert
 from logrules.core.silences import Silence
 
 

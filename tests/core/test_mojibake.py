@@ -6,8 +6,9 @@ import random
 
 import pytest
 
+from logrules.core.effects import Annotate
 from logrules.core.engine import Engine, Policy, classify
-from logrules.core.model import Annotate, Chunk, Origin
+from logrules.core.model import Chunk, Origin
 from logrules.core.mojibake import repaired, spoilt
 from logrules.rules import rulebook
 

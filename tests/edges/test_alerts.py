@@ -17,7 +17,7 @@ import pytest
 from logrules.alerts import Notices, open_alerts
 from logrules.core import delivery
 from logrules.core.event import timestamp
-from logrules.core.model import Match
+from logrules.core.match import Match
 from logrules.core.redact import Redactor
 from logrules.rules import rules
 from logrules.settings import Settings
@@ -336,7 +336,7 @@ BOT = """
     import os, signal, sys, time
     from pathlib import Path
     from logrules.alerts import open_alerts
-    from logrules.core.model import Match
+    from logrules.core.match import Match
     from logrules.rules import rules
     from logrules.settings import Settings
 

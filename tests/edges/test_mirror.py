@@ -18,7 +18,7 @@ from logrules.core.database_url import parse
 from logrules.core.delivery import DELIVERED, rejected
 from logrules.core.incidents import Outcome
 from logrules.core.lease import UnavailableError
-from logrules.core.model import Match
+from logrules.core.match import Match
 from logrules.core.redact import Redactor
 from logrules.core.silences import Silence
 from logrules.rules import rules
@@ -180,7 +180,7 @@ KILLED = """
     import os, signal, sys, time
     from pathlib import Path
     from logrules.core.database_url import parse
-    from logrules.core.model import Match
+    from logrules.core.match import Match
     from logrules.rules import rules
     from logrules.stores.postgres import Mirror
     from logrules.stores.sqlite import Store

@@ -14,7 +14,7 @@ import pytest
 from logrules.core.database_url import parse
 from logrules.core.delivery import rejected, retry
 from logrules.core.incidents import Outcome
-from logrules.core.model import Match
+from logrules.core.match import Match
 from logrules.core.silences import Silence
 from logrules.rules import rules
 from logrules.stores.postgres import Mirror

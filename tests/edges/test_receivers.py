@@ -19,7 +19,8 @@ import pytest
 from logrules.alerts import open_alerts
 from logrules.core import delivery
 from logrules.core.incidents import decide
-from logrules.core.model import LogrulesError, Match
+from logrules.core.match import Match
+from logrules.core.model import LogrulesError
 from logrules.core.redact import Redactor
 from logrules.receivers import load
 from logrules.rules import rules
@@ -282,7 +283,7 @@ BOT = """
     import json, os, signal, sys, time
     from pathlib import Path
     from logrules.alerts import open_alerts
-    from logrules.core.model import Match
+    from logrules.core.match import Match
     from logrules.rules import rules
     from logrules.settings import Settings
 

@@ -10,7 +10,8 @@ import threading
 
 import pytest
 
-from logrules.core.model import Alert, Match, Severity
+from logrules.core.match import Alert, Match
+from logrules.core.model import Severity
 from logrules.core.redact import Redactor
 from logrules.report import Reporter
 from logrules.rules import rules

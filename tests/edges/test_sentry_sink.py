@@ -17,7 +17,7 @@ from sentry_sdk.client import SDK_INFO
 from logrules.core.delivery import BARE_429, LONGEST_ASKED, Verdict, seal
 from logrules.core.event import timestamp
 from logrules.core.incidents import decide, end_of
-from logrules.core.model import Match
+from logrules.core.match import Match
 from logrules.core.redact import Redactor
 from logrules.rules import rules
 from logrules.sinks.sentry import Sentry, event

@@ -18,7 +18,7 @@ import pytest
 from logrules.core.delivery import DELIVERED, rejected, retry
 from logrules.core.incidents import Outcome
 from logrules.core.ledger import Waiting
-from logrules.core.model import Match
+from logrules.core.match import Match
 from logrules.core.redact import Redactor
 from logrules.core.silences import LONGEST, Silence
 from logrules.rules import rules
@@ -598,7 +598,7 @@ def test_many_threads_lose_no_count(opened):
 WRITER = """
     import sys, time
     from pathlib import Path
-    from logrules.core.model import Match
+    from logrules.core.match import Match
     from logrules.rules import rules
     from logrules.stores.sqlite import Store
 
@@ -814,7 +814,7 @@ class TestUnusableFile:
         program = textwrap.dedent("""
             import resource, sys
             from pathlib import Path
-            from logrules.core.model import Match
+            from logrules.core.match import Match
             from logrules.rules import rules
             from logrules.stores.sqlite import Store
 

@@ -16,7 +16,7 @@ import pytest
 
 from logrules.core.database_url import parse
 from logrules.core.lease import Seat, Timers, lock_key
-from logrules.core.model import Match
+from logrules.core.match import Match
 from logrules.guards.postgres import PostgresSession, application_name
 from logrules.rules import rules
 from logrules.status import _of_seat

@@ -11,7 +11,7 @@ import pytest
 from logrules.botapi import BotApi
 from logrules.core.delivery import Verdict, seal
 from logrules.core.incidents import decide, end_of
-from logrules.core.model import Match
+from logrules.core.match import Match
 from logrules.core.redact import Redactor
 from logrules.rules import rules
 from logrules.sinks.telegram_chat import OWN_TOKEN_WAIT, TelegramChat, message

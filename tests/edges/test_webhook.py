@@ -10,7 +10,7 @@ import pytest
 
 from logrules.core.delivery import BARE_429, Verdict, seal
 from logrules.core.incidents import decide, end_of
-from logrules.core.model import Match
+from logrules.core.match import Match
 from logrules.core.redact import Redactor
 from logrules.rules import rules
 from logrules.sinks.webhook import Webhook, message, signature

@@ -41,7 +41,7 @@ def logrules(life: Life) -> tuple[Callable[[int], object], Callable[[], object]]
     """How to capture, and how to end in order."""
     from logrules.alerts import open_alerts
     from logrules.core import delivery
-    from logrules.core.model import Match
+    from logrules.core.match import Match
     from logrules.rules import rules
     from logrules.settings import Settings
     from logrules.stores import sqlite

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from logrules.core.effects import Annotate
 from logrules.core.engine import Engine, Policy
 from logrules.core.event import encode, of_match
 from logrules.core.heads import ANSI, line
 from logrules.core.lines import LONGEST, Lines
-from logrules.core.model import Annotate, Chunk, Origin
+from logrules.core.model import Chunk, Origin
 from logrules.core.records import REACH, Window
 from logrules.core.redact import Redactor
 from logrules.core.rulebook import Rulebook
@@ -27,7 +28,8 @@ from logrules.rules import rulebook
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from logrules.core.model import Effect, Match
+    from logrules.core.effects import Effect
+    from logrules.core.match import Match
     from logrules.core.records import Parsed
 
 ORIGIN = Origin("bot", "1", "stdout")
