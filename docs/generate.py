@@ -6,8 +6,12 @@ A generated block stands between `<!-- generated: NAME -->` and `<!-- end -->`; 
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
 import itertools
+import os
 import re
+import unittest.mock
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +19,8 @@ from logrules.core import exports
 from logrules.core.event import Event, encode, timestamp
 from logrules.core.lease import OPERATORS, TABLE, Action, Timers
 from logrules.core.model import Sign
-from logrules.doctor.finding import State
+from logrules.doctor.examination import show
+from logrules.doctor.finding import State, found, ordered
 from logrules.doctor.says import AREAS, SAYS
 from logrules.rules import rules
 
@@ -126,6 +131,23 @@ def findings(lang: str) -> str:
     return "\n".join([heads[lang], "|---|---|---|---|---|", *lines])
 
 
+def examined(lang: str) -> str:
+    """What the doctor prints for a bot with a wrong password and a webhook that somebody has set."""
+    sick = [
+        found("webhook.set", host="old-bot.onrender.com", pending=31),
+        found("database.password", host="dpg-cq1-a", why='password authentication failed for user "bot"'),
+        found("platform.web_dyno"),
+        found("settings.ok"),
+        found("token.ok", setting="BOT_TOKEN", username="my_bot", id=123456),
+        found("clock.ok", whose="api.telegram.org"),
+        found("sentry.off"),
+    ]
+    shown = io.StringIO()
+    with unittest.mock.patch.dict(os.environ, {"COLUMNS": "100"}), contextlib.redirect_stdout(shown):
+        show(ordered(sick), rules.speak(lang))
+    return f"```\n{shown.getvalue().rstrip()}\n```"
+
+
 def attribute_docs(file: Path, name: str) -> dict[str, str]:
     """The docstrings that stand under the attributes of a class."""
     tree = ast.parse(file.read_text("utf-8"))
@@ -142,7 +164,7 @@ def attribute_docs(file: Path, name: str) -> dict[str, str]:
 def rewritten(text: str, lang: str) -> str:
     """`text` with every generated block made anew."""
     makers = {"codes": codes, "event": event, "lease": lease, "cells": cells, "timers": timers}
-    makers |= {"scrubbing": scrubbing, "findings": findings}
+    makers |= {"scrubbing": scrubbing, "findings": findings, "examined": examined}
     return BLOCK.sub(lambda block: f"{block[1]}{makers[block[2]](lang)}\n{block[3]}", text)
 
 

@@ -70,6 +70,13 @@ class Page:
             line.append(printable(text), style=own)
         self._console.print(line)
 
+    def point(self, sign: Sign, words: str) -> None:
+        """Words behind a sign's mark."""
+        mark, style = LOOK[sign]
+        for line in Text(printable(words)).wrap(self._console, self._console.width - 2):
+            self._print(Text(f"{mark} ", style=style) + line)
+            mark = " "
+
     def head(self, words: str) -> None:
         """A heading within the page."""
         self._console.print()

@@ -81,7 +81,7 @@ def test_lock_is_described_as_it_is() -> None:
 
 @pytest.mark.parametrize("lang", READMES)
 def test_findings_are_described_as_they_are(lang: str) -> None:
-    """The doctor's table is that of says.toml; else run `python docs/generate.py`."""
+    """The doctor's table is that of says.toml, its page what it prints; else run docs/generate.py."""
     text = (ROOT / "docs" / f"doctor{'' if lang == 'en' else '.ru'}.md").read_text("utf-8")
 
     assert text.count("<!-- generated: findings -->") == 1

@@ -123,13 +123,13 @@ def _name(error: OpeningError, cause: BaseException | None) -> str:
     reasons = {"database_missing": "database.missing", "dns": "database.dns"}
     is_password = getattr(cause, "sqlstate", None) == _WRONG_PASSWORD
     kinds = (
+        (isinstance(cause, ssl.SSLError), "database.tls"),
         (isinstance(error, PooledError), "database.pooler"),
         (isinstance(error, MisconfiguredError), "database.malformed"),
         (error.reason in reasons, reasons.get(error.reason or "", "")),
         (isinstance(error, RefusedError) and is_password, "database.password"),
         (isinstance(error, RefusedError), "database.refused"),
         (isinstance(error, FullError), "database.full"),
-        (isinstance(cause, ssl.SSLError), "database.tls"),
     )
     return next((name for is_so, name in kinds if is_so), "database.tcp")
 

@@ -53,7 +53,7 @@ def doctor(known: Rules, *, as_json: bool) -> int:
         for each in findings:
             print(json.dumps(as_dict(each, known), ensure_ascii=False))
     else:
-        _show(findings, known)
+        show(findings, known)
     return status(findings, known)
 
 
@@ -85,7 +85,7 @@ def examine(
             changed.wait(left)
         progress(len(ended), len(checks))
         for name in checks.keys() - ended:
-            results[name].append(found("any.unfinished", area=name, seconds=BUDGET))
+            results[name].append(found("any.unfinished", area=name, seconds=BUDGET + _LAST))
     areas = list(AREAS)
     everything = [each for name in checks for each in list(results[name])]
     return ordered(sorted(everything, key=lambda each: areas.index(each.area)))
@@ -119,7 +119,8 @@ def _progress(lang: str) -> Callable[[int, int], None]:
     return say
 
 
-def _show(findings: Iterable[Finding], known: Rules) -> None:
+def show(findings: Iterable[Finding], known: Rules) -> None:
+    """For people: what to do about the worst of it first."""
     from logrules.page import Page
 
     page, lang, told = Page(), known.lang, list(findings)
@@ -131,7 +132,7 @@ def _show(findings: Iterable[Finding], known: Rules) -> None:
             page.blank()
     for each in told:
         if each.state is State.OK:
-            page.title(Sign.GOOD, AREAS[each.area][lang], (f"  {each.message(lang)}", "not bold default"))
+            page.point(Sign.GOOD, f"{AREAS[each.area][lang]}: {each.message(lang)}")
     skipped = [
         f"{AREAS[each.area][lang]}: {each.message(lang)}" for each in told if each.state is State.SKIPPED
     ]

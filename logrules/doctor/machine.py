@@ -27,7 +27,7 @@ ASKED = ("logrules", "python-telegram-bot")
 GUARD_NEEDS = "20.8"
 """Of python-telegram-bot: from there on its updater's bot can be replaced."""
 _MEMORY = frozenset({"tmpfs", "ramfs"})
-_SPECIFIER = re.compile(r"(~=|==|!=|<=|>=|<|>)\s*([0-9][0-9.]*)(\.\*)?")
+_SPECIFIER = re.compile(r"(~=|==|!=|<=|>=|<|>)\s*([0-9]+(?:\.[0-9]+)*)(\.\*)?")
 
 
 def disk(patient: Patient) -> Iterator[Finding]:
@@ -38,7 +38,7 @@ def disk(patient: Patient) -> Iterator[Finding]:
             yield found("disk.memory")
         return
     there = next(each for each in path.absolute().parents if each.exists())
-    if not os.access(path if path.exists() else there, os.W_OK):
+    if not os.access(path if path.exists() else there, os.W_OK) or not there.is_dir():
         yield found("disk.unwritable", path=str(path))
         return
     space = os.statvfs(there)

@@ -80,15 +80,16 @@ _SEATS = """with seat as (
 select * from seat where key in (select key from seat where name like 'logrules/%') or key = $1::int8
 order by key, granted desc, connected desc"""
 
-_SERVER = """select current_setting('server_version') as version, pg_is_in_recovery() as replica,
- extract(epoch from clock_timestamp())::float8 as now,
- least(case when r.rolconnlimit < 0 then null else r.rolconnlimit end,
-  case when d.datconnlimit < 0 then null else d.datconnlimit end,
-  current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
-   - coalesce(current_setting('reserved_connections', true)::int, 0))::int as most,
- (select count(*) from pg_stat_activity where datid is not null)::int as used
+_SERVER = """select split_part(current_setting('server_version'), ' ', 1) as version,
+ pg_is_in_recovery() as replica, extract(epoch from clock_timestamp())::float8 as now,
+ current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+  - coalesce(current_setting('reserved_connections', true)::int, 0) as of_all, r.rolconnlimit as of_role,
+ d.datconnlimit as of_database,
+ (select count(*) from pg_stat_activity where datid is not null)::int as by_all,
+ (select count(*) from pg_stat_activity where usename = current_user)::int as by_role,
+ (select count(*) from pg_stat_activity where datname = current_database())::int as by_database
 from pg_roles r, pg_database d where r.rolname = current_user and d.datname = current_database()"""
-"""Every role may ask for all of it; the connections of other databases count, too."""
+"""A limit of -1 is none."""
 
 _EVICT = f"""select pg_terminate_backend(l.pid)
  from pg_locks l join pg_stat_activity a using (pid) where {_THIS_ROW} and {_FORMER}"""  # noqa: S608 - a constant
@@ -388,9 +389,10 @@ class Server(NamedTuple):
     replica: bool
     now: float
     """Its clock, in seconds since the epoch, when the question came."""
-    most: int
-    """How many connections an ordinary role may have here, with all others."""
     used: int
+    most: int
+    """Connections that there are and may be: of the server, the role or the database, whichever has the
+    fewest left."""
     leases: bool
     """Whether it ends sessions that fall silent, if it is told to."""
     pooled: bool
@@ -421,9 +423,17 @@ async def examine(url: DatabaseUrl, key: int | None, timers: Timers) -> Server:
                 row = await connection.fetchrow(_SERVER)
                 seats = [_seat(row) for row in await connection.fetch(_SEATS, key)]
                 leases = await _takes(connection, PostgresSession.LEASE, timers.lease)
-                return Server(**row, leases=leases, pooled=pooled, seats=seats)
+                return Server(
+                    row["version"], row["replica"], row["now"], *_tightest(row), leases, pooled, seats
+                )
         finally:
             connection.terminate()
+
+
+def _tightest(row: Any) -> tuple[int, int]:
+    """Of the limits that there are, the one that is nearest."""
+    limits = [(row[f"by_{whose}"], row[f"of_{whose}"]) for whose in ("all", "role", "database")]
+    return min((each for each in limits if each[1] >= 0), key=lambda each: int(each[1] - each[0]))
 
 
 async def _takes(connection: Any, name: str, seconds: float) -> bool:

@@ -14,6 +14,8 @@ import pytest
 from logrules.core.database_url import parse
 from logrules.core.lease import PooledError, Timers, lock_key
 from logrules.core.silences import Silence
+from logrules.doctor.database import database
+from logrules.doctor.patient import Patient
 from logrules.guards.postgres import PostgresSession
 from logrules.rules import rules
 from logrules.stores.postgres import Mirror, MirrorDesk
@@ -179,6 +181,24 @@ async def test_session_pooling_passes(postgres, size):
         assert await session.try_lock()
         assert await session.prove()
         session.terminate()
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "expected"),
+    [
+        ("transaction", 1, "database.pooler"),
+        ("transaction", 20, "database.pooler"),
+        ("session", 5, "database.pooled"),
+    ],
+)
+async def test_doctor_tells_a_pooler(postgres, mode, size, expected):
+    """The doctor tells both kinds apart, as the guard does, and leaves no lock."""
+    async with _fake(postgres, size, mode) as port:
+        patient = Patient.of({"DATABASE_URL": f"postgresql://postgres@127.0.0.1:{port}/postgres"})
+        (said, *_) = await asyncio.to_thread(lambda: list(database(patient)))
+
+    assert said.name == expected
+    assert postgres.query("select count(*) from pg_locks where locktype = 'advisory'") == ["0"]
 
 
 def _held(url):
