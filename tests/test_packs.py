@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from logrules.check import faults_of
@@ -49,13 +50,13 @@ def first_lines(patterns: Iterable[Pattern]) -> Iterator[tuple[str, str]]:
 
 
 def test_a_quotation_raises_nothing() -> None:
-    """Words in quotes, or after somebody's name, are prose, whatever they say."""
+    """Words in quotes, or after somebody's name, are prose, whatever they say; a stamp is no prose."""
     quotes = ('42 wrote: "{}"', "alice: {}", "<alice> {}", "> {}", '"{}"')
     loud = [
         (place, said)
         for place, line in first_lines(rulebook().patterns)
         for quote in quotes
-        if codes(said := quote.replace("{}", line))
+        if codes(said := quote.replace("{}", line)) and not re.match(r"> \[?\d{4}-\d\d-\d\d[T ]", said)
     ]
 
     assert loud == []

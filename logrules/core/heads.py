@@ -24,6 +24,8 @@ _LEVELS = {
     Severity.CRITICAL: "CRITICAL CRIT FATAL PANIC ALERT EMERG EMERGENCY FATA FTL PNC",
 }
 _SEVERITY = {word: severity for severity, words in _LEVELS.items() for word in words.split()}
+LEVELS = frozenset(_SEVERITY)
+"""Loggers' words for a severity, in capitals."""
 _KLOG = {"D": "DEBUG", "I": "INFO", "W": "WARNING", "E": "ERROR", "C": "CRITICAL", "F": "FATAL"}
 _DOTNET = {
     "trce": "TRACE",
@@ -121,7 +123,7 @@ _TRANSPORT = re.compile(
   | \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d:\                              # …, with --time
   | \d\d:\d\d:\d\d\.\d{{3}}\ \|\ (?=npm\ (?:error|ERR!)\ )            # Cloudflare's builds
   | (?P<viewer>\d{{4}}-(?:\d\d|[A-Z][a-z]{{2}})-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:\ {_ZONE})?)
-    \ (?={_REPORT}|\ \ (?!\ *{_LEVEL}))                               # Docker Desktop, Portainer, Coolify
+    \ (?={_REPORT}|\ \ (?!\ *{_LEVEL})|[a-z][\w.-]{{1,40}}\ +\|\ )       # Docker Desktop, Portainer, Coolify
   | `{{1,3}}(?={_REPORT}|(?:Error|Exception):\ [^`\n]{{1,400}}$)      # Markdown around a whole record
   | "(?=Traceback\ \(most\ recent\ call\ last\):\ $)                  # …, quotation marks around many lines
   | \*\*(?=[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:|{_REPORT})        # …, in bold
@@ -129,6 +131,7 @@ _TRANSPORT = re.compile(
   | \ {{4}}(?=(?:\d{{4}}-\d\d-\d\d[T\ ])?\d\d:\d\d:\d\d[.,]\d{{3}}\ )         # …, as a block
   | `(?=error:\ (?:\(node:\d|\[(?:polling|webhook)_error\]))            # …, around what Node printed
   | \ {{2,16}}(?=[a-z][\w.-]{{0,40}}\d\ +\|\ )                           # compose's, with a margin
+  | >\ (?=\[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d)                         # Markdown's quotation of a record
   | >\ (?: (?=\ \ File\ "|During\ handling\ of\ the|The\ above\ exception\ was)|$  # …, before a traceback
         | (?=\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*]) )
   | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
