@@ -20,12 +20,12 @@ from logrules.core import wanted as core
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from logrules.core.wanted import Wanted
+    from logrules.core.search import Wanted
 
 MOST = 20_000
 """Expressions that are worth keeping: those of several sets of packs."""
 _LARGEST = 32 * 1024 * 1024
-_DERIVERS = ("factors.py", "mojibake.py", "needs.py", "wanted.py")
+_DERIVERS = ("factors.py", "mojibake.py", "search.py", "wanted.py")
 """The modules whose change changes what is derived."""
 
 

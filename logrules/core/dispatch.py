@@ -118,7 +118,7 @@ def _is(name: str, argument: Any, letter: str) -> bool:
     if name == "LITERAL":
         return ord(letter) == int(argument)
     if name == "NOT_LITERAL":
-        return ord(letter) != argument
+        return ord(letter) != int(argument)
     return name == "ANY" or _is_in(argument, letter)
 
 

@@ -10,7 +10,7 @@ from logrules.core.factors import factors
 from logrules.core.heads import ANSI
 from logrules.core.model import Form, Origin, Severity, Sign
 from logrules.core.records import Window
-from logrules.core.scanner import Hit
+from logrules.core.search import Hit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

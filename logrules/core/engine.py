@@ -18,6 +18,7 @@ from logrules.core.match import Match
 from logrules.core.model import EVENTS, Chunk, Origin
 from logrules.core.records import Parsed, Window
 from logrules.core.rulebook import words
+from logrules.core.search import Hit, last_lines
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -42,13 +43,20 @@ class _Stream:
         self.window = Window(origin)
         self.deadline: float | None = None
         self.waits_for: int | None = None
+        self._before = b""
+        """The last lines: what is wanted may have begun in them."""
 
     def push(self, lines: bytes, rulebook: Rulebook) -> None:
         """Takes whole lines, and what is found in them without their colours."""
         if b"\x1b" in lines:
             lines = ANSI.sub(b"", lines)
-        if lines:
-            self.window.push(lines, rulebook.hits(lines))
+        if not lines:
+            return
+        start = len(self._before)
+        data = self._before + lines
+        hits = rulebook.hits(data, start)
+        self.window.push(lines, [Hit(end - start, wanted) for end, wanted in hits] if start else hits)
+        self._before = last_lines(data)
 
 
 class Engine:

@@ -23,7 +23,8 @@ _TRAFFIC = b"""\
 2026-01-15 08:29:41,511 - aiogram.event - INFO - Update id=1 is handled. Duration 12 ms by bot id=1
 INFO:     127.0.0.1:40112 - "GET /healthz HTTP/1.1" 200 OK
 INFO sqlalchemy.engine.Engine SELECT 1 FROM users WHERE id = $1
-"""
+the bot is telegram user message
+""".lower()
 """What fills the logs of healthy bots: words that stand here are found all the time."""
 _ENOUGH = 12
 """Bytes beyond which a longer literal is no rarer."""
@@ -48,6 +49,17 @@ def candidates(pattern: str) -> list[list[Literal]]:
     return _candidates(tree, caseless=bool(tree.state.flags & re.IGNORECASE))
 
 
+def leading(pattern: str) -> bool:
+    """Whether the first set of `candidates` holds what every match begins with, letter for letter."""
+    run = [""]
+    for operation, argument in parsed(pattern):
+        words = _words(str(operation), argument, caseless=False)
+        if words is None or len(run) * len(words) > _MANY:
+            break
+        run = [before + word for before in run for word in words]
+    return all(run) and len(_literals(run, caseless=False)) == len(set(run))
+
+
 def parsed(pattern: str, flags: int = 0) -> Any:
     """`re`'s own tree. Its module is private: this is the only place that knows."""
     from re import _parser  # type: ignore[attr-defined]
@@ -67,7 +79,9 @@ def _best(candidates: list[list[Literal]]) -> list[Literal]:
 
 
 def _rarity(literals: list[Literal]) -> tuple[bool, int]:
-    return not any(literal.data in _TRAFFIC for literal in literals), min(_shortest(literals), _ENOUGH)
+    return not any(literal.data.lower() in _TRAFFIC for literal in literals), min(
+        _shortest(literals), _ENOUGH
+    )
 
 
 def _shortest(literals: list[Literal]) -> int:

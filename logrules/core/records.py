@@ -5,7 +5,7 @@ belongs to it: a Python traceback (chained and grouped ones too), a Node or Java
 Its *statements* are the few places in it where words count: the body behind a log head, the last line of each
 traceback, an error line at column 0. Words anywhere else are somebody's prose.
 
-Nothing in here runs for a line that holds none of the scanner's literals or stands beside one that does.
+Nothing in here runs for a line that holds nothing that the scanner looks for, or stands beside one that does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logrules.core import heads, jsonlogs, stacks, tracebacks
 from logrules.core.model import Form, Origin, Record, Severity
-from logrules.core.scanner import Hit
+from logrules.core.search import Hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ class Statement(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """A record with what it states and the literals that were found in it."""
+    """A record with what it states and the numbers of what was found in it."""
 
     record: Record
     statements: tuple[Statement, ...]
@@ -67,7 +67,7 @@ class Parsed(NamedTuple):
     """Whether it came through a logger, or its traceback was printed by one who caught the exception."""
     uncaught: bool
     """Whether it is the whole traceback of an exception that nobody caught: what ends a process."""
-    literals: frozenset[int]
+    hits: frozenset[int]
     fields: dict[str, Any] | None
     """A JSON line's own keys."""
 
@@ -371,7 +371,7 @@ class Window:
     def push(self, data: bytes, hits: list[Hit]) -> None:
         """Adds whole lines and the hits in them."""
         offset = self._base + self._size
-        self._hits.extend(Hit(hit.end + offset, hit.literal) for hit in hits)
+        self._hits.extend(Hit(end + offset, number) for end, number in hits)
         self._parts.append(data)
         self._size += len(data)
 
@@ -395,13 +395,13 @@ class Window:
             first, end = draft.lines[0].start, draft.lines[-1].end
             number += data.count(b"\n", counted, first)
             counted = first
-            literals = frozenset(self._hits_before(end + self._base))
+            hits = frozenset(self._hits_before(end + self._base))
             self._done = end + self._base
-            yield _parsed(self.origin, draft, number, literals, seen)
+            yield _parsed(self.origin, draft, number, hits, seen)
 
     def _hits_before(self, end: int) -> Iterator[int]:
         while self._hits and self._hits[0].end <= end:
-            yield self._hits.popleft().literal
+            yield self._hits.popleft().wanted
 
     def _draft(self, data: bytes, hit: int) -> tuple[_Draft, bool]:
         """The record around the line that starts at `hit`, and whether a line after it closed it."""
@@ -466,7 +466,7 @@ def _is_bridge(line: _Line, previous: _Line, above: _Line) -> bool:
     return above.kind is _Kind.TRACE and previous.kind is _Kind.PLAIN  # code, pasted without its indentation
 
 
-def _parsed(origin: Origin, draft: _Draft, number: int, literals: frozenset[int], seen: float) -> Parsed:
+def _parsed(origin: Origin, draft: _Draft, number: int, hits: frozenset[int], seen: float) -> Parsed:
     first = draft.lines[0]
     fields = jsonlogs.fields(first.text) if first.kind is _Kind.JSON else _spread(draft)
     if fields is not None:
@@ -482,7 +482,7 @@ def _parsed(origin: Origin, draft: _Draft, number: int, literals: frozenset[int]
     text = "\n".join(line.text for line in draft.lines).rstrip()
     logged = draft.logged or fields is not None
     record = Record(origin, number, text, time, level)
-    return Parsed(record, statements, logged, draft.uncaught, literals, fields)
+    return Parsed(record, statements, logged, draft.uncaught, hits, fields)
 
 
 def _spread(draft: _Draft) -> dict[str, Any] | None:

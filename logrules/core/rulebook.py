@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.model import Form, Severity, Sign
-from logrules.core.needs import Need, worth
-from logrules.core.scanner import Hit, Literal, Scanner
-from logrules.core.wanted import Wanted, wanted
+from logrules.core.scanner import Literal
+from logrules.core.search import Hit, Search, Wanted
+from logrules.core.wanted import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -118,35 +118,29 @@ class Rulebook:
         self._derive = derive
         leads = dict.fromkeys(pattern.lead for pattern in self.patterns if pattern.lead)
         self._lead = re.compile("|".join(leads)) if leads else None
-        self._wanted: list[list[tuple[int, int]]] = []
-        """For each literal, the (pattern, alternative) pairs that may match where it stands."""
-        self._needs: list[list[Need]] = []
-        """For each literal, what each of these pairs needs beside it."""
+        self._pairs: list[list[tuple[int, int]]] = []
+        """For all that the scanner finds, the (pattern, alternative) pairs that may match where it stands."""
 
     @cached_property
-    def scanner(self) -> Scanner:
-        """The literals of every pattern and every code, ready to be found."""
-        pairs: dict[Literal, list[tuple[int, int]]] = {
-            Literal(f'"{code}"'.encode()): [] for code in self.codes
+    def search(self) -> Search:
+        """What every pattern and every code wants, ready to be found."""
+        pairs: dict[Wanted, list[tuple[int, int]]] = {
+            Wanted(((Literal(f'"{code}"'.encode()),),)): [] for code in self.codes
         }
-        needs: dict[Literal, list[Need]] = {literal: [Need()] for literal in pairs}
         texts = [
             (number, choice, text)
             for number, pattern in enumerate(self.patterns)
             for choice, text in enumerate(pattern.any)
         ]
         found = self._derive([text for _, _, text in texts])
-        for (number, choice, text), each in zip(texts, found, strict=True):
-            for literal, need in each.needs(text):
-                pairs.setdefault(literal, []).append((number, choice))
-                needs.setdefault(literal, []).append(need)
-        self._wanted, self._needs = list(pairs.values()), list(needs.values())
-        return Scanner(list(pairs))
+        for (number, choice, _), each in zip(texts, found, strict=True):
+            pairs.setdefault(each, []).append((number, choice))
+        self._pairs = list(pairs.values())
+        return Search(list(pairs))
 
-    def hits(self, lines: bytes) -> list[Hit]:
-        """Where whole lines hold what a pattern looks for, with all else that it needs near it."""
-        found = self.scanner.scan(lines)
-        return worth(lines, found, self._needs) if found else found
+    def hits(self, lines: bytes, start: int = 0) -> list[Hit]:
+        """Which whole lines that end behind `start` may hold the last of what a pattern matches."""
+        return self.search.scan(lines, start)
 
     def alone(self, pattern: Pattern) -> Rulebook:
         """A book of one pattern, in which the same may stand before its words as in this one."""
@@ -169,7 +163,7 @@ class Rulebook:
         return [each for each in exact if each.pattern.code not in beaten] or exact
 
     def _matches(self, record: Parsed) -> Iterator[Found]:
-        wanted = sorted({pair for literal in record.literals for pair in self._wanted[literal]})
+        wanted = sorted({pair for number in record.hits for pair in self._pairs[number]})
         if not wanted:
             return
         level = record.record.level

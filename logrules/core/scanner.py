@@ -38,21 +38,36 @@ class Scanner:
     def __init__(self, literals: Sequence[Literal], *, warm_up: int = WARM_UP) -> None:
         self.literals = tuple(literals)
         self._warm_up = warm_up
-        self._database: Any = None
-        self._scratch = threading.local()
+        self._database: Database | None = None
 
     def scan(self, data: bytes) -> list[Hit]:
         """The hits in `data`. Safe to call from several threads."""
         if self._warm_up > 0:
             self._warm_up -= len(data) + _CALL
             if self._warm_up <= 0:
-                self._database = _compiled(self.literals)
+                self._database = compiled(
+                    [literal.data for literal in self.literals],
+                    [literal.caseless for literal in self.literals],
+                    literal=True,
+                )
         if self._database is None:
             return _found(self.literals, data)
-        hits: list[Hit] = []
-        self._database.scan(data, _collect, context=hits, scratch=self._own_scratch())
-        hits.sort()
-        return hits
+        return [Hit(end, number) for end, number in self._database.ends(data)]
+
+
+class Database:
+    """Expressions that Vectorscan has compiled."""
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+        self._scratch = threading.local()
+
+    def ends(self, data: bytes) -> list[tuple[int, int]]:
+        """Where each expression matches, and its number, in order. Safe to call from several threads."""
+        found: list[tuple[int, int]] = []
+        self._database.scan(data, _collect, context=found, scratch=self._own_scratch())
+        found.sort()
+        return found
 
     def _own_scratch(self) -> Any:
         scratch = getattr(self._scratch, "value", None)
@@ -64,26 +79,26 @@ class Scanner:
         return scratch
 
 
-def _collect(literal: int, _start: int, end: int, _flags: int, hits: list[Hit]) -> None:
-    hits.append(Hit(end, literal))
+def _collect(number: int, _start: int, end: int, _flags: int, found: list[tuple[int, int]]) -> None:
+    found.append((end, number))
 
 
-def _compiled(literals: Sequence[Literal]) -> Any:
-    """The database of `literals`; None where Vectorscan has no wheel."""
+def compiled(expressions: Sequence[bytes], caseless: Sequence[bool], *, literal: bool) -> Database | None:
+    """The database of `expressions`; None where Vectorscan has no wheel."""
     try:
         import hyperscan  # here, because it costs 18 ms and small inputs never need it
     except ImportError:
         return None
-    if not literals:
+    if not expressions:
         return None
     database = hyperscan.Database()
     database.compile(
-        expressions=[literal.data for literal in literals],
-        ids=list(range(len(literals))),
-        flags=[hyperscan.HS_FLAG_CASELESS if literal.caseless else 0 for literal in literals],
-        literal=True,
+        expressions=expressions,
+        ids=list(range(len(expressions))),
+        flags=[hyperscan.HS_FLAG_CASELESS if each else 0 for each in caseless],
+        literal=literal,
     )
-    return database
+    return Database(database)
 
 
 def _found(literals: Sequence[Literal], data: bytes) -> list[Hit]:

@@ -10,7 +10,8 @@ import pytest
 from logrules.core import heads
 from logrules.core.model import Form, Origin, Severity
 from logrules.core.records import CUT_OFF, INSIDE, REACH, TRACEBACK, Parsed, Statement, Window
-from logrules.core.scanner import Hit, Literal, Scanner
+from logrules.core.scanner import Literal, Scanner
+from logrules.core.search import Hit
 
 ORIGIN = Origin("bot", "1", "stdout")
 MARK = Scanner([Literal(b"HIT")])

@@ -10,6 +10,7 @@ import pytest
 
 from logrules import derived
 from logrules.core import wanted as core
+from logrules.core.search import Wanted
 
 TEXTS = [
     "(?:Conflict: )?[Tt]erminated by other getUpdates request",
@@ -76,7 +77,7 @@ def test_damaged_file_is_made_anew(folder, damage):
 def test_others_file_is_not_believed(folder, monkeypatch):
     """Whoever can write the file could make us blind to what he likes."""
     derived.wanted(TEXTS)
-    lie = core.dump(dict.fromkeys(TEXTS, core.Wanted((), ())), derived._key())
+    lie = core.dump(dict.fromkeys(TEXTS, Wanted(())), derived._key())
     kept(folder).write_bytes(lie)
     monkeypatch.setattr(os, "geteuid", lambda: kept(folder).stat().st_uid + 1)
 

@@ -22,7 +22,7 @@ from logrules.core.model import Chunk, Origin
 from logrules.core.records import REACH, Window
 from logrules.core.redact import Redactor
 from logrules.core.rulebook import Rulebook
-from logrules.core.scanner import Hit
+from logrules.core.search import Hit
 from logrules.rules import rulebook
 
 if TYPE_CHECKING:
@@ -41,12 +41,13 @@ MOST_KEPT = 4 * REACH + LONGEST
 class EveryLine(Rulebook):
     """A rulebook that looks at every record there is, whether anything was found in it or not."""
 
-    def hits(self, lines: bytes) -> list[Hit]:
+    def hits(self, lines: bytes, start: int = 0) -> list[Hit]:
         """What patterns look for, and the end of each line."""
-        found = self.scanner.scan(lines)
-        if len(self._wanted) == len(self.scanner.literals):
-            self._wanted.append([])
-        return sorted([*found, *ends(lines, len(self.scanner.literals))])
+        found = self.search.scan(lines, start)
+        if len(self._pairs) == len(self.search.wanted):
+            self._pairs.append([])
+        every = ends(lines, len(self.search.wanted))
+        return sorted([*found, *(hit for hit in every if hit.end > start)])
 
 
 @cache
@@ -55,9 +56,9 @@ def every_line() -> EveryLine:
     return EveryLine(rulebook().codes, rulebook().patterns)
 
 
-def ends(lines: bytes, literal: int = 0) -> list[Hit]:
+def ends(lines: bytes, wanted: int = 0) -> list[Hit]:
     """A hit at the end of each line."""
-    return [Hit(at + 1, literal) for at, byte in enumerate(lines) if byte == ord("\n")]
+    return [Hit(at + 1, wanted) for at, byte in enumerate(lines) if byte == ord("\n")]
 
 
 def pieces(data: bytes, dice: random.Random) -> list[bytes]:

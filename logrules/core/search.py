@@ -1,0 +1,251 @@
+"""Finds the lines in which many patterns may match, in one pass: by all the words that each needs, in order.
+
+A literal alone is often a common word; most patterns cannot match without several. Vectorscan where there is
+one and enough to scan, else `bytes.find`: both give the same hits.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from logrules.core.scanner import WARM_UP, Database, Literal, compiled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+REACH = 4
+"""Lines before its last one, in which the rest of a wrapped statement may stand."""
+FARTHEST = 16 * 1024
+"""Bytes that such lines may have: a statement has no more."""
+_CALL = 256
+"""Bytes whose search costs as much as asking for it."""
+_ESCAPES = (b"\\n", b"\\r", b"\\t")
+"""Letters that stand for a line end or a tab where a record is written out in one line, as JSON is."""
+
+
+_COMMON = 12
+"""Bytes of a word up to which it may stand in every other line."""
+
+
+_WITHIN_A_LINE = rb"[^\n]*"
+_OVER_LINES = rb"[^\n]*(?:\n[^\n]*){0,%d}" % REACH
+
+
+class Wanted(NamedTuple):
+    """What a log holds wherever one expression matches."""
+
+    parts: tuple[tuple[Literal, ...], ...]
+    """One literal of each, in this order and apart from one another, in one line."""
+    rarest: int = 0
+    """Which part is met most seldom."""
+    spans: bool = False
+    """The parts may stand in different lines, `REACH` apart."""
+    begins: bool = False
+    """The first part begins a statement, hence not within a word."""
+
+    @property
+    def seen(self) -> int:
+        """The part by which it is found: one that stands in the line that is told of."""
+        return len(self.parts) - 1 if self.spans else self.rarest
+
+
+class Hit(NamedTuple):
+    """Where a line ends that holds the last of something wanted, and which it is."""
+
+    end: int
+    wanted: int
+
+
+def last_lines(data: bytes) -> bytes:
+    """Of whole lines those which a scan of the next ones must see once more."""
+    at = len(data)
+    for _ in range(REACH + 1):
+        at = data.rfind(b"\n", 0, at)
+        if at < 0:
+            return data[-FARTHEST:]
+    return data[max(at + 1, len(data) - FARTHEST) :]
+
+
+class Search:
+    """Every line with something that is wanted, in order."""
+
+    def __init__(self, wanted: Sequence[Wanted], *, warm_up: int = WARM_UP) -> None:
+        self.wanted = tuple(wanted)
+        self._warm_up = warm_up
+        self._database: Database | None = None
+        self._sought: list[_Sought] = []
+        """What each expression of the database stands for."""
+
+    def scan(self, data: bytes, start: int = 0) -> list[Hit]:
+        """The hits in whole lines that end behind `start`. Safe to call from several threads."""
+        if self._warm_up > 0:
+            self._warm_up -= len(data) + _CALL
+            if self._warm_up <= 0:
+                self._compile()
+        if self._database is None:
+            return sorted(self._found(data, start))
+        ends = self._database.ends(data)
+        return sorted(set(self._lines(data, start, ends))) if ends else []
+
+    def _compile(self) -> None:
+        expressions: dict[bytes, _Sought] = {}
+        for number, wanted in enumerate(self.wanted):
+            for text, length in _expressions(wanted):
+                expressions.setdefault(text, _Sought(length, [], [], [])).add(number, wanted)
+        self._sought = list(expressions.values())
+        self._database = compiled(list(expressions), [False] * len(expressions), literal=False)
+
+    def _lines(self, data: bytes, start: int, ends: list[tuple[int, int]]) -> Iterator[Hit]:
+        """The hits among what Vectorscan has found, once for each line."""
+        around, known = _Around(data, start), set[int]()
+        for end, expression in ends:
+            if end <= start:
+                continue
+            if end > around.end:
+                around, known = _Around(data, data.find(b"\n", end - 1) + 1 or len(data)), set()
+            sought = self._sought[expression]
+            if expression not in known:
+                known.add(expression)
+                yield from (Hit(around.end, number) for number in sought.sure)
+                for number in sought.more:
+                    if around.holds(self.wanted[number]):
+                        yield Hit(around.end, number)
+            if sought.first and not _is_within_a_word(data, end - sought.length):
+                yield from (Hit(around.end, number) for number in sought.first)
+
+    @cached_property
+    def _by_literal(self) -> dict[Literal, list[int]]:
+        found: dict[Literal, list[int]] = {}
+        for number, wanted in enumerate(self.wanted):
+            for literal in wanted.parts[wanted.seen]:
+                found.setdefault(literal, []).append(number)
+        return found
+
+    def _found(self, data: bytes, start: int) -> set[Hit]:
+        """The same without Vectorscan."""
+        hits = set()
+        folded = data.lower()
+        for literal, numbers in self._by_literal.items():
+            for end in _lines_with(literal, data, folded, start):
+                around = _Around(data, end)
+                hits |= {Hit(end, number) for number in numbers if around.holds(self.wanted[number])}
+        return hits
+
+
+class _Sought(NamedTuple):
+    """What is wanted where an expression matches."""
+
+    length: int
+    """Of the one literal that it is."""
+    sure: list[int]
+    """What is there for certain."""
+    first: list[int]
+    """What is there unless that stands within a word."""
+    more: list[int]
+    """What may be there."""
+
+    def add(self, number: int, wanted: Wanted) -> None:
+        """One more."""
+        if self.length and len(wanted.parts) == 1:
+            (self.first if wanted.begins else self.sure).append(number)
+        elif self.length or wanted.begins or wanted.spans:
+            self.more.append(number)
+        else:
+            self.sure.append(number)
+
+
+class _Around:
+    """A line, and those before it."""
+
+    __slots__ = ("data", "end", "folded", "start", "text", "wide")
+
+    def __init__(self, data: bytes, end: int) -> None:
+        self.data, self.end = data, end
+        self.text: bytes | None = None
+        self.wide: tuple[bytes, bytes] | None = None
+
+    def holds(self, wanted: Wanted) -> bool:
+        """Whether the line holds the last of what is wanted, and the rest stands before that."""
+        if self.text is None:
+            self.start = self.data.rfind(b"\n", 0, self.end - 1) + 1
+            self.text = self.data[self.start : self.end]
+            self.folded = self.text.lower()
+        if not wanted.spans or len(wanted.parts) == 1:
+            return _stands(wanted, self.text, self.folded, 0)
+        text, folded = self.wide = self.wide or self._widened()
+        return _stands(wanted, text, folded, len(text) - len(self.text))
+
+    def _widened(self) -> tuple[bytes, bytes]:
+        first = self.start
+        for _ in range(REACH):
+            first = self.data.rfind(b"\n", 0, max(0, first - 1)) + 1
+        text = self.data[first : self.end]
+        return text, text.lower()
+
+
+def _lines_with(literal: Literal, data: bytes, folded: bytes, start: int) -> Iterator[int]:
+    """Where the lines end in which a literal ends."""
+    where, word = (folded, literal.data.lower()) if literal.caseless else (data, literal.data)
+    at = where.find(word, max(0, start - len(word) + 1))
+    while at >= 0:
+        line = data.find(b"\n", at + len(word) - 1) + 1 or len(data)
+        yield line
+        at = where.find(word, max(at + 1, line - len(word) + 1))
+
+
+def _stands(wanted: Wanted, text: bytes, folded: bytes, line: int) -> bool:
+    """Whether all parts stand in a text, the last of them behind `line`."""
+    at, last = 0, len(wanted.parts) - 1
+    for number, part in enumerate(wanted.parts):
+        at = max(at, line) if number == last else at
+        at = _end(part, text, folded, at, begins=wanted.begins and not number)
+        if at < 0:
+            return False
+    return True
+
+
+def _end(part: tuple[Literal, ...], text: bytes, folded: bytes, start: int, *, begins: bool) -> int:
+    """Where the part that ends first ends; -1 if it is not there."""
+    ends = []
+    for data, caseless in part:
+        where, word = (folded, data.lower()) if caseless else (text, data)
+        at = where.find(word, start)
+        while begins and at >= 0 and _is_within_a_word(text, at):
+            at = where.find(word, at + 1)
+        if at >= 0:
+            ends.append(at + len(word))
+    return min(ends, default=-1)
+
+
+def _is_within_a_word(data: bytes, start: int) -> bool:
+    before = data[max(0, start - 2) : start]
+    # An `m` may be the end of a colour whose escape a viewer has dropped.
+    return before[-1:].isalnum() and before[-1:] != b"m" and before not in _ESCAPES
+
+
+def _expressions(wanted: Wanted) -> Iterator[tuple[bytes, int]]:
+    """What Vectorscan is to look for, with a literal's length: one part, or all where that one is common."""
+    part = wanted.parts[wanted.seen]
+    if len(wanted.parts) == 1 or not _is_common(part):
+        yield from ((_escaped(literal), len(literal.data)) for literal in part)
+    else:
+        gap = _OVER_LINES if wanted.spans else _WITHIN_A_LINE
+        yield gap.join(map(_any, wanted.parts)), 0
+
+
+def _is_common(part: tuple[Literal, ...]) -> bool:
+    """Whether one of its literals is a single short word."""
+    return any(len(data) <= _COMMON and data.strip(b" .:").isalpha() for data, _ in part)
+
+
+def _any(literals: Iterable[Literal]) -> bytes:
+    return b"(?:" + b"|".join(map(_escaped, literals)) + b")"
+
+
+def _escaped(literal: Literal) -> bytes:
+    text = b"".join(
+        byte if byte.isalnum() or byte > b"\x7f" else b"\\x%02x" % ord(byte)
+        for byte in (literal.data[at : at + 1] for at in range(len(literal.data)))
+    )
+    return b"(?i:" + text + b")" if literal.caseless else text

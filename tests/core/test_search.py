@@ -1,0 +1,126 @@
+"""A line that is left out for want of a word holds nothing that a pattern could match."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from logrules.core.engine import classify
+from logrules.core.scanner import Literal
+from logrules.core.search import FARTHEST, REACH, Hit, Search, Wanted, last_lines
+from logrules.core.wanted import wanted
+from logrules.rules import rulebook
+from tests.fuzz import logs
+from tests.fuzz.properties import every_line
+
+BEFORE = "".join(f"2026-01-15 08:29:41,100 - bot - DEBUG - tick {number}\n" for number in range(REACH + 2))
+TRACE = 'Traceback (most recent call last):\n  File "b.py", line 1, in f\nMemoryError'
+
+
+def found(data, *wanted, start=0):
+    """The lines (from 0) in which each is found, the same with Vectorscan and without it."""
+    slow, fast = (Search(wanted, warm_up=size).scan(data, start) for size in (0, 1))
+
+    assert slow == fast
+    return [(data.count(b"\n", 0, hit.end - 1), hit.wanted) for hit in fast]
+
+
+def parts(*texts):
+    return tuple(tuple(Literal(word.encode()) for word in text.split("|")) for text in texts)
+
+
+def test_nothing_is_lost():
+    """Every pack's samples, in the middle of a log, say the same as where every line is looked at."""
+    for sample in (sample for pattern in rulebook().patterns for sample in pattern.match):
+        text = f"{BEFORE}{sample}\n{BEFORE}"
+        assert classify(rulebook(), text) == classify(every_line(), text), sample
+
+
+def test_both_ways_find_the_same():
+    """Vectorscan and bytes.find give the same hits over logs of every kind, behind any line."""
+    book = rulebook().search
+    slow, fast = Search(book.wanted, warm_up=0), Search(book.wanted, warm_up=1)
+    hits = 0
+    for number in range(120):
+        dice = random.Random(f"search:{number}")
+        data = b"".join((logs.damaged(dice) if number % 2 else logs.log(dice)) + b"\n" for _ in range(12))
+        start = data.find(b"\n", dice.randrange(len(data))) + 1
+        assert fast.scan(data, start) == slow.scan(data, start)
+        hits += len(fast.scan(data))
+
+    assert hits > 1000
+
+
+def test_common_words_are_left_out():
+    """Of healthy lines that hold a pattern's rarest word few are worth a look."""
+    healthy = [
+        'INFO - httpx - HTTP Request: POST https://api.telegram.org/bot1:x/getUpdates "HTTP/1.1 200 OK"',
+        "INFO dfs.DataNode: PacketResponder 483 for block blk_667 terminating",
+        "INFO - bot - user 499 wrote: what is the price of a lock, and of the other one",
+        "DEBUG - shop - status of order 12: terminating in 3 days",
+    ]
+    lines = "".join(
+        f"2026-01-15 08:29:{number % 60:02},100 - {healthy[number % 4]}\n" for number in range(400)
+    )
+
+    assert len({hit.end for hit in rulebook().hits(lines.encode())}) < 0.05 * 400
+
+
+def test_words_stand_in_one_line_in_their_order():
+    """Each part once, one behind the other and apart, in one line unless the expression can wrap."""
+    lock = Wanted(parts("connection|server", "lost|gone"), 1)
+    spans = lock._replace(spans=True)
+
+    assert found(b"connection lost\nserver: gone, lost\nlost connection\nconnection\nlost\n", lock) == [
+        (0, 0),
+        (1, 0),
+    ]
+    assert found(b"x\nserver\n" + b"x\n" * (REACH - 1) + b"gone\ngone\n", lock, spans) == [(REACH + 1, 1)]
+    assert found(b"conflictflict\n", Wanted(parts("conflict", "flict"))) == [(0, 0)]
+    assert found(b"conflict\n", Wanted(parts("conflict", "flict"))) == []
+
+
+def test_what_was_told_is_not_told_again():
+    """Of lines that are seen once more only what ends behind them counts; what began in them is known."""
+    spans = Wanted(parts("server", "gone"), 1, spans=True)
+    before = b"server gone\n"
+
+    assert found(before + b"gone\nx\n", spans, start=len(before)) == [(1, 0)]
+    assert last_lines(b"1\n2\n3\n4\n5\n6\n") == b"3\n4\n5\n6\n"
+    assert last_lines(b"1\n2\n") == b"1\n2\n"
+    assert len(last_lines(b"x" * 9 * FARTHEST + b"\n")) == FARTHEST
+
+
+def test_no_statement_begins_within_a_word():
+    """A pattern that begins with its words cannot match in the middle of one; an escape's letter is none."""
+    at = Wanted(parts("at "), begins=True)
+
+    assert found(b"what is it\nthat at app.js\n", at) == [(1, 0)]
+    assert found(rb"x\nat y" + b"\n[31mat z\nat\xd1\x8fat \n", at) == [(0, 0), (1, 0), (2, 0)]
+
+
+def test_only_words_that_look_the_same_everywhere_are_asked_for():
+    """Beside its rarest words a pattern asks for nothing that JSON escapes; its expression tells of wraps."""
+    (plain, quoted, wraps, begins) = wanted(
+        ["lost (?:my|the) advisory lock", 'advisory lock "of" x lost', "advisory lock[^a]lost", "(?:a|b)x: y"]
+    )
+
+    assert plain.parts == parts("lost my advisory lock|lost the advisory lock")
+    assert [part[0].data for part in quoted.parts] == [b'advisory lock "of" x lost']
+    assert (wraps.parts, wraps.spans, plain.spans) == (parts("advisory lock", "lost"), True, False)
+    assert begins.begins
+
+
+@pytest.mark.parametrize("text", [json.dumps({"level": "error", "exc_info": TRACE}), "[31mMemoryError"])
+def test_a_line_end_that_is_written_out_is_no_word(text):
+    """In JSON a statement begins behind the letter of an escape; behind a colour's too, where it was cut."""
+    assert [match.code for match in classify(rulebook(), f"{BEFORE}{text}\n{BEFORE}")] == ["OUT_OF_MEMORY"]
+
+
+def test_a_search_for_nothing():
+    """No patterns: no hits, no error."""
+    assert found(b"anything\n") == []
+    assert found(b"", Wanted(parts("x"))) == []
+    assert Search([Wanted(parts("abc"))], warm_up=1).scan(b"abc") == [Hit(3, 0)]
