@@ -9,7 +9,7 @@ demo: $(VENV)/.ready
 	@$(BIN)/python -m bot.demo
 
 test: $(VENV)/.ready lint
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal
+	@$(BIN)/python -m pytest -q -n 6 --dist worksteal
 
 # Longer ones. ROUNDS says how often; `python -m tests.chaos --help` what else there is.
 chaos: $(VENV)/.ready
