@@ -24,6 +24,7 @@ from logrules.core.model import ConfigError
 from logrules.doctor import network
 from logrules.doctor.finding import found
 from logrules.doctor.telegram import clock
+from logrules.guards.flock import seen
 from logrules.guards.postgres import examine
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def database(patient: Patient) -> Iterator[Finding]:
     setting, raw = patient.read.database_setting, patient.read.database_url
     if raw is None:
         yield found("database.none")
+        yield from _of_file(patient)
         return
     try:
         url = database_url.parse(raw, setting)
@@ -56,6 +58,7 @@ def database(patient: Patient) -> Iterator[Finding]:
         return
     if url is None:
         yield found("database.other", setting=setting)
+        yield from _of_file(patient)
         return
     if url.unknown:
         yield found("database.unknown", setting=setting, options=", ".join(url.unknown))
@@ -68,11 +71,12 @@ def mirror(patient: Patient) -> Iterator[Finding]:
     if url is None:
         return
     fault, server = _look(patient, url, None)
-    if server is None or server.replica:
-        why = f"{fault.name}: {fault.attrs.get('why', '')}".rstrip(": ") if fault else "replica"
-        yield found("mirror.away", host=url.host, why=why)
-    else:
+    is_pooled = fault is not None and fault.name == "database.pooler"  # which a mirror does not mind
+    if is_pooled or (server is not None and not server.replica):
         yield found("mirror.ok", host=url.host)
+    else:
+        why = fault.attrs.get("why", "no answer") if fault else "read-only replica"
+        yield found("mirror.away", host=url.host, why=why)
 
 
 def _examined(patient: Patient, url: DatabaseUrl) -> Iterator[Finding]:
@@ -87,6 +91,14 @@ def _examined(patient: Patient, url: DatabaseUrl) -> Iterator[Finding]:
         yield from of_server(server, url)
         yield clock(network.ahead(server.now, server.now, begun, ended), url.host, _CLOCK)
         yield from of_seats([seat for seat in server.seats if seat.key == key], patient)
+
+
+def _of_file(patient: Patient) -> Iterator[Finding]:
+    """Who has the lock that is a file, if somebody has."""
+    holder = seen(lock_key(bot_id(patient.token[1]))) if patient.token else None
+    if holder is not None:
+        held = holder.since or 0.0
+        yield found("lock.file", instance=holder.instance, pid=holder.pid, held=held)
 
 
 def _look(patient: Patient, url: DatabaseUrl, key: int | None) -> tuple[Finding | None, Server | None]:

@@ -29,6 +29,19 @@ def lock_path(key: int) -> Path:
     return Path(tempfile.gettempdir()) / f"logrules-{os.getuid()}-{key & (1 << 64) - 1:016x}.lock"
 
 
+def seen(key: int) -> Holder | None:
+    """Who has written its name into the lock's file and still lives; the lock itself is not touched."""
+    try:
+        fd = os.open(lock_path(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(fd, "rb") as file:
+            note = json.loads(file.read(4096))
+        os.kill(note["pid"], 0)
+        since = round(max(0.0, time.time() - note["since"]), 1)
+        return Holder(str(note["instance"]), since, None, note["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 class FileSession:
     """One open file, locked while we hold it. See `logrules.core.lease.Session`."""
 

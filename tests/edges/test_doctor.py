@@ -33,6 +33,7 @@ from logrules.doctor.finding import as_dict, found, ordered, status
 from logrules.doctor.network import ahead
 from logrules.doctor.patient import Patient
 from logrules.doctor.says import AREAS, SAYS
+from logrules.guards.flock import FileSession, lock_path
 from logrules.guards.postgres import PostgresSession, Server, application_name
 from logrules.renderapi import PAGE
 from logrules.rules import rules
@@ -584,6 +585,24 @@ asyncio.run(hold())
 """
 
 
+async def test_lock_in_a_file_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a database it is told who has the file, as long as that process lives."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    session = FileSession(lock_path(lock_key(bot_id(TOKEN))), "old")
+    await session.connect(lambda why: None)
+    assert await session.try_lock()
+    await session.granted()
+    held = look("database", BOT_TOKEN=TOKEN)
+    note = json.loads(session.path.read_text("utf-8"))
+    session.path.write_text(json.dumps(note | {"pid": 1 << 22}), "utf-8")  # no process can have it
+    dead = look("database", BOT_TOKEN=TOKEN)
+    await session.unlock()
+
+    assert names(held) == ["database.none", "lock.file"]
+    assert (held[1].attrs["instance"], held[1].attrs["pid"]) == ("old", os.getpid())
+    assert names(dead) == names(look("database", BOT_TOKEN=TOKEN)) == ["database.none"]
+
+
 SERVER = Server("15.1", False, 0.0, 10, 100, True, False, [])
 URL = parse("postgresql://bot@h/db")
 
@@ -630,6 +649,7 @@ def test_mirror(database: PostgresServer) -> None:
     (away,) = look("mirror", LOGRULES_STATE_URL=database.url.replace(PASSWORD, WRONG))
 
     assert (well.name, away.name, away.state) == ("mirror.ok", "mirror.away", "warn")
+    assert "password authentication failed" in away.attrs["why"]
     assert look("mirror") == []
 
 

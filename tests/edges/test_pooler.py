@@ -14,7 +14,7 @@ import pytest
 from logrules.core.database_url import parse
 from logrules.core.lease import PooledError, Timers, lock_key
 from logrules.core.silences import Silence
-from logrules.doctor.database import database
+from logrules.doctor.database import database, mirror
 from logrules.doctor.patient import Patient
 from logrules.guards.postgres import PostgresSession
 from logrules.rules import rules
@@ -136,6 +136,8 @@ async def _fake(postgres, size, mode):
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        if serving := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(serving, timeout=10)  # those whose client has just gone
         for _, writer in pooler.idle:
             writer.close()
 
@@ -192,12 +194,14 @@ async def test_session_pooling_passes(postgres, size):
     ],
 )
 async def test_doctor_tells_a_pooler(postgres, mode, size, expected):
-    """The doctor tells both kinds apart, as the guard does, and leaves no lock."""
+    """The doctor tells both kinds apart, as the guard does, leaves no lock, and grants the mirror either."""
     async with _fake(postgres, size, mode) as port:
-        patient = Patient.of({"DATABASE_URL": f"postgresql://postgres@127.0.0.1:{port}/postgres"})
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        patient = Patient.of({"DATABASE_URL": url, "LOGRULES_STATE_URL": url})
         (said, *_) = await asyncio.to_thread(lambda: list(database(patient)))
+        (mirrored,) = await asyncio.to_thread(lambda: list(mirror(patient)))
 
-    assert said.name == expected
+    assert (said.name, mirrored.name) == (expected, "mirror.ok")
     assert postgres.query("select count(*) from pg_locks where locktype = 'advisory'") == ["0"]
 
 
