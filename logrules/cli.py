@@ -31,7 +31,8 @@ _STORE = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status, with one clear line: 78 for what the user can put right."""
     ensure_standard()
-    options, unknown = _parser().parse_known_args(argv)
+    asked = sys.argv[1:] if argv is None else argv
+    options, unknown = _parser(asked).parse_known_args(asked)
     if unknown:  # said by the command's own parser, whose help knows what there is
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
@@ -84,24 +85,29 @@ class _Parser(argparse.ArgumentParser):
         self.exit(Exit.CONFIG)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(asked: Sequence[str]) -> argparse.ArgumentParser:
+    """Of one command, if it is asked for: the others would only take its time."""
     parser = _Parser(
         prog="logrules", description="Turns what a bot prints into codes, and each code into what to do."
     )
     parser.add_argument("--version", action="version", version=f"logrules {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-    _add_scan(commands)
-    _add_explain(commands)
-    _add_codes(commands)
-    _add_check(commands)
-    _add_new_rule(commands)
-    _add_schema(commands)
-    _add_export(commands)
-    _add_run(commands)
-    _add_alerts(commands)
-    _add_silence(commands)
-    _add_status(commands)
-    _add_doctor(commands)
+    known = {
+        "scan": _add_scan,
+        "explain": _add_explain,
+        "codes": _add_codes,
+        "check": _add_check,
+        "new-rule": _add_new_rule,
+        "schema": _add_schema,
+        "export": _add_export,
+        "run": _add_run,
+        "alerts": _add_alerts,
+        "silence": _add_silence,
+        "status": _add_status,
+        "doctor": _add_doctor,
+    }
+    for name in set(asked[:1]) & known.keys() or known:
+        known[name](commands)
     return parser
 
 

@@ -95,7 +95,7 @@ class Settings(NamedTuple):
     """As it was set, in any form seen in the wild."""
     database_setting: str = "DATABASE_URL"
     """Where it came from, for people."""
-    state: Path | None = None
+    state_file: str | None = None
     """The file of incidents and unsent alerts; None keeps them in memory."""
     state_url: DatabaseUrl | None = None
     """The database that mirrors the state, for a platform that throws the disk away."""
@@ -129,6 +129,13 @@ class Settings(NamedTuple):
     """A key of Render's API, for those who ask which services have the same token."""
     render_api: str = RENDER_API
     """Where that API is, without a slash at the end."""
+
+    @property
+    def state(self) -> Path | None:
+        """The file of incidents and unsent alerts, as a path."""
+        from pathlib import Path
+
+        return Path(self.state_file) if self.state_file else None
 
     @property
     def timers(self) -> Timers:
@@ -171,7 +178,7 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         token=token,
         database_url=_first(env, *DATABASE),
         database_setting=next((name for name in DATABASE if name in env), DATABASE[-1]),
-        state=_state(env, service),
+        state_file=_state(env, service),
         state_url=_state_url(env),
         overlap=_seconds(env, "LOGRULES_OVERLAP", OVERLAP if _overlaps(env) else 0.0),
         conflict_grace=_seconds(env, "LOGRULES_CONFLICT_GRACE", CONFLICT_GRACE),
@@ -415,19 +422,17 @@ def _receivers(env: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))
 
 
-def _state(env: Mapping[str, str], service: str) -> Path | None:
+def _state(env: Mapping[str, str], service: str) -> str | None:
     """LOGRULES_STATE, else one file per service under https://specifications.freedesktop.org/basedir-spec/."""
-    from pathlib import Path
-
     home = env.get("HOME")
     asked = env.get("LOGRULES_STATE")
     if asked == ":memory:":
         return None
     if asked:
-        return Path(home, asked[2:]) if home and asked.startswith("~/") else Path(asked)
+        return f"{home}/{asked[2:]}" if home and asked.startswith("~/") else asked
     base = env.get("XDG_STATE_HOME", "")
-    folder = Path(base) if base.startswith("/") else Path(home, ".local", "state") if home else None
-    return folder / "logrules" / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', service)}.sqlite3" if folder else None
+    folder = base if base.startswith("/") else f"{home}/.local/state" if home else None
+    return f"{folder}/logrules/{re.sub(r'[^A-Za-z0-9_.-]', '_', service)}.sqlite3" if folder else None
 
 
 def _state_url(env: Mapping[str, str]) -> DatabaseUrl | None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_QUOTED = re.compile(r"`([^`]+)`")
-_COMMAND = re.compile(
+_QUOTED = r"`([^`]+)`"
+_COMMAND = (  # compiled when it is first used: what language is spoken, every start asks
     r"(?:sudo )?(?:alembic|apt-get|awk|cat|curl|date|df|dmesg|docker|du|echo|export|fly|free|fuser|getent"
     r"|git|grep|heroku|journalctl|kill|kubectl|logrules|ls|lsof|nc|npm|openssl|pg_dump|pg_isready|pip|printenv|ps"
     r"|psql|python|railway|render|sqlite3|ss|systemctl|tail|timedatectl)\b"
@@ -39,14 +39,14 @@ def printable(text: str) -> str:
 
 def is_command(quoted: str) -> bool:
     """Whether what stands between backticks is to be typed: a shell's command, or SQL."""
-    return " " in quoted and bool(_COMMAND.match(quoted))
+    return " " in quoted and bool(re.match(_COMMAND, quoted))
 
 
 def parts(sentence: str) -> list[Part]:
     """A sentence in pieces: the commands in it, and the words before and after each."""
     found: list[Part] = []
     at = 0
-    for quoted in _QUOTED.finditer(sentence):
+    for quoted in re.finditer(_QUOTED, sentence):
         if is_command(quoted[1]):
             found += _said(sentence[at : quoted.start()], first=not at)
             found.append(Part(quoted[1], is_command=True))

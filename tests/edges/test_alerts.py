@@ -48,7 +48,7 @@ def opened(tmp_path):
     everything = []
 
     def open_(redact=Redactor(), codes=rules.specs, **settings):  # noqa: B008
-        names = {"service": "bot", "instance": "a", "lang": "en", "state": tmp_path / "alerts.db"}
+        names = {"service": "bot", "instance": "a", "lang": "en", "state_file": tmp_path / "alerts.db"}
         alerts = open_alerts(Settings(**{**names, **settings}), redact, codes=codes)
         everything.append(alerts)
         return alerts
@@ -285,7 +285,7 @@ def test_broken_sink_loses_nothing(opened, tmp_path):
 def test_unusable_state_file_still_alerts(opened, receiver):
     """Where no file can be written, alerts go out from memory, and it is said."""
     heard: list[str] = []
-    alerts = opened(sentry_dsn=receiver.dsn, state=Path("/proc/x/y.db"))
+    alerts = opened(sentry_dsn=receiver.dsn, state_file="/proc/x/y.db")
     alerts.listen(lambda _, text: heard.append(text))
     alerts.send(make_match())
 
@@ -341,7 +341,7 @@ BOT = """
     from logrules.settings import Settings
 
     path, dsn, end, count = sys.argv[1:]
-    settings = Settings(service="b", instance="i", lang="en", state=Path(path), sentry_dsn=dsn)
+    settings = Settings(service="b", instance="i", lang="en", state_file=path, sentry_dsn=dsn)
     alerts = open_alerts(settings, str)
     severity = rules.specs["CONFLICT_409"].severity
     for number in range(int(count)):

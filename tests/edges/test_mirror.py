@@ -364,7 +364,7 @@ def opened(tmp_path, database, told):
     everything = []
 
     def open_(disk, *, redact=Redactor(), url=None, **settings):  # noqa: B008
-        names = {"service": "bot", "instance": "a", "lang": "en", "state": tmp_path / f"{disk}.db"}
+        names = {"service": "bot", "instance": "a", "lang": "en", "state_file": tmp_path / f"{disk}.db"}
         state_url = address(url or database.url)
         alerts = open_alerts(Settings(**{**names, "state_url": state_url, **settings}), redact)
         alerts.listen(lambda code, text: told.append((code, text)))
@@ -444,7 +444,7 @@ def test_end_is_told_by_one_machine(place, dies):
     assert (late is not None and late.is_end) == dies
 
 
-@pytest.mark.parametrize("disk", [{}, {"state": None}], ids=["thrown away", "none at all"])
+@pytest.mark.parametrize("disk", [{}, {"state_file": None}], ids=["thrown away", "none at all"])
 def test_crash_loop_without_a_disk_tells_once(opened, sentry, disk):
     """A bot that crashes again and again, each time on an empty disk, is one alert with the whole count."""
     for turn in range(5):

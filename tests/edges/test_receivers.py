@@ -61,7 +61,7 @@ def opened(tmp_path):
 
     def open_(*named, **more):
         settings = Settings(
-            service="bot", instance="a", lang="en", state=tmp_path / "x.db", alert_receivers=named, **more
+            service="bot", instance="a", lang="en", state_file=str(tmp_path / "x.db"), alert_receivers=named, **more
         )
         alerts = open_alerts(settings, Redactor())
         everything.append(alerts)
@@ -290,7 +290,7 @@ BOT = """
     told = json.loads(sys.argv[2])
     if "alert_webhook_key" in told:
         told["alert_webhook_key"] = bytes.fromhex(told["alert_webhook_key"])
-    alerts = open_alerts(Settings(service="b", instance="i", lang="en", state=Path(sys.argv[1]), **told), str)
+    alerts = open_alerts(Settings(service="b", instance="i", lang="en", state_file=sys.argv[1], **told), str)
     severity = rules.specs["CONFLICT_409"].severity
     for number in range(12):
         alerts.send(Match(code="CONFLICT_409", fatal=True, level=severity, message="m", proved=True,

@@ -48,7 +48,7 @@ def logrules(life: Life) -> tuple[Callable[[int], object], Callable[[], object]]
 
     delivery.BARE_429, sqlite.LEASE = life.bare_429, life.lease
     settings = Settings(
-        service="bot", instance="a", lang="en", state=Path(life.state), sentry_dsn=life.dsn, flush=life.flush
+        service="bot", instance="a", lang="en", state_file=life.state, sentry_dsn=life.dsn, flush=life.flush
     )
     alerts = open_alerts(settings, str)
     level = rules.specs["CONFLICT_409"].severity
