@@ -26,7 +26,7 @@ T = TypeVar("T")
 MAX_BYTES = 16_000
 """Hard cap of a line, newline included: container log drivers split lines at 16 KiB."""
 
-_BREAKING = re.compile(rb"\xe2\x80[\xa8\xa9]|\xc2[\x80-\x9f]|\x7f")
+BREAKING = re.compile(rb"\xe2\x80[\xa8\xa9]|\xc2[\x80-\x9f]|\x7f")
 """U+2028, U+2029, C1 controls (with U+0085) and DEL: JSON lets them pass, viewers break the line there."""
 
 _OURS = frozenset({"timestamp", "level", "code", "v", "fatal", "line", "count", "lang", "pid", "epoch"})
@@ -171,7 +171,7 @@ def _shown(value: Any) -> str:
 
 
 def _line(plain: dict[str, Any]) -> bytes:
-    return _BREAKING.sub(_escaped, msgspec.json.encode(plain)) + b"\n"
+    return BREAKING.sub(_escaped, msgspec.json.encode(plain)) + b"\n"
 
 
 def _escaped(found: re.Match[bytes]) -> bytes:

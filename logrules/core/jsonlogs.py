@@ -10,13 +10,13 @@ import msgspec
 from logrules.core import heads
 from logrules.core.model import Severity
 
-_MESSAGE = (
+MESSAGE = (
     *("message", "msg", "event", "text", "log", "body", "MESSAGE", "textPayload", "Message"),
     *("@m", "RenderedMessage", "@mt", "MessageTemplate", "full_message", "short_message"),  # Serilog, GELF
 )
 _TSLOG = ("2", "1", "0")
 """tslog's arguments, by their place; the first may be the logger's name, as an object."""
-_LEVEL = ("level", "severity", "levelname", "log.level", "loglevel", "lvl", "L", "@l", "Level")
+LEVEL = ("level", "severity", "levelname", "log.level", "loglevel", "lvl", "L", "@l", "Level")
 _STAMP = ("timestamp", "time", "ts", "@timestamp", "asctime", "datetime", "@t", "Timestamp")
 _STACK = (
     *("exception", "exc_info", "traceback", "stack", "stack_trace", "exc_text", "error", "err"),
@@ -34,13 +34,13 @@ _STAMPED = re.compile(
 )
 _PAIR = re.compile(r'(?<![\w.@-])([\w.@-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)')
 
-_CHAT = (
+CHAT = (
     frozenset({"chat", "chat_id", "message_id", "update_id", "channel_id", "guild_id", "from", "from_id"})
     | {"user", "user_id", "user_name", "username", "first_name", "nick", "nickname", "sender", "sender_id"}
     | {"author", "role"}
 )
 """Keys of a message that somebody wrote, unless a logger's level stands beside them."""
-_WRITTEN = frozenset({"text", "body"})
+WRITTEN = frozenset({"text", "body"})
 """…and what holds his words even then."""
 
 
@@ -73,7 +73,7 @@ def _logfmt(text: str) -> dict[str, Any] | None:
     found = {key: _unescaped(quoted) if quoted else bare for key, quoted, bare in _PAIR.findall(text)}
     if text.startswith('"'):
         found["msg"] = text[1:].partition('"')[0]
-    return found if any(name in found for name in _MESSAGE) else None
+    return found if any(name in found for name in MESSAGE) else None
 
 
 def _unescaped(text: str) -> str:
@@ -91,10 +91,10 @@ def read(line: dict[str, Any]) -> Said:
             _stamp(record.get("time")),
             str(line.get("text", "")) if record.get("exception") else "",
         )
-    if not _CHAT.isdisjoint(line):
-        if _first(line, _LEVEL) is None:
+    if not CHAT.isdisjoint(line):
+        if _first(line, LEVEL) is None:
             return Said("", None, None, "")
-        line = {key: value for key, value in line.items() if key not in _WRITTEN}
+        line = {key: value for key, value in line.items() if key not in WRITTEN}
     if isinstance(meta := line.get("_meta"), dict) and "0" in line:  # tslog
         message = next((line[at] for at in _TSLOG if _is_prose(line.get(at))), "")
         return Said(message, heads.severity(meta.get("logLevelName")), _stamp(meta.get("date")), "")
@@ -120,13 +120,13 @@ def _first(line: dict[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def _message(line: dict[str, Any]) -> str:
-    message = next((line[name] for name in _MESSAGE if isinstance(line.get(name), str)), "")
+    message = next((line[name] for name in MESSAGE if isinstance(line.get(name), str)), "")
     # What a platform wraps bears its own stamp.
     return message[stamp.end() :] if (stamp := _STAMPED.match(message)) else message
 
 
 def _level(line: dict[str, Any]) -> Severity | None:
-    value = _first(line, _LEVEL)
+    value = _first(line, LEVEL)
     if isinstance(value, int) and "short_message" in line:
         return heads.syslog(value)
     if isinstance(value, int):

@@ -96,6 +96,9 @@ _FORMS = (  # words of which one must be there (lower case), the form, what is l
     (_ASSIGNED_WORDS, _BARE_VALUE, rf"\1\2{MASK}"),
 )
 
+HINTS = tuple({word: None for words, _, _ in _FORMS for word in words})
+"""Words (lower case) of which one stands wherever something looks like a secret, but for bot tokens."""
+
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
 _CONNINFO = re.compile(r"(?i)(?<![a-z])password[ \t]{0,8}=[ \t]{0,8}(?:'([^']+)'|([^\s&']+))")
 

@@ -47,8 +47,23 @@ class Terminal(Protocol):
         """Let go of our end."""
 
 
+class Outlet(Protocol):
+    """What becomes of bytes on their way out."""
+
+    deadline: float | None
+
+    def feed(self, data: bytes, now: float) -> bytes:
+        """What may go out now that `data` has come."""
+
+    def release(self, now: float) -> bytes:
+        """What may wait no longer."""
+
+    def end(self, now: float) -> bytes:
+        """The last of it."""
+
+
 class Stream:
-    """One stream of the child: bytes are passed on at once."""
+    """One stream of the child: bytes are passed on at once, as they are, unless it has an outlet."""
 
     def __init__(
         self, origin: Origin, source: int, target: int | None, terminal: Terminal | None = None
@@ -60,6 +75,7 @@ class Stream:
         """The last byte passed on did not end a line: nobody else may write to the target now."""
         self.trouble: str | None = None
         """Why the target took nothing the last time."""
+        self.outlet: Outlet | None = None
         self._terminal = terminal
 
     @property
@@ -76,7 +92,17 @@ class Stream:
         data = self._read()
         if self._terminal is not None:
             self._terminal.follow()
-        return Chunk(self.origin, data, now), bool(data) and self._pass_on(data)
+        out = self.outlet.feed(data, now) if self.outlet and data else data
+        return Chunk(self.origin, data, now), bool(data) and self._pass_on(out)
+
+    def release(self, now: float, *, at_end: bool = False) -> None:
+        """Pass on what has waited in the outlet for long enough, or all of it."""
+        if self.outlet is None:
+            return
+        if at_end:
+            self._pass_on(self.outlet.end(now))
+        elif self.outlet.deadline is not None and self.outlet.deadline <= now:
+            self._pass_on(self.outlet.release(now))
 
     def shares(self, fd: int) -> bool:
         """Whether what is written to `fd` comes out in the same place as this."""
@@ -103,7 +129,7 @@ class Stream:
             return b""
 
     def _pass_on(self, data: bytes) -> bool:
-        if self.target is None:
+        if self.target is None or not data:
             return True
         self.mid_line = not data.endswith(b"\n")
         try:
@@ -158,6 +184,8 @@ class Child:
         self._status: int | None = None
         self.on_continue: Callable[[], None] = lambda: None
         """What else to do when it is to go on after a stop."""
+        self.has_keys = False
+        """Whether a terminal's keys reach it and not us: then Ctrl-C may have ended it, and nobody tells us."""
         self.stopped: int | None = None
         """The signal that has stopped it; None while it goes on."""
         ends = {fd: self._ends(fd) for fd in (1, 2) if _is_open(fd)}

@@ -1,0 +1,184 @@
+"""How loud each line of a stream is, for many lines at once.
+
+A line is as loud as the level that stands in its head, or in its JSON or logfmt; the lines of a traceback,
+and those that are indented, are as loud as the line that they continue. What says nothing is an information,
+whatever stream it came on: Python's own logging writes everything to standard error.
+
+No line is looked at in which no word for another level stands.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from logrules.core import heads
+from logrules.core.model import Severity
+from logrules.core.scanner import Literal, Scanner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FARTHEST = 200
+"""Bytes of a line in which its level stands; in JSON it may stand anywhere."""
+
+_TRACEBACK = b"Traceback (most recent call last)"
+_CHAINED = (b"During handling of", b"The above exception", b"Traceback (")
+_WORDS = {word.lower().encode(): heads.severity(word) for word in heads.LEVELS if word.isascii()}
+_ROOTS = tuple(
+    b"debug trace verbose silly dbg trc debu warn wrn err severe exception crit fatal panic alert emerg fata "
+    b"ftl pnc".split()
+)
+"""How the words for every level but info begin; a longer one is met by its beginning."""
+_NUMBERED = tuple(b'"level":%d' % first for first in (1, 2, 4, 5, 6))
+_SCANNER = Scanner(
+    [
+        *(Literal(root, caseless=True) for root in _ROOTS),
+        *(Literal(number) for number in _NUMBERED),
+        Literal(_TRACEBACK),
+    ]
+)
+
+_WORD = re.compile(rb"(?i:" + b"|".join(sorted(_WORDS, reverse=True)) + rb")(?![A-Za-z0-9_])")
+_IS_CLOSED = re.compile(rb" {0,10}[\])>]|:(?:\s|$)")
+"""What must follow a level in small letters."""
+_CLASS = re.compile(rb"(?:[a-z_]\w*\.){0,9}[A-Z]\w{0,80}(?:Error|Exception)(?=:? |:?\r?\n)")
+_KEY = re.compile(
+    rb'(?:["{ ,]|^)(?:level|severity|levelname|loglevel|log\.level|lvl)(?:\\?"? ?[:=] ?\\?"?)\Z',
+    re.IGNORECASE,
+)
+_CALM = re.compile(
+    rb"(?<![A-Za-z])(?:INFO|INFORMATION|NOTICE|SUCCESS|LOG|(?i:info|notice)(?= {0,10}[\])>:]))(?![A-Za-z_])"
+)
+_PROSE = re.compile(
+    rb"(?<!\w)[a-z]{2,20}[,.]? [a-z]{2,20}[:, ]|[\xc3-\xf4][\x80-\xbf]+[,.]? [\xc3-\xdf][\x80-\xbf]"
+)
+"""Two small words in a row: before them somebody speaks, and what follows is no logger's level."""
+_DIGITS = b"0123456789"
+_REMEMBERED = 2048
+
+
+class Run(NamedTuple):
+    """Lines of one level, from one offset to another."""
+
+    start: int
+    end: int
+    level: Severity
+
+
+class Levels:
+    """One stream; remembers what its last line was, for those that continue it."""
+
+    def __init__(self) -> None:
+        self._level = Severity.INFO
+        self._in_frames = False
+        """A traceback's last line is still to come."""
+        self._traced = False
+        """…or has just come: another traceback may follow."""
+        self._heads: dict[bytes, bool] = {}
+
+    def runs(self, lines: bytes) -> list[Run]:
+        """Those of whole lines that are no mere information, in order."""
+        runs: list[Run] = []
+        done = self._go_on(lines, 0, runs)
+        for hit in _SCANNER.scan(lines):
+            if hit.end <= done:
+                continue
+            start = lines.rfind(b"\n", 0, hit.end) + 1
+            level = self._told(lines, start, hit.end, hit.literal)
+            if level is None:
+                continue
+            end = lines.find(b"\n", hit.end) + 1 or len(lines)
+            self._level, self._traced = level, False
+            _add(runs, start, end, level)
+            done = self._go_on(lines, end, runs)
+        if done < len(lines):
+            self._level, self._in_frames, self._traced = Severity.INFO, False, False
+        return runs
+
+    def _go_on(self, lines: bytes, at: int, runs: list[Run]) -> int:
+        """Where the lines end that continue the one before `at`."""
+        begun = at
+        if self._level is not Severity.INFO:
+            while at < len(lines) and self._continues(lines, at):
+                at = lines.find(b"\n", at) + 1 or len(lines)
+        if at > begun:
+            _add(runs, begun, at, self._level)
+        return at
+
+    def _continues(self, lines: bytes, at: int) -> bool:
+        if lines[at] in b" \t":
+            return True
+        if lines[at] in b"\r\n":
+            return self._in_frames or self._traced
+        if self._in_frames:
+            self._in_frames = lines.startswith(_CHAINED[-1], at)
+            self._traced = not self._in_frames
+            return True
+        if self._traced and lines.startswith(_CHAINED, at):
+            self._in_frames = lines.startswith(_CHAINED[-1], at)
+            return True
+        return False
+
+    def _told(self, lines: bytes, start: int, end: int, literal: int) -> Severity | None:
+        """The level that the line at `start` has by what was found in it before `end`."""
+        if literal == len(_ROOTS) + len(_NUMBERED):
+            self._in_frames = True
+            return self._level if self._level.rank > Severity.ERROR.rank else Severity.ERROR
+        self._in_frames = False
+        if literal >= len(_ROOTS):
+            return (
+                heads.pino(int(number[0])) if (number := re.compile(rb"\d+").match(lines, end - 1)) else None
+            )
+        at = end - len(_ROOTS[literal])
+        if at - start > FARTHEST and lines[start : start + 1] != b"{":
+            return None
+        word = _WORD.match(lines, at)
+        if word is None:
+            return Severity.ERROR if _CLASS.match(lines, start) else None
+        before = lines[start:at]
+        if word[0].isupper():
+            heads_it = not before[-1:].isalnum() and self._is_head(before)
+        elif _KEY.search(before[-24:]):
+            heads_it = True
+        else:
+            heads_it = (
+                bool(_IS_CLOSED.match(lines, word.end())) and _stands_alone(before) and self._is_head(before)
+            )
+        if heads_it:
+            return _WORDS[word[0].lower()]
+        return Severity.ERROR if _CLASS.match(lines, start) else None
+
+    def _is_head(self, before: bytes) -> bool:
+        """Whether a logger may have written what stands before a level."""
+        shape = before.translate(None, _DIGITS)
+        known = self._heads.get(shape)
+        if known is None:
+            if len(self._heads) >= _REMEMBERED:
+                self._heads.clear()
+            known = self._heads[shape] = not (_CALM.search(before) or _PROSE.search(before))
+        return known
+
+
+def _stands_alone(before: bytes) -> bool:
+    """Whether a word in small letters is not the second of two."""
+    last = before[-2:]
+    return not last or not (last[-1:].isalnum() or (last[-1:] == b" " and last[:1].isalpha()))
+
+
+def _add(runs: list[Run], start: int, end: int, level: Severity) -> None:
+    if runs and runs[-1].end == start and runs[-1].level is level:
+        start = runs.pop().start
+    runs.append(Run(start, end, level))
+
+
+def whole(lines: bytes, runs: list[Run]) -> Iterator[Run]:
+    """`runs` with those between them: all of `lines`."""
+    at = 0
+    for run in runs:
+        if at < run.start:
+            yield Run(at, run.start, Severity.INFO)
+        yield run
+        at = run.end
+    if at < len(lines):
+        yield Run(at, len(lines), Severity.INFO)

@@ -1,0 +1,221 @@
+"""Lines of a program as events of schema 1, many at once; what is an event already keeps its fields.
+
+A line says nothing of its own but its words and its level: no code. It is cut where an event would grow
+longer than one may be, and marked.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from logrules.core import jsonlogs
+from logrules.core.event import BREAKING, MAX_BYTES, Event, encode
+from logrules.core.heads import ANSI
+from logrules.core.levels import Levels, whole
+from logrules.core.model import Severity
+
+_SAFE = bytes(set(range(0x20, 0x7F)) - set(b'"\\')) + b"\n"
+"""What stands in a JSON text as it is."""
+_CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f]")
+_BREAKING = (b"\xe2\x80", b"\xc2", b"\x7f")
+_SHORT = {b"\t": b"\\t", b"\r": b"\\r"}
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ODD = frozenset({"record", "_meta", "fields", "short_message", "log"})
+"""Keys of objects that say more than what stands in them one beside the other."""
+_NAMES = frozenset({"service", "instance"})
+_REMEMBERED = 1024
+
+
+class Wrapper:
+    """Makes events of one stream's lines."""
+
+    def __init__(self, service: str, instance: str) -> None:
+        self._service = service
+        self._instance = instance
+        self._names = b'"service":%b,"instance":%b' % (_json(service), _json(instance))
+        self._after = b'",%b,"v":1}\n' % self._names
+        self._levels = Levels()
+        self._stamp = ""
+        self._befores: dict[Severity, bytes] = {}
+        self._words: dict[tuple[str, bytes, bool], Severity | None] = {}
+        """What loggers' own words and numbers for a level have been found to mean."""
+
+    def __call__(self, lines: bytes, stamp: str) -> bytes:
+        """Whole lines as events, all with the same time stamp."""
+        if b"\x1b" in lines:
+            lines = ANSI.sub(b"", lines)
+        if b"\r\n" in lines:
+            lines = lines.replace(b"\r\n", b"\n")
+        if not (lines.startswith(b"{") or b"\n{" in lines):
+            return self._texts(lines, stamp)
+        parts, at = [], 0
+        while at < len(lines):
+            if lines.startswith(b"{", at):
+                end = lines.find(b"\n", at) + 1 or len(lines)
+                parts.append(self._object(lines[at:end], stamp))
+            else:
+                end = lines.find(b"\n{", at) + 1 or len(lines)
+                parts.append(self._texts(lines[at:end], stamp))
+            at = end
+        return b"".join(parts)
+
+    def cut(self, line: bytes, stamp: str) -> bytes:
+        """The event of a line of which the end is not to be waited for."""
+        (run,) = whole(line, self._levels.runs(line))
+        return self._one(ANSI.sub(b"", line), run.level, stamp, cut=True)
+
+    def _texts(self, lines: bytes, stamp: str) -> bytes:
+        """Lines that are no JSON: what they say is escaped, all at once."""
+        text = _escaped(lines)
+        room = MAX_BYTES - len(self._after) - len(_before(stamp, Severity.CRITICAL))
+        if len(text) > room and not _fits(text, room):
+            return b"".join(self._single(line, stamp) for line in lines.splitlines(keepends=True))
+        parts: list[bytes] = []
+        befores = self._beginnings(stamp)
+        for run in whole(text, self._levels.runs(text)):
+            before = befores[run.level]
+            part = text[run.start : run.end - 1]
+            parts += before, part.replace(b"\n", self._after + before), self._after
+        return b"".join(parts)
+
+    def _beginnings(self, stamp: str) -> dict[Severity, bytes]:
+        """How events of each level begin."""
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._befores = {level: _before(stamp, level) for level in Severity}
+        return self._befores
+
+    def _single(self, line: bytes, stamp: str) -> bytes:
+        (run,) = whole(line, self._levels.runs(line))
+        return self._one(line.rstrip(b"\n"), run.level, stamp)
+
+    def _one(self, line: bytes, level: Severity, stamp: str, *, cut: bool = False) -> bytes:
+        event = Event(
+            timestamp=stamp,
+            level=level,
+            message=line.decode("utf-8", "replace"),
+            service=self._service,
+            instance=self._instance,
+        )
+        if cut:
+            event.truncated = True
+        return encode(event, str)
+
+    def _object(self, line: bytes, stamp: str) -> bytes:
+        """A line that begins as JSON does."""
+        try:
+            if len(line) <= MAX_BYTES and _is_clean(line) and (made := self._event(line, stamp)):
+                return made
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # no JSON at all
+        return self._renamed(line, stamp) or self._texts(line, stamp)
+
+    def _event(self, line: bytes, stamp: str) -> bytes | None:
+        """A logger's flat object, its level and message by our names; None if it is not as simple as that."""
+        fields = _FIELDS.decode(line)
+        if not _ODD.isdisjoint(fields):
+            return None
+        level_name = next((name for name in jsonlogs.LEVEL if name in fields), None)
+        name = next((name for name in jsonlogs.MESSAGE if name in fields), None)
+        if level_name is None or name is None:
+            return None
+        level, message = self._level(level_name, fields), bytes(fields[name])
+        if level is None or not message.startswith(b'"') or message.startswith((b'""', b'"{')):
+            return None
+        if name in jsonlogs.WRITTEN and not jsonlogs.CHAT.isdisjoint(fields):
+            return None
+        if name == "message" and level_name == "level" and bytes(fields["level"]) == b'"%b"' % level.encode():
+            return line
+        del fields[name]
+        fields.pop("level", None)
+        names = b"" if fields.keys() & _NAMES else self._names + b","
+        time = bytes(fields.pop("timestamp", b"")) or b'"%b"' % stamp.encode()
+        rest = msgspec.json.encode(fields)[1:]
+        return b'{"timestamp":%b,"level":"%b","message":%b,%b%b\n' % (
+            time,
+            level.encode(),
+            message,
+            names,
+            rest,
+        )
+
+    def _level(self, name: str, fields: dict[str, msgspec.Raw]) -> Severity | None:
+        key = name, bytes(fields[name]), "pid" in fields or "hostname" in fields
+        if key not in self._words:
+            if len(self._words) >= _REMEMBERED:
+                self._words.clear()
+            told = {name: msgspec.json.decode(key[1]), "message": "-", **({"pid": 1} if key[2] else {})}
+            self._words[key] = jsonlogs.read(told).level
+        return self._words[key]
+
+    def _renamed(self, line: bytes, stamp: str) -> bytes | None:
+        """The same for whatever else a logger makes; None for what has no level or no message."""
+        try:
+            fields = jsonlogs.fields(line.decode("utf-8", "replace").rstrip())
+        except (msgspec.MsgspecError, ValueError):
+            return None
+        said = jsonlogs.read(fields) if fields else None
+        if fields is None or said is None or said.level is None or not said.message:
+            return None
+        own = {"timestamp": stamp, "level": said.level, "message": said.message}
+        names = {"service": self._service, "instance": self._instance}
+        event = {**own, **names, **fields, "level": said.level, "message": said.message}
+        data = BREAKING.sub(_spelled, msgspec.json.encode(event)) + b"\n"
+        return (
+            data if len(data) <= MAX_BYTES else self._one(said.message.encode(), said.level, stamp, cut=True)
+        )
+
+
+def _is_clean(line: bytes) -> bool:
+    """Whether it may go out as it stands. Raises UnicodeDecodeError."""
+    return b"\x7f" not in line and (line.isascii() or (bool(line.decode()) and not BREAKING.search(line)))
+
+
+def _before(stamp: str, level: Severity) -> bytes:
+    return b'{"timestamp":"%b","level":"%b","message":"' % (stamp.encode(), level.encode())
+
+
+def _json(text: str) -> bytes:
+    return BREAKING.sub(_spelled, msgspec.json.encode(text.encode("utf-8", "replace").decode()))
+
+
+def _spelled(found: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(found[0].decode())
+
+
+def _escaped(text: bytes) -> bytes:
+    """`text`, line by line, as the inside of a JSON text; what is no UTF-8 becomes U+FFFD."""
+    unsafe = text.translate(None, _SAFE)
+    if not unsafe:
+        return text
+    if not unsafe.isascii():
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            text = text.decode("utf-8", "replace").encode()
+    if b"\\" in unsafe:
+        text = text.replace(b"\\", b"\\\\")
+    if b'"' in unsafe:
+        text = text.replace(b'"', b'\\"')
+    if _CONTROL.search(unsafe):
+        text = _CONTROL.sub(_control, text)
+    if any(sign in unsafe for sign in _BREAKING) and BREAKING.search(text):
+        text = BREAKING.sub(_spelled, text)
+    return text
+
+
+def _control(found: re.Match[bytes]) -> bytes:
+    return _SHORT.get(found[0]) or b"\\u%04x" % found[0][0]
+
+
+def _fits(text: bytes, room: int) -> bool:
+    """Whether no line of `text` is longer than `room`."""
+    at = 0
+    while len(text) - at > room:
+        end = text.rfind(b"\n", at, at + room + 1) + 1
+        if not end:
+            return False
+        at = end
+    return True
