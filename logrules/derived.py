@@ -1,4 +1,4 @@
-"""What one process has derived from the packs, kept for the next: half a second of each start.
+"""What one process has derived from the packs, kept for the next: more than a second of each start.
 
 A file below XDG_CACHE_HOME (https://specifications.freedesktop.org/basedir-spec/). One that is missing,
 damaged, of another version or somebody else's is made anew; where none can be written there is none.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 import tempfile
 from hashlib import blake2b
@@ -24,14 +25,19 @@ if TYPE_CHECKING:
 
 MOST = 20_000
 """Expressions that are worth keeping: those of several sets of packs."""
+DATABASES = 4
+"""Databases that are kept: of 2 MB each."""
 _LARGEST = 32 * 1024 * 1024
+_DIGEST = 16
+_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _DERIVERS = ("factors.py", "mojibake.py", "search.py", "wanted.py")
 """The modules whose change changes what is derived."""
 
 
 def wanted(texts: Sequence[str]) -> list[Wanted]:
     """What each expression wants, as `logrules.core.wanted` derives it."""
-    path, key = _path(os.environ), _key()
+    folder, key = _folder(os.environ), _key()
+    path = folder / f"literals-{sys.implementation.cache_tag}" if folder else None
     known = _read(path, key) if path else {}
     new = [text for text in dict.fromkeys(texts) if text not in known]
     if new:
@@ -42,10 +48,34 @@ def wanted(texts: Sequence[str]) -> list[Wanted]:
     return [known[text] for text in texts]
 
 
-def _path(environ: Mapping[str, str]) -> Path | None:
+class Databases:
+    """Vectorscan's databases, a file each; those of several sets of packs, and no more."""
+
+    def load(self, name: str) -> bytes | None:
+        """What was saved under `name`; None unless it is whole and our own."""
+        folder = _folder(os.environ)
+        data = _owned(folder / f"database-{name}") if folder else b""
+        digest, rest = data[:_DIGEST], data[_DIGEST:]
+        return rest if rest and digest == _digest(rest, name) else None
+
+    def save(self, name: str, data: bytes) -> None:
+        """Keep `data`, if there is a place for it."""
+        if folder := _folder(os.environ):
+            _write(folder / f"database-{name}", _digest(data, name) + data)
+            with contextlib.suppress(OSError):
+                old = sorted(folder.glob("database-*"), key=lambda path: -path.stat().st_mtime)[DATABASES:]
+                for path in old:
+                    path.unlink()
+
+
+def _digest(data: bytes, name: str) -> bytes:
+    return blake2b(data, digest_size=_DIGEST, key=name.encode()).digest()
+
+
+def _folder(environ: Mapping[str, str]) -> Path | None:
     base, home = environ.get("XDG_CACHE_HOME", ""), environ.get("HOME")
     folder = Path(base) if base.startswith("/") else Path(home, ".cache") if home else None
-    return folder / "logrules" / f"literals-{sys.implementation.cache_tag}" if folder else None
+    return folder / "logrules" if folder else None
 
 
 def _key() -> bytes:
@@ -58,12 +88,21 @@ def _key() -> bytes:
 
 def _read(path: Path, key: bytes) -> dict[str, Wanted]:
     try:
-        with path.open("rb") as file:
-            if hasattr(os, "geteuid") and os.fstat(file.fileno()).st_uid != os.geteuid():
-                return {}  # who can write it could make us blind
-            return core.load(file.read(_LARGEST), key)
-    except (OSError, ValueError):
+        return core.load(_owned(path), key)
+    except ValueError:
         return {}
+
+
+def _owned(path: Path) -> bytes:
+    """What a file holds; nothing if it is not there, or others can write it: they could make us blind."""
+    try:
+        with path.open("rb") as file:
+            about = os.fstat(file.fileno())
+            if hasattr(os, "geteuid") and (about.st_uid != os.geteuid() or about.st_mode & _BY_OTHERS):
+                return b""
+            return file.read(_LARGEST)
+    except OSError:
+        return b""
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -156,7 +156,7 @@ class Rules(Mapping[str, Rule]):
         ours = [pattern for each in _shipped_patterns() for pattern in each.patterns]
         own = [pattern for each in self.own for pattern in each.patterns]
         left = [each for each in ours if not pack.is_off(each.rule, off)]
-        return Rulebook(self.specs, [*own, *left], derived.wanted)
+        return Rulebook(self.specs, [*own, *left], derived.wanted, derived.Databases())
 
 
 def _text(name: str) -> str:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.model import Form, Severity, Sign
-from logrules.core.scanner import Literal
+from logrules.core.scanner import Literal, Store
 from logrules.core.search import Hit, Search, Wanted
 from logrules.core.wanted import wanted
 
@@ -104,7 +104,8 @@ class Found(NamedTuple):
 class Rulebook:
     """Codes, and the patterns that recognise them. Immutable, and safe to share between threads.
 
-    `derive` says what expressions want, when it is first asked for: half a second for all that we ship.
+    `derive` says what expressions want, when it is first asked for: a second for all that we ship. `store`
+    keeps what is compiled of that.
     """
 
     def __init__(
@@ -112,10 +113,11 @@ class Rulebook:
         codes: Mapping[str, Code],
         patterns: Iterable[Pattern],
         derive: Callable[[Sequence[str]], list[Wanted]] = wanted,
+        store: Store | None = None,
     ) -> None:
         self.codes = codes
         self.patterns = tuple(patterns)
-        self._derive = derive
+        self._derive, self._store = derive, store
         leads = dict.fromkeys(pattern.lead for pattern in self.patterns if pattern.lead)
         self._lead = re.compile("|".join(leads)) if leads else None
         self._pairs: list[list[tuple[int, int]]] = []
@@ -136,7 +138,7 @@ class Rulebook:
         for (number, choice, _), each in zip(texts, found, strict=True):
             pairs.setdefault(each, []).append((number, choice))
         self._pairs = list(pairs.values())
-        return Search(list(pairs))
+        return Search(list(pairs), self._store)
 
     def hits(self, lines: bytes, start: int = 0) -> list[Hit]:
         """Which whole lines that end behind `start` may hold the last of what a pattern matches."""

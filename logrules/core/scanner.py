@@ -7,7 +7,8 @@ the same hits.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,22 +84,61 @@ def _collect(number: int, _start: int, end: int, _flags: int, found: list[tuple[
     found.append((end, number))
 
 
-def compiled(expressions: Sequence[bytes], caseless: Sequence[bool], *, literal: bool) -> Database | None:
-    """The database of `expressions`; None where Vectorscan has no wheel."""
+class Store(Protocol):
+    """Keeps what took long to make, for the next process."""
+
+    def load(self, name: str) -> bytes | None:
+        """What was saved under `name`, whole and our own; None if it was not, or cannot be read."""
+
+    def save(self, name: str, data: bytes) -> None:
+        """Keep `data`, if that is possible."""
+
+
+def compiled(
+    expressions: Sequence[bytes],
+    caseless: Sequence[bool] = (),
+    *,
+    literal: bool = False,
+    store: Store | None = None,
+    only_kept: bool = False,
+) -> Database | None:
+    """The database of `expressions`; None where Vectorscan has no wheel.
+
+    Args:
+        expressions: regular ones, or with `literal` texts.
+        caseless: which of them; none by default.
+        literal: whether they are texts.
+        store: where it may be kept: compiling takes a second for all that we ship.
+        only_kept: None if it is not there.
+    """
     try:
         import hyperscan  # here, because it costs 18 ms and small inputs never need it
     except ImportError:
         return None
     if not expressions:
         return None
+    flags = [hyperscan.HS_FLAG_CASELESS if each else 0 for each in caseless] or [0] * len(expressions)
+    name = _name(hyperscan, expressions, flags) if store else ""
+    if store and (data := store.load(name)):
+        try:
+            return Database(hyperscan.loadb(data, hyperscan.HS_MODE_BLOCK))
+        except hyperscan.error:
+            pass  # of another processor or version after all: made anew
+    if only_kept:
+        return None
     database = hyperscan.Database()
-    database.compile(
-        expressions=expressions,
-        ids=list(range(len(expressions))),
-        flags=[hyperscan.HS_FLAG_CASELESS if each else 0 for each in caseless],
-        literal=literal,
-    )
+    database.compile(expressions=expressions, ids=list(range(len(flags))), flags=flags, literal=literal)
+    if store:
+        store.save(name, hyperscan.dumpb(database))
     return Database(database)
+
+
+def _name(hyperscan: Any, expressions: Sequence[bytes], flags: Sequence[int]) -> str:
+    """What a database depends on: the expressions, the library's version and the processor's features."""
+    tiny = hyperscan.Database()
+    tiny.compile(expressions=[b"x"], ids=[0], flags=[0])
+    parts = (hyperscan.__version__.encode(), repr(tiny.info()).encode(), bytes(flags), *expressions)
+    return blake2b(b"\0".join(parts), digest_size=16).hexdigest()
 
 
 def _found(literals: Sequence[Literal], data: bytes) -> list[Hit]:

@@ -6,10 +6,11 @@ one and enough to scan, else `bytes.find`: both give the same hits.
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from logrules.core.scanner import WARM_UP, Database, Literal, compiled
+from logrules.core.scanner import WARM_UP, Database, Literal, Store, compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,8 @@ REACH = 4
 """Lines before its last one, in which the rest of a wrapped statement may stand."""
 FARTHEST = 16 * 1024
 """Bytes that such lines may have: a statement has no more."""
+_SOON = 8 * 1024
+"""…and of a database that was kept."""
 _CALL = 256
 """Bytes whose search costs as much as asking for it."""
 _ESCAPES = (b"\\n", b"\\r", b"\\t")
@@ -70,9 +73,14 @@ def last_lines(data: bytes) -> bytes:
 class Search:
     """Every line with something that is wanted, in order."""
 
-    def __init__(self, wanted: Sequence[Wanted], *, warm_up: int = WARM_UP) -> None:
+    def __init__(
+        self, wanted: Sequence[Wanted], store: Store | None = None, *, warm_up: int = WARM_UP
+    ) -> None:
         self.wanted = tuple(wanted)
+        self._store = store
         self._warm_up = warm_up
+        self._asks_at = max(0, warm_up - _SOON) if store else warm_up
+        """How much of the warm-up is left when it is worth a look whether a database was kept."""
         self._database: Database | None = None
         self._sought: list[_Sought] = []
         """What each expression of the database stands for."""
@@ -82,19 +90,25 @@ class Search:
         if self._warm_up > 0:
             self._warm_up -= len(data) + _CALL
             if self._warm_up <= 0:
-                self._compile()
+                self._prepare(only_kept=False)
+            elif self._warm_up <= self._asks_at:
+                self._asks_at = 0
+                self._prepare(only_kept=True)
         if self._database is None:
             return sorted(self._found(data, start))
         ends = self._database.ends(data)
         return sorted(set(self._lines(data, start, ends))) if ends else []
 
-    def _compile(self) -> None:
+    def _prepare(self, *, only_kept: bool) -> None:
+        """Go over to Vectorscan; with `only_kept` if its database was kept."""
         expressions: dict[bytes, _Sought] = {}
         for number, wanted in enumerate(self.wanted):
             for text, length in _expressions(wanted):
                 expressions.setdefault(text, _Sought(length, [], [], [])).add(number, wanted)
         self._sought = list(expressions.values())
-        self._database = compiled(list(expressions), [False] * len(expressions), literal=False)
+        self._database = compiled(list(expressions), store=self._store, only_kept=only_kept)
+        if self._database:
+            self._warm_up = 0
 
     def _lines(self, data: bytes, start: int, ends: list[tuple[int, int]]) -> Iterator[Hit]:
         """The hits among what Vectorscan has found, once for each line."""
@@ -244,8 +258,5 @@ def _any(literals: Iterable[Literal]) -> bytes:
 
 
 def _escaped(literal: Literal) -> bytes:
-    text = b"".join(
-        byte if byte.isalnum() or byte > b"\x7f" else b"\\x%02x" % ord(byte)
-        for byte in (literal.data[at : at + 1] for at in range(len(literal.data)))
-    )
+    text = re.escape(literal.data)
     return b"(?i:" + text + b")" if literal.caseless else text

@@ -10,7 +10,8 @@ import pytest
 
 from logrules import derived
 from logrules.core import wanted as core
-from logrules.core.search import Wanted
+from logrules.core.scanner import Literal
+from logrules.core.search import Hit, Search, Wanted
 
 TEXTS = [
     "(?:Conflict: )?[Tt]erminated by other getUpdates request",
@@ -92,6 +93,61 @@ def test_nowhere_to_keep_it(tmp_path, monkeypatch, where):
     monkeypatch.delenv("HOME", raising=False)
 
     assert derived.wanted(TEXTS) == core.wanted(TEXTS)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda path: path.write_bytes(path.read_bytes()[:-3]), id="cut"),
+        pytest.param(
+            lambda path: path.write_bytes(path.read_bytes()[:-9] + b"?" + path.read_bytes()[-8:]), id="a byte"
+        ),
+        pytest.param(lambda path: path.write_bytes(b""), id="empty"),
+        pytest.param(lambda path: path.chmod(0o666), id="others may write it"),
+        pytest.param(lambda path: _lie(path, b"no database"), id="none"),
+        pytest.param(
+            lambda path: _lie(path, path.read_bytes()[16:24] + b"\xff" * 900), id="of another processor"
+        ),
+        pytest.param(lambda path: path.unlink(), id="gone"),
+    ],
+)
+def test_database_is_kept_and_never_believed_blindly(folder, damage):
+    """The second search need not compile; what is damaged, another's or another processor's is made anew."""
+
+    def search():
+        return Search([Wanted(((Literal(b"abc"),),))], derived.Databases(), warm_up=1)
+
+    assert search().scan(b"x abc\n") == [Hit(6, 0)]
+    path, sound = kept(folder), kept(folder).read_bytes()
+    assert path.stat().st_mode & 0o077 == 0
+    damage(path)
+
+    assert search().scan(b"x abc\n") == [Hit(6, 0)]
+    assert kept(folder).read_bytes() == sound
+
+
+def _lie(path, data):
+    """Somebody who knows how a file is signed."""
+    path.write_bytes(derived._digest(data, path.name.removeprefix("database-")) + data)
+
+
+def test_no_more_databases_are_kept_than_are_used(folder):
+    """The oldest goes when there are too many; what was kept is found at once, before a warm-up is over."""
+    store = derived.Databases()
+    for number in range(derived.DATABASES + 2):
+        store.save(f"{number}", b"x")
+        os.utime(folder / f"database-{number}", (number, number))
+    store.save("new", b"y")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *(f"database-{number + 3}" for number in range(derived.DATABASES - 1)),
+        "database-new",
+    ]
+    wanted = [Wanted(((Literal(b"abc"),),))]
+    Search(wanted, store, warm_up=1).scan(b"abc\n")
+    warm = Search(wanted, store)
+    for _ in range(40):
+        warm.scan(b"abc\n")
+    assert warm._database is not None
 
 
 def test_commands_say_the_same_at_their_second_start(folder, tmp_path):
