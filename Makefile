@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test fuzz chaos bench-guard bench-alerts lint lock clean
+.PHONY: demo test fuzz chaos families bench-guard bench-alerts lint lock clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m bot.demo
@@ -18,6 +18,15 @@ chaos: $(VENV)/.ready
 # A million logs that nobody has seen, and near misses of every expression; `make fuzz SEED=7 COUNT=1000`.
 fuzz: $(VENV)/.ready
 	@$(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
+
+# Real clients of the Bot API under `logrules run`, those of Node.js, too; once they are here `make test` has them.
+families: $(VENV)/.ready $(VENV)/clients/node_modules
+	@$(BIN)/python -m pytest -q tests/e2e/test_families.py
+
+$(VENV)/clients/node_modules: tests/data/clients/package-lock.json
+	@mkdir -p $(VENV)/clients && cp tests/data/clients/package*.json $(VENV)/clients
+	@cd $(VENV)/clients && npm ci --ignore-scripts --no-audit --no-fund --omit=optional
+	@touch $@
 
 bench-guard: $(VENV)/.ready
 	@$(BIN)/python -m benchmarks.guard $(if $(ROUNDS),--rounds $(ROUNDS))

@@ -132,11 +132,15 @@ class Belief:
         for when, match in self._recent:
             if now - when <= LAST_WORDS and (match.code, match.reason) not in seen:
                 seen.add((match.code, match.reason))
-                sure = self._sure(match)
-                yield Send(
-                    sure if status else msgspec.structs.replace(sure, fatal=False, level=Severity.ERROR)
-                )
+                yield from self._last_word(self._sure(match), status)
         self._recent.clear()
+
+    def _last_word(self, sure: Match, status: int) -> Iterator[Effect]:
+        if status:
+            yield Annotate(sure)
+            yield Send(sure)
+        else:
+            yield Send(msgspec.structs.replace(sure, fatal=False, level=Severity.ERROR))
 
     def _note(self, match: Match, now: float) -> None:
         self._polls |= match.code in _POLLS

@@ -100,6 +100,7 @@ class Fault:
     spoil: Break
     executed: bool
     times: int
+    token: str | None
 
 
 class BotApiServer:
@@ -282,6 +283,7 @@ class BotApiServer:
         trickle: bool = False,
         executed: bool = False,
         times: int = 1,
+        token: str | None = None,
     ) -> None:
         """Answer the next calls of a method, or of any (`*`), with a fault.
 
@@ -296,6 +298,7 @@ class BotApiServer:
             trickle: begin an answer that never ends, a byte each second of the server.
             executed: the call takes effect all the same; only its answer is lost.
             times: how many calls.
+            token: the bot whose calls are meant; None for whichever comes.
         """
         if retry_after is not None:
             error = too_many_requests(retry_after)
@@ -312,7 +315,7 @@ class BotApiServer:
             elif not hang:
                 reply.send(answer)
 
-        self._faults.append(Fault(method.lower(), spoil, executed, times))
+        self._faults.append(Fault(method.lower(), spoil, executed, times, token))
 
     def down(self) -> None:
         """Be unreachable: connections are reset and refused. What is parked stays parked."""
@@ -368,7 +371,7 @@ class BotApiServer:
         agent = exchange.request.headers.get("user-agent", "")
         request = Request(name, token, params, time.monotonic(), exchange.request.port, agent)
         self._requests.append(request)
-        fault = self._take_fault(name)
+        fault = self._take_fault(name, token)
         reply = _Reply(request, exchange, self._bell.ring, None if fault is None else fault.spoil)
         if fault is not None and not fault.executed:
             reply.finish()
@@ -407,9 +410,9 @@ class BotApiServer:
         else:
             exchange.answer(200, file.data, content_type="application/octet-stream")
 
-    def _take_fault(self, method: str) -> Fault | None:
+    def _take_fault(self, method: str, token: str) -> Fault | None:
         for fault in self._faults:
-            if fault.method in {"*", method.lower()}:
+            if fault.method in {"*", method.lower()} and fault.token in {None, token}:
                 fault.times -= 1
                 if not fault.times:
                     self._faults.remove(fault)

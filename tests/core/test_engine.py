@@ -261,10 +261,12 @@ def test_conflicts_that_prove_nothing(times: tuple[float, ...], overlap: float, 
 
 
 def test_the_end_proves_conflicts_that_went_on() -> None:
-    """What was only text while the child lived is fatal when the child fails of it."""
-    (send,) = conflicts(10, 25, 40).engine.ended(1, 42)
+    """What was only text while the child lived is fatal when the child fails of it, in its log as well."""
+    said, send = conflicts(10, 25, 40).engine.ended(1, 42)
 
+    assert isinstance(said, Annotate)
     assert isinstance(send, Send)
+    assert said.match == send.match
     assert (send.match.proved, send.match.fatal, send.match.level) == (True, True, Severity.CRITICAL)
 
 
@@ -284,7 +286,8 @@ def test_the_childs_own_end_proves_its_last_words() -> None:
     effects = log.engine.ended(1, 14.0)
 
     assert [(type(effect), effect.match.code, effect.match.fatal) for effect in effects] == [
-        (Send, "LOCK_LOST", True)
+        (Annotate, "LOCK_LOST", True),
+        (Send, "LOCK_LOST", True),
     ]
     assert log.engine.ended(1, 14.0) == []
 
