@@ -203,6 +203,8 @@ _HEADS = tuple(
         rf"\[(?P<stamp>{_STAMP})\]\ \[[^\]/\n]{{1,60}}/(?P<level>{_LEVEL})\](?:\ \[[\w.$/-]{{1,60}}/?\])?:\ "
         + _AFTER,
         rf"\[(?P<stamp>{_STAMP})[^\]\n]{{0,12}}\]\ [\w-]{{1,40}}\.(?P<level>{_LEVEL}):\ ",  # Monolog
+        rf"""\[(?P<stamp>[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}},\ \d{{4}}\ \d\d:\d\d:\d\d)\]\ \[[^\]\n]{{1,80}}/
+        (?P<level>{_LEVEL})\]\ """,  # mautrix
         rf"\[(?P<level>{_LEVEL})\ :\ [\w\ -]{{1,40}}\ @\ (?P<stamp>{_STAMP})\]\ ",  # discordrb
         rf"""(?:(?P<stamp>{_STAMP})\ +)?(?P<dotnet>trce|dbug|info|warn|fail|crit):\ [\w.]{{1,120}}
         \[\d{{1,9}}\]\ *""",  # .NET's console
