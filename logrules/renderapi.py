@@ -99,7 +99,7 @@ class RenderApi:
     def env_vars(self, service: str) -> dict[str, str]:
         """A service's own settings, without those of its environment groups. Raises RenderApiError."""
         entries = self._pages(f"/services/{quote(service, safe='')}/env-vars")
-        return {entry["envVar"]["key"]: entry["envVar"]["value"] for entry in entries}
+        return {entry["envVar"]["key"]: entry["envVar"].get("value") or "" for entry in entries}
 
     def env_groups(self) -> list[EnvGroup]:
         """The first hundred environment groups: their entries bear no cursor. Raises RenderApiError."""
@@ -112,7 +112,7 @@ class RenderApi:
     def group_vars(self, group: str) -> dict[str, str]:
         """The settings of an environment group. Raises RenderApiError."""
         found = self._get(f"/env-groups/{quote(group, safe='')}")
-        return {each["key"]: each["value"] for each in found["envVars"]}
+        return {each["key"]: each.get("value") or "" for each in found["envVars"]}
 
     def _pages(self, path: str) -> Iterator[Any]:
         cursor = None

@@ -42,6 +42,8 @@ CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
 _MARKS = {State.BAD: Sign.BAD, State.WARN: Sign.WARN, State.OK: Sign.GOOD}
 _LAST = 1.0
 """Seconds that checks have to wind up after the last question may have begun."""
+_LOOK = 0.1
+"""Seconds between two looks at who has ended."""
 
 
 def doctor(known: Rules, *, as_json: bool) -> int:
@@ -64,31 +66,34 @@ def examine(
 ) -> list[Finding]:
     """What the checks find, the worst first. None of them can break, or hold up, the others."""
     results: dict[str, list[Finding]] = {name: [] for name in checks}
-    ended = set[str]()
-    changed = threading.Condition()
-
-    def run(name: str) -> None:
-        try:
-            for each in checks[name](patient):
-                results[name].append(each)
-        except Exception as error:  # noqa: BLE001 - the others go on
-            results[name].append(found("any.broke", area=name, error=type(error).__name__))
-        with changed:
-            ended.add(name)
-            changed.notify()
-
-    for name in checks:
-        threading.Thread(target=run, args=(name,), name=f"doctor-{name}", daemon=True).start()
-    with changed:
-        while len(ended) < len(checks) and (left := patient.until + _LAST - time.monotonic()) > 0:
-            progress(len(ended), len(checks))
-            changed.wait(left)
-        progress(len(ended), len(checks))
-        for name in checks.keys() - ended:
-            results[name].append(found("any.unfinished", area=name, seconds=BUDGET + _LAST))
+    threads = {
+        name: threading.Thread(target=_collect, args=(name, check, patient, results[name]), daemon=True)
+        for name, check in checks.items()
+    }
+    for thread in threads.values():
+        thread.start()
+    while running := [name for name, thread in threads.items() if thread.is_alive()]:
+        progress(len(checks) - len(running), len(checks))
+        if time.monotonic() > patient.until + _LAST:
+            break
+        threads[running[0]].join(_LOOK)
+    progress(len(checks), len(checks))
+    for name in running:
+        results[name].append(found("any.unfinished", area=name, seconds=BUDGET + _LAST))
     areas = list(AREAS)
     everything = [each for name in checks for each in list(results[name])]
     return ordered(sorted(everything, key=lambda each: areas.index(each.area)))
+
+
+def _collect(
+    name: str, check: Callable[[Patient], Iterator[Finding]], patient: Patient, findings: list[Finding]
+) -> None:
+    """What one check finds, one by one: what it has found before it hangs is told."""
+    try:
+        for each in check(patient):
+            findings.append(each)  # noqa: PERF402
+    except Exception as error:  # noqa: BLE001 - the others go on
+        findings.append(found("any.broke", area=name, error=type(error).__name__))
 
 
 def _clean(finding: Finding, redact: Redactor) -> Finding:

@@ -49,7 +49,7 @@ def _render(patient: Patient) -> Iterator[Finding]:
     kind = patient.environ.get("RENDER_SERVICE_TYPE")
     if kind in {"cron", "static"}:
         yield found("platform.kind", platform="Render", kind=kind)
-    if kind == "web" and patient.read.port is None:
+    if kind in {"web", "pserv"} and patient.read.port is None:
         yield found("platform.port")
 
 

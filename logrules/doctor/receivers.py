@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from logrules.core.delivery import Verdict
@@ -47,6 +50,15 @@ def receivers(patient: Patient) -> Iterator[Finding]:
     read, url = patient.read, patient.read.alert_webhook
     if not any((read.sentry_dsn, read.alert_chat, url, read.alert_receivers)):
         yield found("receivers.none")
+    for name in read.alert_receivers:
+        if not _is_there(name.partition(":")[0]):
+            yield found("receivers.absent", name=name)
     if url is not None:
         away = told(reach(url, patient.left), url, "receivers", State.WARN)
         yield away or found("hook.ok", host=place(url))
+
+
+def _is_there(module: str) -> bool:
+    """Whether its outermost package can be found, from here too; nothing of it is run."""
+    top = module.partition(".")[0]
+    return top in sys.modules or PathFinder.find_spec(top, [*sys.path, str(Path.cwd())]) is not None

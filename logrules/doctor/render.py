@@ -64,6 +64,7 @@ def of_services(
     having = [each for each in there if each.id in carriers]
     running = [each for each in having if not each.suspended and each.type != "static_site"]
     others = [each for each in running if each.id != mine]
+    allowed = 1 if mine is None else 0  # from elsewhere, the one that is meant is among them
     facts: dict[str, Any] = {
         "count": len(there),
         "having": ", ".join(_named(each, carriers[each.id]) for each in having),
@@ -75,7 +76,7 @@ def of_services(
     if not having:
         yield found("render.nobody", **facts)
     else:
-        yield found("render.shared" if len(others) > (mine is None) else "render.one", **facts)
+        yield found("render.shared" if len(others) > allowed else "render.one", **facts)
 
 
 def _named(service: Service, settings: set[str]) -> str:

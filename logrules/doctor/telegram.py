@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from logrules.doctor.finding import Finding
     from logrules.doctor.patient import Patient
 
+PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+"""Through which a bot's own library may reach what we do not."""
 _REFUSED = frozenset({401, 404})
 _MAY_NOT_POST = frozenset({"left", "kicked"})
 _CLOCK = 30.0
@@ -27,8 +29,11 @@ def token(patient: Patient) -> Iterator[Finding]:
     """Is there one, does Telegram know it, does a webhook stand in the way, and is the clock right?"""
     yield from _settings(patient)
     reached = reach(patient.read.bot_api, patient.left)
-    if away := told(reached, patient.read.bot_api, "telegram", State.BAD):
+    proxy = next((name for name in PROXIES if patient.environ.get(name)), None)
+    if away := told(reached, patient.read.bot_api, "telegram", State.WARN if proxy else State.BAD):
         yield away
+        if proxy:
+            yield found("telegram.proxy", setting=proxy)
         return
     if reached.ahead is not None:
         yield clock(reached.ahead, place(patient.read.bot_api), _CLOCK)

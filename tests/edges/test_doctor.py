@@ -452,6 +452,14 @@ def test_a_name_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> N
     assert names(told) == ["away.dns", "database.dns"]
 
 
+def test_a_proxy_may_be_the_way() -> None:
+    """Where a proxy is set, that we do not get to Telegram directly stops no bot."""
+    dead = f"http://127.0.0.1:{free_port()}"
+    told = look("token", BOT_TOKEN=TOKEN, LOGRULES_BOT_API=dead, HTTPS_PROXY="http://u:wr0ng-passw0rd@p:1")
+
+    assert [(each.name, each.state) for each in told] == [("away.tcp", "warn"), ("telegram.proxy", "warn")]
+
+
 @contextmanager
 def silent() -> Iterator[int]:
     """A server that takes connections, and leaves it at that."""
@@ -697,8 +705,15 @@ def test_alert_chat(bot_api: BotApiServer) -> None:
     assert chat() == "chat.away"
     assert names(look("chat", LOGRULES_ALERT_CHAT="-42")) == ["chat.no_token"]
     assert names(look("chat")) == ["chat.off"]
-    assert names(look("receivers")) == ["receivers.none"]
     assert bot_api.sent == []
+
+
+def test_receivers() -> None:
+    """That nobody is told at all, or that a receiver of one's own is not there; none of it is run."""
+    assert names(look("receivers")) == ["receivers.none"]
+    assert names(look("receivers", LOGRULES_ALERT_RECEIVERS="nowhere_at_all:tell")) == ["receivers.absent"]
+    assert look("receivers", LOGRULES_ALERT_RECEIVERS="antigravity:tell") == []
+    assert "antigravity" not in sys.modules
 
 
 # The platform and the machine
@@ -771,6 +786,14 @@ def test_versions_that_do_not_fit() -> None:
 
 
 # Who has the same token
+
+
+def test_it_is_said_that_render_was_never_asked() -> None:
+    """What rests on documents alone is called so, in the help and in the docs."""
+    docs = Path(__file__).parent.parent.parent / "docs"
+
+    assert "never with Render itself" in " ".join(run("--help").stdout.split())
+    assert "never tried with Render itself" in (docs / "doctor.md").read_text("utf-8")
 
 
 @pytest.fixture
