@@ -24,9 +24,11 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import zlib
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from logrules.core.effects import Effect
+    from logrules.testing import BotApiServer
 
 HEADS = {
     "nothing": "{}",
@@ -495,31 +498,48 @@ def test_a_forged_event_of_ours_has_no_authority(stream: str) -> None:
     assert _harm(effects) == []
 
 
-def test_a_bot_that_prints_every_sample_lives_on(tmp_path: Path) -> None:
-    """A real child prints the exact words of every pattern, raw, and ends by itself; nothing is fatal."""
-    said = tmp_path / "messages.txt"
-    said.write_text("\n".join(ALL), "utf-8")
-    program = (
-        "import pathlib, sys; print(pathlib.Path(sys.argv[1]).read_text('utf-8'), flush=True); print('END')"
-    )
-    ours = {key: value for key, value in os.environ.items() if not key.startswith(("LOGRULES_", "SENTRY_"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "logrules", "run", "--", sys.executable, "-c", program, str(said)],
-        env={
-            **ours,
-            "LOGRULES_STATE": ":memory:",
-            "LOGRULES_BOT_API": "http://127.0.0.1:9",
-            "PYTHONUTF8": "1",
-        },
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    events = [
-        json.loads(line) for line in done.stderr.decode().splitlines() if line.startswith('{"timestamp"')
-    ]
+ECHOES = {"python": (sys.executable, "echo.py"), "node": ("node", "echo.js"), "perl": ("perl", "echo.pl")}
 
-    assert done.returncode == 0
-    assert done.stdout.decode().endswith("END\n")
-    assert len(events) > 20
-    assert [event for event in events if event.get("fatal")] == []
+
+def test_bots_that_print_every_sample_live_on(
+    tmp_path: Path, bot_api: BotApiServer, request: pytest.FixtureRequest
+) -> None:
+    """Bots of three languages print the exact words of every pattern, as their users write them.
+
+    They print them raw, behind a name, in JSON, in a dump, as the second line of a message. None is ended,
+    nothing is fatal, until somebody writes `/end`, of which each ends by itself.
+    """
+    ours = {key: value for key, value in os.environ.items() if not key.startswith(("LOGRULES_", "SENTRY_"))}
+    shared = {"API": bot_api.url, "LOGRULES_BOT_API": bot_api.url, "LOGRULES_STATE": ":memory:"}
+    bots = {}
+    with ExitStack() as stack:
+        for number, (name, (runtime, script)) in enumerate(ECHOES.items()):
+            token = f"{700 + number}:{name:A<35}"
+            bot_api.add_bot(token)
+            for text in (*ALL, "/end"):
+                bot_api.send_text(text, token=token)
+            program = request.config.rootpath / "tests" / "data" / "clients" / script
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "logrules",
+                    "run",
+                    "--",
+                    shutil.which(runtime) or "true",
+                    str(program),
+                ],
+                env={**ours, **shared, "BOT_TOKEN": token, "PYTHONUTF8": "1"},
+                stdout=stack.enter_context((tmp_path / f"{name}.out").open("wb")),
+                stderr=stack.enter_context((tmp_path / f"{name}.err").open("wb")),
+            )
+            bots[name] = stack.enter_context(process)
+        assert {name: bot.wait(120) for name, bot in bots.items()} == dict.fromkeys(bots, 0)
+
+    for name in (each for each, (runtime, _) in ECHOES.items() if shutil.which(runtime)):
+        told = (tmp_path / f"{name}.err").read_text("utf-8").splitlines()
+        events = [json.loads(line) for line in told if line.startswith('{"timestamp"')]
+
+        assert (tmp_path / f"{name}.out").read_bytes().endswith(b"END\n")
+        assert len(events) > 20
+        assert [event for event in events if event.get("fatal")] == [], name

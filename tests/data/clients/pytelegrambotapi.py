@@ -5,7 +5,7 @@ import sys
 
 from telebot import TeleBot, apihelper
 
-apihelper.API_URL = os.environ["API"] + "/bot{0}/{1}"
+apihelper.API_URL = os.environ["API"] + "/bot{0}/{1}"  # type: ignore[assignment]  # as it documents
 bot = TeleBot(os.environ["BOT_TOKEN"])
 
 
