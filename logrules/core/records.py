@@ -103,6 +103,15 @@ def _look(raw: bytes) -> tuple[str, str | None, int, _Kind, heads.Head | None]:
 _remembered = lru_cache(_RECENT)(_look)
 
 
+def level_of(raw: bytes) -> Severity | None:
+    """The level of the record that a line begins; None if it begins none for certain, or has no level."""
+    text, _, _, kind, head = (_remembered if len(raw) <= _SHORT else _look)(raw)
+    if kind is _Kind.JSON:
+        fields = jsonlogs.fields(text)
+        return jsonlogs.read(fields).level if fields is not None else None
+    return head.level if head else None
+
+
 class _Line:
     """One line; `takes` may find that it is something else."""
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.model import Form, Severity, Sign
+from logrules.core.records import level_of
 from logrules.core.scanner import Literal, Store
 from logrules.core.search import Hit, Search, Wanted
 from logrules.core.wanted import wanted
@@ -92,6 +93,7 @@ _TOLD = re.compile(
 _DUMPED = frozenset("{('\"")
 """What a lead-in that shows an update has in it; there anybody may have said anything."""
 _PARTS = 9
+_LOUDEST = Severity.CRITICAL.rank
 
 
 class Found(NamedTuple):
@@ -122,6 +124,8 @@ class Rulebook:
         self._lead = re.compile("|".join(leads)) if leads else None
         self._pairs: list[list[tuple[int, int]]] = []
         """For all that the scanner finds, the (pattern, alternative) pairs that may match where it stands."""
+        self._floors: list[int] = []
+        """…and the lowest level of a record in which one of them counts."""
 
     @cached_property
     def search(self) -> Search:
@@ -138,11 +142,28 @@ class Rulebook:
         for (number, choice, _), each in zip(texts, found, strict=True):
             pairs.setdefault(each, []).append((number, choice))
         self._pairs = list(pairs.values())
+        self._floors = [
+            min((self._floor(self.patterns[at]).rank for at, _ in each), default=0) for each in self._pairs
+        ]
         return Search(list(pairs), self._store)
 
     def hits(self, lines: bytes, start: int = 0) -> list[Hit]:
         """Which whole lines that end behind `start` may hold the last of what a pattern matches."""
-        return self.search.scan(lines, start)
+        found = self.search.scan(lines, start)
+        return list(self._loud(lines, found)) if found else found
+
+    def _loud(self, lines: bytes, hits: list[Hit]) -> Iterator[Hit]:
+        """The hits without those in the first lines of records that are too quiet for them."""
+        end, rank = -1, 0
+        for hit in hits:
+            if self._floors[hit.wanted]:
+                if hit.end != end:
+                    end = hit.end
+                    level = level_of(lines[lines.rfind(b"\n", 0, end - 1) + 1 : end])
+                    rank = _LOUDEST if level is None else level.rank
+                if self._floors[hit.wanted] > rank:
+                    continue
+            yield hit
 
     def alone(self, pattern: Pattern) -> Rulebook:
         """A book of one pattern, in which the same may stand before its words as in this one."""
