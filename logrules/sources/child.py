@@ -186,8 +186,6 @@ class Child:
         """What else to do when it is to go on after a stop."""
         self.has_keys = False
         """Whether a terminal's keys reach it and not us: then Ctrl-C may have ended it, and nobody tells us."""
-        self.has_keys = False
-        """Whether a terminal's keys reach it and not us: nobody tells us then that Ctrl-C has ended it."""
         self.stopped: int | None = None
         """The signal that has stopped it; None while it goes on."""
         ends = {fd: self._ends(fd) for fd in (1, 2) if _is_open(fd)}
