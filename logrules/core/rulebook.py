@@ -7,7 +7,7 @@ of the grown record, at their start. In one record the exact cause wins.
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.model import Form, Severity, Sign
@@ -93,7 +93,13 @@ _TOLD = re.compile(
 _DUMPED = frozenset("{('\"")
 """What a lead-in that shows an update has in it; there anybody may have said anything."""
 _PARTS = 9
+_SHORT, _RECENT = 512, 512
+"""Characters of what a record states that is remembered, and how many are."""
 _LOUDEST = Severity.CRITICAL.rank
+
+
+Pair = tuple[int, int]
+Words = tuple[Form, str]
 
 
 class Found(NamedTuple):
@@ -122,15 +128,16 @@ class Rulebook:
         self._derive, self._store = derive, store
         leads = dict.fromkeys(pattern.lead for pattern in self.patterns if pattern.lead)
         self._lead = re.compile("|".join(leads)) if leads else None
-        self._pairs: list[list[tuple[int, int]]] = []
+        self._pairs: list[list[Pair]] = []
         """For all that the scanner finds, the (pattern, alternative) pairs that may match where it stands."""
         self._floors: list[int] = []
         """…and the lowest level of a record in which one of them counts."""
+        self._recall = lru_cache(_RECENT)(self._tried)
 
     @cached_property
     def search(self) -> Search:
         """What every pattern and every code wants, ready to be found."""
-        pairs: dict[Wanted, list[tuple[int, int]]] = {
+        pairs: dict[Wanted, list[Pair]] = {
             Wanted(((Literal(f'"{code}"'.encode()),),)): [] for code in self.codes
         }
         texts = [
@@ -186,30 +193,41 @@ class Rulebook:
         return [each for each in exact if each.pattern.code not in beaten] or exact
 
     def _matches(self, record: Parsed) -> Iterator[Found]:
+        said = tuple((each.form, each.text) for each in record.statements)
         wanted = sorted({pair for number in record.hits for pair in self._pairs[number]})
         if not wanted:
             return
         level = record.record.level
+        rank = _LOUDEST if level is None else level.rank
+        numbers = frozenset(
+            number
+            for number in {number for number, _ in wanted}
+            if self.patterns[number].logged in (None, record.logged)
+            and rank >= self._floor(self.patterns[number]).rank
+            and self.patterns[number].stands_in(record.record.text)
+        )
+        # Storms say the same again and again: the answer is remembered.
+        is_short = sum(len(text) for _, text in said) <= _SHORT
+        tried = self._recall if is_short else self._tried
+        pairs = tuple(pair for pair in wanted if pair[0] in numbers)
+        for number, at in tried(pairs, said, rank) if pairs else ():
+            yield Found(self.patterns[number], record.statements[at])
+
+    def _tried(self, wanted: tuple[Pair, ...], said: tuple[Words, ...], rank: int) -> tuple[Pair, ...]:
+        """The patterns that match what is said at a level, each with the number of the statement."""
         leads = [_LEAD_IN, *([self._lead] if self._lead else [])]
-        if level is None or level.rank >= Severity.WARNING.rank:
+        if rank >= Severity.WARNING.rank:
             leads.append(_WHY)  # who says that nothing is wrong speaks of no failure, but may quote one
-        for statement in record.statements:
-            starts = _starts(statement, leads)
+        found: list[Pair] = []
+        for at, (form, words) in enumerate(said):
+            starts = _starts(form, words, leads)
             for number, choice in wanted:
                 pattern = self.patterns[number]
-                if self._counts(pattern, record, statement):
-                    expression = pattern.compiled(choice)
-                    if any(expression.match(statement.text, at) for at in starts):
-                        yield Found(pattern, statement)
-
-    def _counts(self, pattern: Pattern, record: Parsed, statement: Statement) -> bool:
-        """Whether the pattern may speak of words that stand like these."""
-        if statement.form not in pattern.form or pattern.logged not in (None, record.logged):
-            return False
-        if not pattern.stands_in(record.record.text):
-            return False
-        level = record.record.level
-        return level is None or level.rank >= self._floor(pattern).rank
+                if form in pattern.form:
+                    match = pattern.compiled(choice).match
+                    if any(match(words, start) for start in starts):
+                        found.append((number, at))
+        return tuple(found)
 
     def _floor(self, pattern: Pattern) -> Severity:
         """Bad news is not told at level info, unless the pattern knows that it is."""
@@ -219,14 +237,13 @@ class Rulebook:
         return Severity.WARNING if bad else Severity.DEBUG
 
 
-def _starts(statement: Statement, leads: list[re.Pattern[str]]) -> list[int]:
+def _starts(form: Form, text: str, leads: list[re.Pattern[str]]) -> list[int]:
     """The places in a statement where its own words may begin: behind each part of its lead-in."""
-    text = statement.text
-    if statement.form is Form.LINE and _SPOKEN_OF.match(text):
+    if form is Form.LINE and _SPOKEN_OF.match(text):
         return []
     at = len(text) - len(text.lstrip())
     found = [at]
-    first = _FIRST.get(statement.form)
+    first = _FIRST.get(form)
     if first and (name := first.match(text, at)):
         found.append(at := name.end())
     while len(found) < _PARTS:
