@@ -62,16 +62,7 @@ class Finding(NamedTuple):
 def found(name: str, /, *, area: str = "", state: str = "", **attrs: Any) -> Finding:
     """The finding with this name; `area` and `state` where they are not the usual ones."""
     row = SAYS[name]
-    settled = State(state or row.state)
-    coded = settled in {State.BAD, State.WARN}
-    return Finding(
-        name,
-        area or row.area,
-        settled,
-        row.code if coded else None,
-        row.reason if coded else None,
-        attrs,
-    )
+    return Finding(name, area or row.area, State(state or row.state), row.code, row.reason, attrs)
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:

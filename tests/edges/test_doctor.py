@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +38,11 @@ from logrules.guards.postgres import PostgresSession, Server, application_name
 from logrules.renderapi import PAGE
 from logrules.rules import rules
 from logrules.testing import BotApiServer, PostgresServer, RenderApiServer, SentryReceiver, TcpProxy
-from logrules.testing.http_server import HttpServer
+from logrules.testing.http_server import Exchange, HttpServer
 from logrules.testing.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from logrules.doctor.finding import Finding
 
@@ -59,7 +59,7 @@ SECRETS = ("A" * 35, "B" * 35, PASSWORD, WRONG, "0123456789abcdef0123", "K" * 28
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[PostgresServer]:
-    with PostgresServer(password=PASSWORD) as server:
+    with PostgresServer(password=PASSWORD, settings={"log_statement": "all"}) as server:
         yield server
 
 
@@ -164,18 +164,30 @@ def test_a_check_that_fails_or_hangs_stops_no_other() -> None:
 # Beside a bot that runs
 
 
-async def test_a_bot_that_runs_feels_nothing(database: PostgresServer, tmp_path: Path) -> None:
-    """Its poll stays parked, its lock stays its own, no event and no message appear, no session is left."""
+@asynccontextmanager
+async def running_bot(api: BotApiServer, database: PostgresServer) -> AsyncIterator[PostgresSession]:
+    """What a guarded bot looks like from outside: a lock that is held, and a poll that is parked."""
     url = parse(database.url)
     assert url is not None
     session = PostgresSession(url, lock_key(bot_id(TOKEN)), application_name("shop", "one", ""), Timers())
-    with BotApiServer() as api, SentryReceiver() as sentry, RenderApiServer() as render:
-        render.add_service("shop", {"BOT_TOKEN": TOKEN})
-        poll = asyncio.create_task(asyncio.to_thread(ask, api, "getUpdates?timeout=50"))
+    poll = asyncio.create_task(asyncio.to_thread(ask, api, "getUpdates?timeout=50"))
+    try:
         await api.wait_for_async(lambda: api.polls)
         await session.connect(lambda why: None)
         assert await session.try_lock()
         await session.granted()
+        yield session
+        assert not poll.done()
+    finally:
+        session.terminate()
+        api.send_text("go on")
+        await poll
+
+
+async def test_a_bot_that_runs_feels_nothing(database: PostgresServer, tmp_path: Path) -> None:
+    """Its poll stays parked, its lock stays its own, no event and no message appear, no session is left."""
+    with BotApiServer() as api, SentryReceiver() as sentry, RenderApiServer() as render:
+        render.add_service("shop", {"BOT_TOKEN": TOKEN})
         environ = {
             "BOT_TOKEN": TOKEN,
             "LOGRULES_BOT_API": api.url,
@@ -186,50 +198,42 @@ async def test_a_bot_that_runs_feels_nothing(database: PostgresServer, tmp_path:
             "RENDER_API_KEY": render.key,
             "LOGRULES_RENDER_API": render.url,
         }
-        done = await asyncio.to_thread(run, "--json", **environ)
-        told = [json.loads(line) for line in done.stdout.splitlines()]
-        proved = await session.prove()
-        left = database.query("select application_name from pg_stat_activity where datid is not null")
-        session.terminate()
-        was_parked = not poll.done()
-        api.send_text("go on")
-        await poll
+        async with running_bot(api, database) as session:
+            before = len(database.log)
+            done = await asyncio.to_thread(run, "--json", **environ)
+            statements = database.log[before:]
+            assert await session.prove()
+            await asyncio.to_thread(wait_until, lambda: not doctors_at(database))
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    first = told[0]
+    methods = {request.method for request in api.requests}
 
-        assert done.returncode == 0, done.stderr
-        assert {each["finding"] for each in told if each["state"] != "ok"} == {"lock.held"}
-        assert (told[0]["code"], told[0]["attrs"]["instance"]) == ("LOCK_WAITING", "one")
-        assert list(told[0]) == [
-            "check",
-            "state",
-            "finding",
-            "code",
-            "reason",
-            "message",
-            "remediation",
-            "attrs",
-        ]
-        assert told[0]["remediation"] == rules.speak("en")["LOCK_WAITING"].remediation
-        assert {each["check"] for each in told} >= {
-            "token",
-            "webhook",
-            "database",
-            "sentry",
-            "chat",
-            "render",
-        }
-        assert {each.method for each in api.requests} == {
-            "getUpdates",
-            "getMe",
-            "getWebhookInfo",
-            "getChat",
-            "getChatMember",
-        }
-        assert (was_parked, len(api.polls), api.conflicts) == (True, 1, 0)
-        assert (proved, [name for name in left if "doctor" in name]) == (True, [])
-        assert {item.type for item in sentry.items} == {"client_report"}
-        assert sentry.items[0].content["discarded_events"] == []
-        assert not (tmp_path / "state").exists()
-        assert [each for each in SECRETS if each in done.stdout + done.stderr] == []
+    assert done.returncode == 0, done.stderr
+    assert [each["finding"] for each in told if each["state"] != "ok"] == ["lock.held"]
+    assert (first["code"], first["attrs"]["instance"]) == ("LOCK_WAITING", "one")
+    assert first["remediation"] == rules.speak("en")["LOCK_WAITING"].remediation
+    assert " ".join(first) == "check state finding code reason message remediation attrs"
+    assert {"token", "webhook", "database", "sentry", "chat", "render"} <= {each["check"] for each in told}
+    assert methods == {"getUpdates", "getMe", "getWebhookInfo", "getChat", "getChatMember"}
+    assert (len(api.polls), api.conflicts) == (1, 0)
+    assert "pg_is_in_recovery" in statements
+    assert "advisory_lock" not in statements
+    assert {item.type for item in sentry.items} == {"client_report"}
+    assert sentry.items[0].content["discarded_events"] == []
+    assert not (tmp_path / "state").exists()
+    assert [each for each in SECRETS if each in done.stdout + done.stderr] == []
+
+
+def doctors_at(database: PostgresServer) -> bool:
+    """Whether a session of the doctor's is there."""
+    return database.query("select pid from pg_stat_activity where application_name like '%doctor%'") != []
+
+
+def wait_until(fact: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not fact():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def ask(api: BotApiServer, call: str) -> int:
@@ -268,6 +272,7 @@ def test_people_get_what_to_do_and_see_that_it_works(
             "DATABASE_URL": database.url.replace(PASSWORD, WRONG),
             "SENTRY_DSN": "https://0123456789abcdef0123456789abcdef@nowhere.invalid/1",
             "LOGRULES_ALERT_TOKEN": OTHER + " ",
+            "LOGRULES_STATE": f"{tmp_path}/{WRONG}/x.sqlite3",
             "RENDER_API_KEY": "rnd_" + "K" * 28,
             "LOGRULES_RENDER_API": f"http://127.0.0.1:{free_port()}",
         }
@@ -385,7 +390,8 @@ def test_token_and_webhook(bot_api: BotApiServer, case: str) -> None:
 def test_webhook_that_fails_and_one_that_is_met_by_deleting(bot_api: BotApiServer) -> None:
     """What Telegram says of its deliveries is passed on, the address is not; `delete` makes it a warning."""
     info = {"url": "https://hook.example/secret-path", "pending_update_count": 7}
-    bot_api.methods["getWebhookInfo"] = lambda _: info | {"last_error_message": "Wrong response: 502"}
+    said = f"Wrong response: 502 from /{TOKEN}"
+    bot_api.methods["getWebhookInfo"] = lambda _: info | {"last_error_message": said}
     environ = {"BOT_TOKEN": TOKEN, "LOGRULES_BOT_API": bot_api.url}
     strict, failing, *_ = look("token", **environ)
     lenient = [
@@ -394,7 +400,7 @@ def test_webhook_that_fails_and_one_that_is_met_by_deleting(bot_api: BotApiServe
 
     assert (strict.state, strict.code, strict.reason) == ("bad", "CONFLICT_409", "webhook_active")
     assert strict.attrs == {"host": "hook.example", "pending": 7}
-    assert (failing.code, failing.attrs["error"]) == ("WEBHOOK_ERROR", "Wrong response: 502")
+    assert (failing.code, failing.attrs["error"]) == ("WEBHOOK_ERROR", "Wrong response: 502 from /123456:***")
     assert [each.state for each in lenient] == ["warn"]
 
 
@@ -665,7 +671,7 @@ def test_mirror(database: PostgresServer) -> None:
 
 
 def test_sentry(sentry: SentryReceiver) -> None:
-    """A key that is taken, one that is refused, also behind a first answer, a limit: and never an event."""
+    """A key that is taken, one that is refused, a limit: and never an event."""
     wrong = sentry.dsn.replace("0123456789abcdef0123", "fedcba98765432100123")
 
     assert names(look("sentry", step=0.5, SENTRY_DSN=sentry.dsn)) == ["sentry.ok"]
@@ -674,6 +680,25 @@ def test_sentry(sentry: SentryReceiver) -> None:
     assert names(look("sentry", step=0.5, SENTRY_DSN=sentry.dsn)) == ["sentry.away"]
     assert names(look("sentry")) == ["sentry.off"]
     assert sentry.events == {}
+
+
+def test_sentry_that_looks_its_key_up_behind_the_first_answer() -> None:
+    """A server may take what it has not judged yet: it is asked again."""
+    answers = iter([200, 403])
+
+    def answer(exchange: Exchange) -> None:
+        exchange.answer(404 if exchange.request.method == "HEAD" else next(answers), b"{}")
+
+    server = HttpServer(answer)
+    server.start()
+    try:
+        told = look(
+            "sentry", step=0.5, SENTRY_DSN=server.url.replace("://", "://0123456789abcdef0123@") + "/1"
+        )
+    finally:
+        server.close()
+
+    assert names(told) == ["sentry.refused"]
 
 
 def test_alert_chat(bot_api: BotApiServer) -> None:
