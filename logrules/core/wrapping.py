@@ -21,6 +21,9 @@ _SAFE = bytes(set(range(0x20, 0x7F)) - set(b'"\\')) + b"\n"
 _CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f]")
 _BREAKING = (b"\xe2\x80", b"\xc2", b"\x7f")
 _SHORT = {b"\t": b"\\t", b"\r": b"\\r"}
+_MARK = b"\x01"
+"""Stands for an event among lines of text while these are dealt with: no text has it in it."""
+_MARKED, _ESCAPED_MARK = _MARK + b"\n", b"\\u0001\n"
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ODD = frozenset({"record", "_meta", "fields", "short_message", "log"})
 """Keys of objects that say more than what stands in them one beside the other."""
@@ -49,35 +52,50 @@ class Wrapper:
         if b"\r\n" in lines:
             lines = lines.replace(b"\r\n", b"\n")
         if not (lines.startswith(b"{") or b"\n{" in lines):
-            return self._texts(lines, stamp)
-        parts, at = [], 0
+            return self._texts(lines, [], stamp)
+        if _MARK in lines and lines.count(b"\n") > 1:
+            return b"".join(self(line, stamp) for line in lines.splitlines(keepends=True))
+        texts, objects = self._sorted(lines, stamp)
+        return self._texts(texts, objects, stamp)
+
+    def _sorted(self, lines: bytes, stamp: str) -> tuple[bytes, list[bytes]]:
+        """The lines that are mere text, with a mark where an event stood, and these events."""
+        texts, objects, at = [], [], 0
         while at < len(lines):
             if lines.startswith(b"{", at):
                 end = lines.find(b"\n", at) + 1 or len(lines)
-                parts.append(self._object(lines[at:end], stamp))
+                made = self._object(lines[at:end], stamp)
+                if made:
+                    objects.append(made)
+                texts.append(_MARKED if made else lines[at:end])
             else:
                 end = lines.find(b"\n{", at) + 1 or len(lines)
-                parts.append(self._texts(lines[at:end], stamp))
+                texts.append(lines[at:end])
             at = end
-        return b"".join(parts)
+        return b"".join(texts), objects
 
     def cut(self, line: bytes, stamp: str) -> bytes:
         """The event of a line of which the end is not to be waited for."""
         (run,) = whole(line, self._levels.runs(line))
         return self._one(ANSI.sub(b"", line), run.level, stamp, cut=True)
 
-    def _texts(self, lines: bytes, stamp: str) -> bytes:
+    def _texts(self, lines: bytes, objects: list[bytes], stamp: str) -> bytes:
         """Lines that are no JSON: what they say is escaped, all at once."""
         text = _escaped(lines)
-        room = MAX_BYTES - len(self._after) - len(_before(stamp, Severity.CRITICAL))
+        befores, events, parts = self._beginnings(stamp), iter(objects), []
+        room = MAX_BYTES - len(self._after) - len(befores[Severity.CRITICAL])
         if len(text) > room and not _fits(text, room):
-            return b"".join(self._single(line, stamp) for line in lines.splitlines(keepends=True))
-        parts: list[bytes] = []
-        befores = self._beginnings(stamp)
+            each = lines.splitlines(keepends=True)
+            return b"".join(
+                next(events) if line == _MARKED and objects else self._single(line, stamp) for line in each
+            )
         for run in whole(text, self._levels.runs(text)):
-            before = befores[run.level]
-            part = text[run.start : run.end - 1]
-            parts += before, part.replace(b"\n", self._after + before), self._after
+            before, part = befores[run.level], text[run.start : run.end]
+            for at, piece in enumerate(part.split(_ESCAPED_MARK) if objects else (part,)):
+                if at:
+                    parts.append(next(events))
+                if piece:
+                    parts += before, piece[:-1].replace(b"\n", self._after + before), self._after
         return b"".join(parts)
 
     def _beginnings(self, stamp: str) -> dict[Severity, bytes]:
@@ -103,14 +121,14 @@ class Wrapper:
             event.truncated = True
         return encode(event, str)
 
-    def _object(self, line: bytes, stamp: str) -> bytes:
-        """A line that begins as JSON does."""
+    def _object(self, line: bytes, stamp: str) -> bytes | None:
+        """The event that a line of JSON is; None for one that has no level or no message."""
         try:
             if len(line) <= MAX_BYTES and _is_clean(line) and (made := self._event(line, stamp)):
                 return made
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # no JSON at all
-        return self._renamed(line, stamp) or self._texts(line, stamp)
+        return self._renamed(line, stamp)
 
     def _event(self, line: bytes, stamp: str) -> bytes | None:
         """A logger's flat object, its level and message by our names; None if it is not as simple as that."""

@@ -8,10 +8,12 @@ come to stand at the start of a line where they did not stand.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.model import EVENTS, Chunk, Origin
+from logrules.sources.child import READ
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +22,7 @@ LIMIT = 1024 * 1024
 """Bytes that wait at most."""
 LAST_WORDS = 256 * 1024
 """Bytes of these that are still read once the command has ended."""
-PACE = 200e6
+PACE = 300e6
 """Bytes a second to which a full inbox holds the command, and to no less: beyond that they go unread."""
 
 
@@ -41,12 +43,20 @@ class Inbox:
         self._torn: set[Origin] = set()
         """Streams whose next chunk does not follow upon the one before it."""
         self._unread = 0
+        self._put_at = 0.0
+        self.is_pressed = False
+        """The command prints faster than it can be read, and than it is passed on: it would be held up."""
 
     def put(self, chunk: Chunk) -> None:
         """Take in what was read, and wait a little where there is no room."""
         with self._changed:
-            if self._size >= self._limit:
-                self._changed.wait(len(chunk.data) / PACE)
+            is_full = self._size >= self._limit
+            self.is_pressed = is_full and len(chunk.data) >= READ
+            if is_full:
+                left = self._put_at + len(chunk.data) / PACE - time.monotonic()
+                if left > 0:
+                    self._changed.wait(left)
+            self._put_at = time.monotonic()
             self._items.append(chunk)
             self._size += len(chunk.data)
             self._make_room()

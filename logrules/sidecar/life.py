@@ -16,17 +16,17 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.model import EVENTS
-from logrules.sources.child import JOB_CONTROL, Child, Stream
+from logrules.sources.child import JOB_CONTROL, Child, Stream, inherited
 from logrules.sources.signals import told_by_terminal
 from logrules.sources.terminal import stand_in
 from logrules.streams import complain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from logrules.core.effects import Stop
     from logrules.settings import Settings
-    from logrules.sidecar.watch import Watch
+    from logrules.sidecar.watch import Verdict, Watch
     from logrules.sources.signals import Signals
 
 GRACE = 20.0
@@ -38,6 +38,9 @@ QUIET = 0.2
 ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
 """Signals after which an end of the child is no accident."""
 
+BY_KEYS = frozenset({0, 128 + signal.SIGINT, 128 + signal.SIGQUIT})
+"""With what a command ends of a terminal's keys: as it likes, or of SIGINT or SIGQUIT."""
+
 
 class End(NamedTuple):
     """How a life has ended."""
@@ -46,28 +49,54 @@ class End(NamedTuple):
     """The child's own exit status: 128 + n after a signal."""
     stop: Stop | None
     """Why we ended it; None if we did not."""
-    asked: bool
-    """A signal had asked for it, so that it is no accident."""
+    verdict: Verdict | None
+    """What it ended of by itself; None if that is as it should be, as after a signal that asked for it."""
 
 
-def spawn(command: Sequence[str], settings: Settings, signals: Signals) -> Child:
-    """Start the command as it would be alone. Raises OSError where it cannot be started."""
+def spawn(
+    command: Sequence[str],
+    settings: Settings,
+    signals: Signals,
+    *,
+    more: Mapping[str, str] | None = None,
+    prepare: Callable[[], None] = lambda: None,
+    at_our_end: int = signal.SIGTERM,
+) -> Child:
+    """Start the command as it would be alone. Raises StartError where it cannot be started.
+
+    Args:
+        command: Its words.
+        settings: Whose it is.
+        signals: What it is given back, as we found them.
+        more: What else stands in its environment.
+        prepare: What else to do in the new process.
+        at_our_end: What it gets when we are gone.
+    """
     terminals = {fd: made for fd in (1, 2) if (made := stand_in(fd))}
+
+    def get_ready() -> None:
+        signals.as_found()
+        prepare()
+
     return Child(
         command,
-        os.environ,
+        {**inherited(), **(more or {})},
         settings.service,
         settings.instance,
-        prepare=signals.as_found,
+        prepare=get_ready,
         terminals=terminals,
+        at_our_end=at_our_end,
     )
 
 
 class Life:
     """One child, from its spawn to its end."""
 
-    def __init__(self, child: Child, signals: Signals, watch: Watch) -> None:
+    def __init__(
+        self, child: Child, signals: Signals, watch: Watch, at_end: Callable[[], None] = lambda: None
+    ) -> None:
         self._child = child
+        self._at_end = at_end
         self._signals = signals
         self._watch = watch
         self._open = selectors.DefaultSelector()
@@ -96,12 +125,16 @@ class Life:
 
     def _live(self) -> End:
         self._watch.begin(self._end, self._may_speak)
+        for stream in self._streams():
+            stream.outlet = self._watch.outlet(stream.origin)
         while not self._ended():
             self._turn()
+        self._at_end()
         self._drain()
         status = self._status or 0
-        self._watch.ended(status, self._ended_at, accident=not self._told_to_end and self._stop is None)
-        return End(status, self._stop, self._told_to_end)
+        by_keys = self._child.has_keys and status in BY_KEYS
+        accident = not (self._told_to_end or by_keys) and self._stop is None
+        return End(status, self._stop, self._watch.ended(status, self._ended_at, accident=accident))
 
     def _turn(self, until: float | None = None) -> bool:
         """Wait for what comes next, and see to it. Whether the child has said something."""
@@ -113,6 +146,8 @@ class Life:
                 self._on_bytes(each)
             else:
                 each()
+        for stream in self._streams():
+            stream.release(time.time())
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             self._kill_at = None
             self._child.kill()
@@ -120,8 +155,8 @@ class Life:
 
     def _timeout(self, until: float | None) -> float | None:
         due = [when - time.monotonic() for when in (until, self._kill_at) if when is not None]
-        if self._watch.deadline is not None:
-            due.append(self._watch.deadline - time.time())
+        outlets = [stream.outlet.deadline for stream in self._streams() if stream.outlet]
+        due += [when - time.time() for when in (self._watch.deadline, *outlets) if when is not None]
         return max(0.0, min(due)) if due else None
 
     def _on_bytes(self, stream: Stream) -> None:
@@ -136,6 +171,7 @@ class Life:
             self._close(stream)
 
     def _close(self, stream: Stream) -> None:
+        stream.release(time.time(), at_end=True)
         self._open.unregister(stream.source)
         if stream.target is not None and stream.target in self._open.get_map():
             self._open.unregister(stream.target)
@@ -192,6 +228,7 @@ class Life:
             if self._turn(min(until, quiet)):
                 quiet = time.monotonic() + patience
         for stream in self._streams():
+            stream.release(time.time(), at_end=True)
             self._watch.end(stream.origin)
 
     def _end(self, stop: Stop) -> None:

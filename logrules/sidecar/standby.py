@@ -10,13 +10,13 @@ could be a poll. It leads a process group, which dies with this process, whateve
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import shutil
 import signal
 import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from logrules import locks, onfatal
@@ -30,6 +30,7 @@ from logrules.guards.keeper import CLOCK, Keeper, steady
 from logrules.guards.watchdog import Watchdog
 from logrules.rules import rules
 from logrules.sidecar.life import ENDING, spawn
+from logrules.sources.child import StartError
 from logrules.sources.terminal import Foreground
 from logrules.stores.runs import RunFiles
 from logrules.streams import complain
@@ -131,13 +132,17 @@ class Standby:
                     return self._spawn(command, settings, signals)
             time.sleep(GLANCE)  # held, but its proof is late
 
+    def ending(self) -> None:
+        """The command has ended: what it has left behind in its group is to end, too."""
+        self._to_group(signal.SIGTERM)
+
     def over(self) -> None:
-        """The command has ended: what it left behind in its group ends, too, before anybody else begins."""
-        if self._group is not None and self._is_peopled():
-            self._to_group(signal.SIGTERM)
-            latest = time.monotonic() + LEFT_BEHIND
-            while self._is_peopled() and time.monotonic() < latest:
-                time.sleep(GLANCE)
+        """It does, before anybody else begins."""
+        if self._child is not None and self._child.status() is None:  # by a fault of ours
+            self.ending()
+        latest = time.monotonic() + LEFT_BEHIND
+        while self._is_peopled() and time.monotonic() < latest:
+            time.sleep(GLANCE)
         self._kill()
 
     def release(self) -> None:
@@ -209,7 +214,7 @@ class Standby:
             self._guardian.dismiss()
             self._keeper.end()
             raise
-        child.on_continue = self._go_on
+        child.on_continue, child.has_keys = self._go_on, self._foreground.is_ours
         self._child, self._group = child, child.pid
         return child
 
@@ -303,12 +308,9 @@ class _Fences:
 
 
 def find(command: str) -> None:
-    """Before anybody waits for a lock: see that there is such a command. Raises OSError as its start would."""
+    """See that there is such a command, before anybody waits for it. Raises StartError as its start would."""
     if shutil.which(command) is None:
-        with suppress(FileNotFoundError):
-            os.stat(command)  # noqa: PTH116  a word of a command line
-            raise PermissionError(13, os.strerror(13))
-        raise FileNotFoundError(2, os.strerror(2))
+        raise StartError(command, errno.EACCES if os.path.exists(command) else errno.ENOENT)  # noqa: PTH110
 
 
 def _exit(code: str) -> int:

@@ -20,15 +20,43 @@ from logrules.core.model import EVENTS, Chunk, Origin
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-READ = 65_536
-"""Bytes asked of a pipe at once; a pipe seldom holds more."""
+READ = 262_144
+"""Bytes asked of a pipe at once, which may hold as many: fewer turns for a command that prints fast."""
 PR_SET_PDEATHSIG = 1
 EVENT_FD = "LOGRULES_EVENT_FD"
 OUT_OF_THE_WAY = 100
 """The event descriptor's number is at least that: a shell script calls those up to 9 its own."""
+COERCED = frozenset({"C.UTF-8", "C.utf8", "UTF-8"})
+"""What Python puts into LC_CTYPE."""
 NAMES_US = ("LISTEN_PID", "WATCHDOG_PID")
 """What systemd tells one process by its id: https://www.freedesktop.org/software/systemd/man/sd_listen_fds.html."""
 JOB_CONTROL = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
+
+
+class StartError(OSError):
+    """The command cannot be started: why, and what to look at."""
+
+    def __init__(self, command: str, number: int) -> None:
+        super().__init__(number, os.strerror(number))
+        self.command = command
+
+    @property
+    def status(self) -> int:
+        """What a shell ends with then."""
+        return 127 if self.errno == errno.ENOENT else 126
+
+    def __str__(self) -> str:
+        return f"cannot start {self.command!r}: {self.strerror}. {self._hint()}"
+
+    def _hint(self) -> str:
+        match self.errno:
+            case errno.ENOENT if "/" in self.command and os.access(self.command, os.X_OK):
+                return "The file is there, but not the interpreter that its first line (#!) names"
+            case errno.ENOEXEC:
+                return "A program for another machine? A script needs a first line such as #!/bin/sh"
+            case errno.EACCES:
+                return "A command is a file that may be executed: chmod +x makes it one"
+        return "Is the command right, and in PATH?"
 
 
 class Terminal(Protocol):
@@ -142,6 +170,16 @@ class Stream:
         return True
 
 
+def _wide_pipe() -> tuple[int, int]:
+    reader, writer = os.pipe()
+    try:
+        if sys.platform == "linux":
+            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, READ)
+    except OSError:
+        pass  # its owner has used up what he may: it stays as it is
+    return reader, writer
+
+
 def write_all(fd: int, data: bytes) -> None:
     """Write everything, also where another process has made the descriptor non-blocking."""
     view = memoryview(data)
@@ -169,7 +207,7 @@ class Child:
         terminals: Mapping[int, Terminal] | None = None,
         at_our_end: int = signal.SIGTERM,
     ) -> None:
-        """Start `command`. Raises OSError where it cannot be started.
+        """Start `command`. Raises StartError where it cannot be started.
 
         Args:
             command: Its words; the first one is looked for in PATH.
@@ -185,7 +223,7 @@ class Child:
         self.on_continue: Callable[[], None] = lambda: None
         """What else to do when it is to go on after a stop."""
         self.has_keys = False
-        """Whether a terminal's keys reach it and not us: then Ctrl-C may have ended it, and nobody tells us."""
+        """Whether a terminal's keys reach it and not us: nobody tells us then that Ctrl-C has ended it."""
         self.stopped: int | None = None
         """The signal that has stopped it; None while it goes on."""
         ends = {fd: self._ends(fd) for fd in (1, 2) if _is_open(fd)}
@@ -210,7 +248,7 @@ class Child:
     def _ends(self, fd: int) -> tuple[int, int]:
         """Our end and the child's of what is to be its `fd`."""
         terminal = self._terminals.get(fd)
-        return (terminal.ours, terminal.theirs) if terminal else os.pipe()
+        return (terminal.ours, terminal.theirs) if terminal else _wide_pipe()
 
     def signal(self, number: int) -> None:
         """Send it a signal; one that comes after its end does nothing. A signal handler may call it."""
@@ -279,12 +317,12 @@ class _Start:
         self._end_with_parent = _end_with_parent(at_our_end)
 
     def go(self) -> int:
-        """The new process's id, once it has become the command. Raises OSError where it cannot."""
+        """The new process's id, once it has become the command. Raises StartError where it cannot."""
         failed, failure = os.pipe()
         # Until it is the command, a signal waits: our handlers in it would take it for ours.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            pid = os.fork()
+            pid = self._fork()
             if pid == 0:
                 self._become(mask, failure)
             os.close(failure)
@@ -295,8 +333,14 @@ class _Start:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if number:
             os.waitpid(pid, 0)
-            raise OSError(int(number), os.strerror(int(number)))
+            raise StartError(self._command[0], int(number))
         return pid
+
+    def _fork(self) -> int:
+        try:
+            return os.fork()
+        except OSError as error:  # a limit on processes
+            raise StartError(self._command[0], error.errno or errno.EAGAIN) from error
 
     def _become(self, mask: Iterable[int], failure: int) -> NoReturn:
         """In the new process: become the command, or say by what number that failed."""
@@ -326,6 +370,22 @@ class _Start:
             if self._environ.get(name) == ours:
                 self._environ[name] = str(os.getpid())
                 self._environ.pop("LISTEN_PIDFDID", None)  # the same, said once more
+
+
+def inherited() -> dict[str, str]:
+    """The environment that we were given. To a C locale Python adds its own LC_CTYPE: PEP 538."""
+    found = dict(os.environ)
+    if found.get("LC_CTYPE") in COERCED:
+        try:
+            fd = os.open("/proc/self/environ", os.O_RDONLY)
+        except OSError:  # only Linux shows what a process began with
+            return found
+        began = dict(each.split(b"=", 1) for each in _whole(fd).split(b"\0") if b"=" in each)
+        os.close(fd)
+        found.pop("LC_CTYPE")
+        if b"LC_CTYPE" in began:
+            found["LC_CTYPE"] = os.fsdecode(began[b"LC_CTYPE"])
+    return found
 
 
 def _end_with_parent(number: int) -> Callable[[], None]:
@@ -364,7 +424,7 @@ def _out_of_the_way(fd: int) -> int:
 
 def _whole(fd: int) -> bytes:
     data = b""
-    while part := os.read(fd, 64):
+    while part := os.read(fd, READ):
         data += part
     return data
 
