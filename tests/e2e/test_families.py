@@ -40,6 +40,7 @@ DIE = {
     "grammy": ("node", "grammy.js"),
     "ntba2": ("node", "ntba2.js"),
 }
+HEARTBEATS = {"ptb": ("--heartbeat", "polling"), "aiogram": ("--heartbeat", "output:5")}
 needs_node = pytest.mark.skipif(
     not (shutil.which("node") and MODULES.exists()),
     reason="needs Node.js and the clients that `make families` installs",
@@ -87,6 +88,11 @@ class Families(Stage):
         """How loud each alert of this code about a client was."""
         told = [event for event in ours(self.sentry) if event["tags"]["service"] == name]
         return [event["level"] for event in told if event["tags"]["code"] == of]
+
+    def beats(self, name):
+        """Every how many minutes its monitor expects it."""
+        beats = [beat for beat in self.sentry.check_ins if beat["monitor_slug"] == name]
+        return {beat["monitor_config"]["schedule"]["value"] for beat in beats}
 
     def trouble(self, names):
         """What passes: a rate limit, a front end without a back end, and no network at all."""
@@ -142,7 +148,9 @@ def fatal(bot):
 def test_those_that_poll_for_ever(families, language):
     """What passes ends nobody, nor does a conflict; a revoked token ends each with 78. Each is told once."""
     clients = GO_ON[language]
-    bots = {name: families.start(name, command) for name, command in clients.items()}
+    bots = {
+        name: families.start(name, command, *HEARTBEATS.get(name, ())) for name, command in clients.items()
+    }
     families.echoes(clients, "before")
     families.trouble(clients)
     families.echoes(clients, "after")
@@ -159,6 +167,7 @@ def test_those_that_poll_for_ever(families, language):
         assert families.alerts(name, "CONFLICT_409") == ["warning"]
         assert families.alerts(name, "TOKEN_INVALID") == ["fatal"]
         assert families.alerts(name, "PROCESS_EXITED") == []
+        assert families.beats(name) == {"ptb": {1}, "aiogram": {5}}.get(name, set())
 
 
 @pytest.mark.long
