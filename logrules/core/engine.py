@@ -82,11 +82,6 @@ class Engine:
         """The code that a guarded child has said on its event descriptor to end of."""
         return self._told
 
-    @property
-    def is_told(self) -> bool:
-        """Whether it has."""
-        return self._told is not None
-
     def is_cut_short(self, now: float, *, has_token: bool) -> bool:
         """Whether an end of the child with status 0 is news: it is a bot, and has not said that it ends."""
         return self._belief.is_cut_short(now, has_token=has_token)
