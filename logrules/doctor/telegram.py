@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 """Through which a bot's own library may reach what we do not."""
 _REFUSED = frozenset({401, 404})
-_MAY_NOT_POST = frozenset({"left", "kicked"})
+_OUTSIDE = frozenset({"left", "kicked"})
 _CLOCK = 30.0
 """Seconds: beyond, signatures and certificates begin to fail."""
 
@@ -113,19 +113,28 @@ def chat(patient: Patient) -> Iterator[Finding]:
 
 
 def _seen(api: BotApi, chat_id: str) -> Finding:
-    kind = api.call("getChat", chat_id=chat_id).get("type", "?")
+    there = api.call("getChat", chat_id=chat_id)
+    kind = there.get("type", "?")
     if kind == "private":
         return found("chat.private")
     me = api.call("getMe")
     member = api.call("getChatMember", chat_id=chat_id, user_id=me["id"])
     bot = me.get("username", "?")
-    if member.get("status") in _MAY_NOT_POST:
+    if member.get("status") in _OUTSIDE:
         return found("chat.missing", answer=f"@{bot}: {member['status']}")
-    needed = "can_post_messages" if kind == "channel" else "can_send_messages"
-    is_free = member.get("status") in {"creator", "member"} and kind != "channel"
-    if not (is_free or member.get(needed, kind != "channel") or member.get("status") == "creator"):
-        return found("chat.mute", bot=bot, right=needed)
+    right = "can_post_messages" if kind == "channel" else "can_send_messages"
+    if not _has(right, member, there.get("permissions") or {}):
+        return found("chat.mute", bot=bot, right=right)
     return found("chat.ok", bot=bot, kind=kind)
+
+
+def _has(right: str, member: dict[str, Any], everybody: dict[str, Any]) -> bool:
+    """Whether a member may write: an administrator of a channel by its own right, else as all may."""
+    if member.get("status") == "creator":
+        return True
+    if right == "can_post_messages":
+        return bool(member.get(right))
+    return member.get("status") == "administrator" or bool(member.get(right, everybody.get(right, True)))
 
 
 def _unseen(error: BotApiError, *, own: bool) -> Finding:

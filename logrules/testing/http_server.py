@@ -84,7 +84,7 @@ class Exchange:
         }
         head |= headers or {}
         self.answered = True
-        self._connection.send(_head(status, head) + (b"" if self.request.method == "HEAD" else body))
+        self._connection.send(_head(status, head) + body)
         self._connection.done()
 
     def trickle(self, interval: float) -> None:

@@ -104,9 +104,7 @@ class RenderApiServer:
         request = exchange.request
         self.requests.append(f"{request.path}?{request.query}" if request.query else request.path)
         query = {name: values[0] for name, values in parse_qs(request.query).items()}
-        if request.method == "HEAD":
-            exchange.answer(404, b"")
-        elif request.method != "GET":
+        if request.method != "GET":
             _refuse(exchange, 405, "method not allowed")
         elif request.headers.get("authorization") != f"Bearer {self.key}":
             _refuse(exchange, 401, "unauthorized")

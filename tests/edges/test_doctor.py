@@ -687,7 +687,7 @@ def test_sentry_that_looks_its_key_up_behind_the_first_answer() -> None:
     answers = iter([200, 403])
 
     def answer(exchange: Exchange) -> None:
-        exchange.answer(404 if exchange.request.method == "HEAD" else next(answers), b"{}")
+        exchange.answer(404 if exchange.request.method == "GET" else next(answers), b"{}")
 
     server = HttpServer(answer)
     server.start()
@@ -719,6 +719,8 @@ def test_alert_chat(bot_api: BotApiServer) -> None:
     assert chat() == "chat.mute"
     bot_api.methods["getChatMember"] = lambda _: {"status": "member"}
     assert (chat(), chat(LOGRULES_ALERT_CHAT="@channel")) == ("chat.ok", "chat.mute")
+    bot_api.methods["getChat"] = lambda _: {"type": "group", "permissions": {"can_send_messages": False}}
+    assert chat() == "chat.mute"
     bot_api.methods.update(usual)
     bot_api.fail_next("getChat", 400, "Bad Request: chat not found")
     assert chat() == "chat.missing"
