@@ -51,9 +51,11 @@ _CALM = re.compile(
     rb"(?<![A-Za-z])(?:INFO|INFORMATION|NOTICE|SUCCESS|LOG|(?i:info|notice)(?= {0,10}[\])>:]))(?![A-Za-z_])"
 )
 _PROSE = re.compile(
-    rb"(?<!\w)[a-z]{2,20}[,.]? [a-z]{2,20}[:, ]|[\xc3-\xf4][\x80-\xbf]+[,.]? [\xc3-\xdf][\x80-\xbf]"
+    rb"(?<!\w)[a-z]{2,20}(?:[,.]? [a-z]{2,20}[:, ]|: ?['\"`])|[\xc3-\xf4][\x80-\xbf]+[,.]? [\xc3-\xdf][\x80-\xbf]"
 )
-"""Two small words in a row: before them somebody speaks, and what follows is no logger's level."""
+"""Two small words in a row, or one before a quotation: somebody speaks there, it is no logger's head."""
+_NUMBER = re.compile(rb"\d{1,3}")
+_QUOTES = (b'"', b"'", b"`")
 _DIGITS = b"0123456789"
 _REMEMBERED = 2048
 
@@ -127,9 +129,8 @@ class Levels:
             return self._level if self._level.rank > Severity.ERROR.rank else Severity.ERROR
         self._in_frames = False
         if literal >= len(_ROOTS):
-            return (
-                heads.pino(int(number[0])) if (number := re.compile(rb"\d+").match(lines, end - 1)) else None
-            )
+            number = _NUMBER.match(lines, end - 1)
+            return heads.pino(int(number[0])) if number else None
         at = end - len(_ROOTS[literal])
         if at - start > FARTHEST and lines[start : start + 1] != b"{":
             return None
@@ -137,14 +138,15 @@ class Levels:
         if word is None:
             return Severity.ERROR if _CLASS.match(lines, start) else None
         before = lines[start:at]
-        if word[0].isupper():
+        if before.endswith(_QUOTES) or lines.startswith(b"{", start):
+            heads_it = bool(_KEY.search(before[-24:]))
+        elif word[0].isupper():
             heads_it = not before[-1:].isalnum() and self._is_head(before)
         elif _KEY.search(before[-24:]):
             heads_it = True
         else:
-            heads_it = (
-                bool(_IS_CLOSED.match(lines, word.end())) and _stands_alone(before) and self._is_head(before)
-            )
+            closed = _IS_CLOSED.match(lines, word.end()) is not None
+            heads_it = closed and _stands_alone(before) and self._is_head(before)
         if heads_it:
             return _WORDS[word[0].lower()]
         return Severity.ERROR if _CLASS.match(lines, start) else None

@@ -148,16 +148,13 @@ class Wrapper:
             return line
         del fields[name]
         fields.pop("level", None)
-        names = b"" if fields.keys() & _NAMES else self._names + b","
         time = bytes(fields.pop("timestamp", b"")) or b'"%b"' % stamp.encode()
-        rest = msgspec.json.encode(fields)[1:]
-        return b'{"timestamp":%b,"level":"%b","message":%b,%b%b\n' % (
-            time,
-            level.encode(),
-            message,
-            names,
-            rest,
-        )
+        parts = [b'{"timestamp":%b,"level":"%b","message":%b' % (time, level.encode(), message)]
+        if not fields.keys() & _NAMES:
+            parts.append(self._names)
+        if fields:
+            parts.append(msgspec.json.encode(fields)[1:-1])
+        return b",".join(parts) + b"}\n"
 
     def _level(self, name: str, fields: dict[str, msgspec.Raw]) -> Severity | None:
         key = name, bytes(fields[name]), "pid" in fields or "hostname" in fields
