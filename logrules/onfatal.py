@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from logrules.core.health import Health
 from logrules.core.model import Exit
 from logrules.core.restarts import delay, next_fatal
-from logrules.sinks.health import HealthPort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,6 +79,8 @@ def idle(settings: Settings, phase: Phase) -> Iterator[None]:
     if settings.port is None:
         yield
         return
+    from logrules.sinks.health import HealthPort  # a web server's worth of memory
+
     health = Health(
         phase=phase,
         service=settings.service,

@@ -12,9 +12,9 @@ import os
 import select
 import signal
 import socket
+import sys
 import time
 from contextlib import suppress
-from typing import NoReturn
 
 CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Deadlines are read off the clock that the lock's keeper uses."""
@@ -22,18 +22,27 @@ NEVER = float("inf")
 
 
 class Guardian:
-    """The process and the line to it. To be made before any thread is: it is a fork of us.
+    """The process and the line to it: an interpreter with this file alone, which is a tenth of us.
 
     Raises:
         OSError: there can be no further process.
     """
 
     def __init__(self) -> None:
+        import subprocess  # which the process itself has no use for
+
         self._line, theirs = socket.socketpair()
-        self._pid = os.fork()
-        if self._pid == 0:
-            _guard(theirs.fileno())
-        theirs.close()
+        nothing, line = subprocess.DEVNULL, theirs.fileno()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", __file__, str(line)],
+                stdin=nothing,
+                stdout=nothing,
+                stderr=nothing,
+                cwd="/",
+                pass_fds=[line],
+                start_new_session=True,  # no terminal's keys, and no signal meant for our group
+            )
         self._line.setblocking(False)  # noqa: FBT003  its only argument
 
     def guard_me(self) -> None:
@@ -55,10 +64,9 @@ class Guardian:
         self.extend(NEVER)
 
     def close(self) -> None:
-        """Let go of it; it ends by itself, and kills the group if there still is one."""
+        """Let go of it; it ends by itself, and kills the group if there still is one. Safe to call twice."""
         self._line.close()
-        with suppress(ChildProcessError):  # as process 1 we may have taken it in already
-            os.waitpid(self._pid, 0)
+        self._process.wait()
 
     def _say(self, words: str) -> None:
         try:
@@ -67,29 +75,8 @@ class Guardian:
             raise OSError("the process that ends the command together with us is gone") from error
 
 
-def _guard(line: int) -> NoReturn:
-    """The guardian's whole life: nothing of ours is left in it but one descriptor."""
-    try:
-        _forget_all_but(line)
-        _obey(line)
-    finally:
-        os._exit(0)
-
-
-def _forget_all_but(line: int) -> None:
-    os.setsid()  # no terminal's keys, and no signal meant for our group
-    signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals():
-        with suppress(OSError, ValueError):
-            signal.signal(number, signal.SIG_IGN)
-    for name in os.listdir("/dev/fd"):  # noqa: PTH208  names are all there is to know
-        if int(name) != line:
-            with suppress(OSError):
-                os.close(int(name))
-    os.chdir("/")
-
-
 def _obey(line: int) -> None:
+    """The guardian's whole life."""
     group, until, rest = 0, NEVER, b""
     while True:
         left = None if until == NEVER else max(0.0, until - time.clock_gettime(CLOCK))
@@ -114,3 +101,10 @@ def _kill(group: int) -> None:
     if group:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    for number in signal.valid_signals():
+        with suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_IGN)
+    _obey(int(sys.argv[1]))

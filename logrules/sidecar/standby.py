@@ -59,8 +59,6 @@ class OverError(Exception):
 class Standby:
     """The lock around all lives of one command. See `logrules.sidecar.lives.Bond`.
 
-    To be made before any thread is.
-
     Args:
         key: the lock's number.
         settings: what keeps it, and for how long.

@@ -6,7 +6,9 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -258,6 +260,71 @@ def rolling_deploy(world: World) -> None:
             old = new
     world.all_answered()
     world.timings["409s per deploy, guarded"] = world.api.conflicts / 3
+
+
+WRAPPER = (sys.executable, str(Path(__file__).with_name("wrap.py")), "--")
+SHELL = ("sh", "-c", '"$@"; exit $?', "sh")
+"""Between wrapper and bot, as `npm start` is: what the kernel tells the shell, the bot never hears."""
+
+
+def _wrapped(world: World, name: str, *, knows: bool = False) -> Bot:
+    """A bot under `logrules run --lock`; it knows nothing of logrules, unless it `knows`."""
+    way = {} if knows else {"UNGUARDED": "1"}
+    return world.start(name, way, prefix=WRAPPER if knows else (*WRAPPER, *SHELL))
+
+
+def _wrapped_pair(world: World) -> tuple[Bot, Bot]:
+    first = _wrapped(world, "first")
+    world.first_poll("first")
+    second = _wrapped(world, "second")
+    second.wait("LOCK_WAITING")
+    return first, second
+
+
+@scenario(repeats=True)
+def wrapper_killed(world: World) -> None:
+    """SIGKILL to the wrapper of a bot that a shell has started."""
+    first, _ = _wrapped_pair(world)
+    first.signal(signal.SIGKILL)
+    _taken_over(world)
+
+
+@scenario(repeats=True)
+def wrapper_stopped(world: World) -> None:
+    """SIGSTOP to such a wrapper: its bot ends before another one polls."""
+    first, _ = _wrapped_pair(world)
+    first.signal(signal.SIGSTOP)
+    world.first_poll("second")
+    assert first.ended() == -signal.SIGKILL
+    _taken_over(world)
+
+
+@scenario(repeats=True)
+def wrapper_and_restart(world: World) -> None:
+    """The database restarts under two wrappers."""
+    first, _ = _wrapped_pair(world)
+    world.postgres.restart()
+    first.wait("LOCK_LOST")
+    world.write("are you there")
+    world.all_answered()
+
+
+@scenario()
+def wrapped_deploys(world: World) -> None:
+    """From a guarded bot to a wrapped one, to a wrapped one that is guarded, and back; people write."""
+    old = world.holder("version 0")
+    with world.writing():
+        ways: tuple[Callable[[World, str], Bot], ...] = (_wrapped, partial(_wrapped, knows=True), World.start)
+        for version, begin in enumerate(ways, 1):
+            name = f"version {version}"
+            new = begin(world, name)
+            new.wait("LOCK_WAITING")
+            old.signal(signal.SIGTERM)
+            assert old.ended() in {0, 128 + signal.SIGTERM}  # a shell's own way
+            world.first_poll(name)
+            old = new
+    world.all_answered()
+    assert world.api.conflicts == 0
 
 
 def unguarded_deploys(world: World, deploys: int = 3) -> None:
