@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import importlib
 import json
@@ -20,6 +21,7 @@ from logrules.core.event import Event
 from logrules.core.lease import TABLE, Timers
 from logrules.core.model import Exit
 from logrules.rules import rules
+from logrules.sidecar import options
 
 ROOT = Path(__file__).parent.parent
 READMES = {"en": ROOT / "README.md", "ru": ROOT / "README.ru.md"}
@@ -153,6 +155,18 @@ def test_commands_exist() -> None:
             timeout=30,
         )
         assert (helped.returncode, command in helped.stdout) == (0, True), helped.stderr
+
+
+@pytest.mark.parametrize("page", ["run.md", "run.ru.md"])
+def test_every_option_of_run_has_its_row(page: str) -> None:
+    """Both pages on the sidecar name each option that its parser knows, and no other."""
+    parser = argparse.ArgumentParser()
+    options.add_arguments(parser)
+    known = {name for action in parser._actions for name in action.option_strings if name.startswith("--")}
+    told = re.findall(r"^\| `(--[a-z-]+)", (ROOT / "docs" / page).read_text("utf-8"), re.MULTILINE)
+
+    assert set(told) == known - {"--help"} | {"--pack"}
+    assert len(told) == len(set(told))
 
 
 def test_make_targets_exist() -> None:

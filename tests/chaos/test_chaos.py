@@ -10,7 +10,10 @@ import pytest
 from tests.chaos.scenarios import SCENARIOS, unguarded_deploys
 from tests.chaos.world import world
 
-SHORT = ("sigterm", "sigkill", "sigstop", "black_hole", "ghost_waiter", "cancel_race", "rolling_deploy")
+SHORT = (
+    *("sigterm", "sigkill", "sigstop", "black_hole", "ghost_waiter", "cancel_race", "rolling_deploy"),
+    *("wrapper_stopped", "wrapper_and_restart", "wrapped_deploys"),
+)
 
 
 @pytest.mark.parametrize("name", SHORT)
