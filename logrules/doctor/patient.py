@@ -21,7 +21,7 @@ BUDGET = 13.5
 
 TOKENS = ("BOT_TOKEN", "TELEGRAM_BOT_TOKEN")
 """Variables that we read ourselves."""
-_TOKEN = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}")
+_TOKEN = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}(/test)?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,5 +65,5 @@ def _tokens(environ: Mapping[str, str]) -> dict[str, str]:
     """What our own variables hold; else whatever has the form of a token, since a bot may read any name."""
     if any(environ.get(name, "").strip() for name in TOKENS):
         return {name: environ[name] for name in TOKENS if settings.is_token(environ.get(name, ""))}
-    others = {name: value for name, value in sorted(environ.items()) if name != "LOGRULES_ALERT_TOKEN"}
+    others = {name: value.strip() for name, value in sorted(environ.items()) if "LOGRULES_" not in name}
     return {name: value for name, value in others.items() if _TOKEN.fullmatch(value)}
