@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test fuzz chaos families bench-guard bench-alerts lint lock clean
+.PHONY: demo test fuzz chaos families bench-guard bench-alerts bench-run lint lock clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m bot.demo
@@ -34,6 +34,10 @@ bench-guard: $(VENV)/.ready
 # What arrives of 200 events under each fault, and what a capture costs, beside the plain Sentry SDK.
 bench-alerts: $(VENV)/.ready
 	@$(BIN)/python -m benchmarks.alerts $(if $(EVENTS),--events $(EVENTS)) $(if $(FAULT),--fault $(FAULT))
+
+# What `logrules run` costs its command: start, delay of a line, a firehose, memory, each beside its floor.
+bench-run: $(VENV)/.ready
+	@$(BIN)/python -m benchmarks.run $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(LINES),--lines $(LINES))
 
 lint: $(VENV)/.ready
 	@$(BIN)/ruff check .

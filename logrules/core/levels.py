@@ -51,7 +51,8 @@ _CALM = re.compile(
     rb"(?<![A-Za-z])(?:INFO|INFORMATION|NOTICE|SUCCESS|LOG|(?i:info|notice)(?= {0,10}[\])>:]))(?![A-Za-z_])"
 )
 _PROSE = re.compile(
-    rb"(?<!\w)[a-z]{2,20}(?:[,.]? [a-z]{2,20}[:, ]|: ?['\"`])|[\xc3-\xf4][\x80-\xbf]+[,.]? [\xc3-\xdf][\x80-\xbf]"
+    rb"(?<!\w)[a-z]{2,20}(?:[,.]? [a-z]{2,20}[:, ]|: ?['\"`])"
+    rb"|[\xc3-\xf4][\x80-\xbf]+[,.]? [\xc3-\xdf][\x80-\xbf]"
 )
 """Two small words in a row, or one before a quotation: somebody speaks there, it is no logger's head."""
 _NUMBER = re.compile(rb"\d{1,3}")
@@ -125,6 +126,8 @@ class Levels:
     def _told(self, lines: bytes, start: int, end: int, literal: int) -> Severity | None:
         """The level that the line at `start` has by what was found in it before `end`."""
         if literal == len(_ROOTS) + len(_NUMBERED):
+            if lines[start : end - len(_TRACEBACK)].strip(b" \t|+>"):
+                return None  # it is told of
             self._in_frames = True
             return self._level if self._level.rank > Severity.ERROR.rank else Severity.ERROR
         self._in_frames = False
