@@ -10,6 +10,7 @@ The clients for Node.js are installed by `make families`; without them their tes
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import threading
 import urllib.error
@@ -194,6 +195,27 @@ def test_those_that_die(families):
             assert fatal(bot) == {code}, bot.said
             assert families.alerts(name, code) == ["fatal"]
             assert families.alerts(name, "PROCESS_EXITED") == []
+
+
+def test_a_webhook_beside_a_poll(families):
+    """A webhook that is set is told as an error; it ends the bot, with its status 75, if that was asked."""
+    clients = {"lives": (), "stops": ("--stop-on", "CONFLICT_409")}
+    bots = {name: families.start(name, GO_ON["python"]["aiogram"], *told) for name, told in clients.items()}
+    families.echoes(clients, "before")
+    for name in clients:
+        families.api.set_webhook("https://bot.example/hook", token=families.tokens[name])
+
+    assert bots["stops"].ended() == 75
+    bots["lives"].wait("CONFLICT_409", 2)
+    families.sentry.wait_for(lambda: families.alerts("lives", "CONFLICT_409"))
+    assert {(e["reason"], e["fatal"]) for e in bots["lives"].of("CONFLICT_409")} == {
+        ("webhook_active", False)
+    }
+    assert families.alerts("lives", "CONFLICT_409") == ["error"]
+    families.api.set_webhook("", token=families.tokens["lives"])
+    families.echoes(["lives"], "after")
+    bots["lives"].signal(signal.SIGTERM)
+    assert bots["lives"].ended() == 0
 
 
 def test_one_that_comes_to_its_end(families):
