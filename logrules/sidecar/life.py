@@ -160,6 +160,8 @@ class Life:
         return max(0.0, min(due)) if due else None
 
     def _on_bytes(self, stream: Stream) -> None:
+        if not stream.is_open:  # since this turn began
+            return
         chunk, goes_on = stream.read(time.time())
         if stream.trouble and not self._told_of_trouble:
             self._told_of_trouble = True
@@ -180,11 +182,11 @@ class Life:
 
     def _left(self, stream: Stream) -> None:
         """Nobody reads it any more: what the child writes next shall end it, as it would alone."""
-        if stream in self._streams():
+        if stream.is_open:
             self._close(stream)
 
     def _streams(self) -> list[Stream]:
-        return [key.data for key in self._open.get_map().values() if isinstance(key.data, Stream)]
+        return [stream for stream in self._child.streams if stream.is_open]
 
     def _hear(self) -> None:
         """Take what the guard has spoken so far: its lines elsewhere are copies of that."""

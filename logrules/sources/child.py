@@ -99,6 +99,7 @@ class Stream:
         self.origin = origin
         self.source = source
         self.target = target
+        self.is_open = True
         self.mid_line = False
         """The last byte passed on did not end a line: nobody else may write to the target now."""
         self.trouble: str | None = None
@@ -143,6 +144,7 @@ class Stream:
 
     def close(self) -> None:
         """Let go of the pipe: a child that still writes gets SIGPIPE, as from any reader that left."""
+        self.is_open = False
         if self._terminal is not None:
             self._terminal.close()
         else:
