@@ -54,6 +54,12 @@ def _nobody(_stop: Stop) -> None:
     """There is no child to end."""
 
 
+def _kills() -> int | None:
+    from logrules.sources.memory import kills
+
+    return kills()
+
+
 class Verdict(NamedTuple):
     """What a life has ended of, that was to go on."""
 
@@ -85,6 +91,8 @@ class Watch:
         self._known: Rules | None = None
         self._engine: Engine | None = None
         self._leaks: Leaks | None = None
+        self._kills: int | None = None
+        """Of our container, before this life."""
         self._unread = 0
         self._told_of_unread = -MINUTE
 
@@ -282,11 +290,9 @@ class Watch:
 
     def _conclude(self, status: int, ended_at: float, *, accident: bool) -> Iterator[Verdict]:
         if accident and self._engine is not None:
-            engine = self._engine
-            causes = engine.ended(status, ended_at)
-            self._think(lambda _: causes)
-            yield from self._verdict(engine, causes, status, ended_at)
-        elif accident and status:
+            with self._harmless():
+                yield from self._verdict(self._engine, status, ended_at)
+        if accident and status and self._engine is None:
             yield Verdict("PROCESS_EXITED", is_curable=status != Exit.CONFIG)
         self._own_up(at_once=True)
 
@@ -302,20 +308,24 @@ class Watch:
                     self._report.undelivered(alert)
                 self._alerts.close()
 
-    def _verdict(
-        self, engine: Engine, causes: Sequence[Effect], status: int, ended_at: float
-    ) -> Iterator[Verdict]:
+    def _verdict(self, engine: Engine, status: int, ended_at: float) -> Iterator[Verdict]:
         """What the child complained of last was the cause; without a cause, the exit itself is the news.
 
         It is news with status 0, too, where the child is a bot: that is not meant to come to its end.
         """
+        causes = engine.ended(status, ended_at)
+        self._think(lambda _: causes)
         fatal = [each.match for each in causes if isinstance(each, Send) and each.match.fatal]
         code, reason = (fatal[0].code, fatal[0].reason) if fatal else (engine.told, None)
+        reason_of_status, words = exits.read(status)
+        if reason_of_status == "killed" and (_kills() or 0) > (self._kills or 0):
+            code, reason = "OUT_OF_MEMORY", None
+            self._report(code, f"{words}, by the kernel, which has counted it: there was no memory left")
         if code is None:
             has_token = self._settings.token is not None
             if not status and (self._options.once or not engine.is_cut_short(ended_at, has_token=has_token)):
                 return
-            code, (reason, words) = "PROCESS_EXITED", exits.read(status)
+            code, reason = "PROCESS_EXITED", reason_of_status
             self._report(code, words, reason=reason)
         cure = engine.rulebook.codes[code].why(reason).exit != Exit.CONFIG
         yield Verdict(code, is_curable=cure and status != Exit.CONFIG)
@@ -325,6 +335,7 @@ class Watch:
             if self._known is None:
                 self._known = self._build()
             self._engine = self._fresh(self._known)
+            self._kills = _kills()
 
     def _build(self) -> Rules:
         from logrules.alerts import NOBODY, open_alerts

@@ -197,6 +197,7 @@ def test_those_that_die(families):
             assert families.alerts(name, "PROCESS_EXITED") == []
 
 
+@pytest.mark.long
 def test_a_webhook_beside_a_poll(families):
     """A webhook that is set is told as an error; it ends the bot, with its status 75, if that was asked."""
     clients = {"lives": (), "stops": ("--stop-on", "CONFLICT_409")}

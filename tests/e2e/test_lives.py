@@ -20,6 +20,11 @@ QUICK = (
     "import sys; from logrules.core import restarts; restarts.FIRST = float(sys.argv.pop(1)); "
     "from logrules.cli import main; sys.exit(main(sys.argv[1:]))"
 )
+COUNTED = (
+    "import sys; from logrules.sources import memory; counts = iter((7, 8)); "
+    "memory.kills = lambda: next(counts); from logrules.cli import main; sys.exit(main(sys.argv[1:]))"
+)
+"""`logrules` where the kernel counts one more process that it has killed for want of memory."""
 CONFLICT = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
 SAID = f"2026-01-15 08:29:41,511 - telegram.ext.Updater - ERROR - Error while getting Updates: {CONFLICT}"
 REVOKED = "Network Retry Loop (Polling Updates): Invalid token. Aborting retry loop."
@@ -111,24 +116,27 @@ def state(port):
 
 
 def test_what_a_command_ended_of(stage):
-    """A signal is named with its reason; status 0 is news where a bot polled, and of a job never."""
+    """A signal is named with its reason, a want of memory by its code; status 0 is news of a bot only."""
     said = shlex.quote(STARTED)
     killed = run(stage, command="kill -KILL $$", LOGRULES_SERVICE="killed")
+    kill = ("sh", "-c", "kill -KILL $$")
+    starved = stage.begin(sys.executable, "-c", COUNTED, "run", "--", *kill, LOGRULES_SERVICE="starved")
     returned = run(stage, command=f"echo {said}", LOGRULES_SERVICE="returned")
     quiet = [
         run(stage, command="echo migrated", LOGRULES_SERVICE="job"),
         run(stage, "--once", command=f"echo {said}", LOGRULES_SERVICE="once"),
     ]
 
-    assert [killed.ended(), returned.ended(), *(each.ended() for each in quiet)] == [137, 0, 0, 0]
+    assert [each.ended() for each in (killed, starved, returned, *quiet)] == [137, 137, 0, 0, 0]
     (event,) = killed.of("PROCESS_EXITED")
     assert (event["reason"], event["fatal"]) == ("killed", True)
     assert "SIGKILL" in event["message"]
+    assert [starved.of("PROCESS_EXITED"), len(starved.of("OUT_OF_MEMORY"))] == [[], 1]
     (event,) = returned.of("PROCESS_EXITED")
     assert (event["reason"], event["fatal"]) == ("returned", False)
     assert [each.of("PROCESS_EXITED") for each in quiet] == [[], []]
     told = {event["tags"]["service"]: event["level"] for event in ours(stage.sentry)}
-    assert told == {"killed": "error", "returned": "error"}
+    assert told == {"killed": "error", "starved": "fatal", "returned": "error"}
 
 
 @pytest.mark.parametrize(
