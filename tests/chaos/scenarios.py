@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -241,6 +242,19 @@ if _namespaces():
         first = world.holder(prefix=("unshare", *_INIT))
         _stopped_until_another_polls(world, first, _child(first.process.pid))
 
+    @scenario(repeats=True)
+    def wrapper_as_process_one(world: World) -> None:
+        """A wrapper that is process 1 of a container is stopped, where no kernel timer ends it."""
+        alone = ("unshare", *_INIT, *WRAPPER, *SHELL)
+        first = world.start("first", {"UNGUARDED": "1"}, prefix=alone)
+        world.first_poll("first")
+        world.standby("second")
+        one = _child(first.process.pid)
+        os.kill(one, signal.SIGSTOP)
+        _taken_over(world)
+        os.kill(one, signal.SIGCONT)
+        assert first.ended() != 0
+
 
 def _child(pid: int) -> int:
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()[0])
@@ -307,6 +321,31 @@ def wrapper_and_restart(world: World) -> None:
     first.wait("LOCK_LOST")
     world.write("are you there")
     world.all_answered()
+
+
+CLIENTS = Path(__file__).parents[1] / "data" / "clients"
+AIOGRAM = (
+    f"Python/{sys.version_info[0]}.{sys.version_info[1]} "
+    f"aiohttp/{metadata.version('aiohttp')} aiogram/{metadata.version('aiogram')}"
+)
+TELEBOT = f"python-requests/{metadata.version('requests')}"
+"""How they name themselves at Telegram."""
+
+
+@scenario(repeats=True)
+def wrapped_clients(world: World) -> None:
+    """From aiogram to pyTelegramBotAPI by SIGKILL to the wrapper, and by SIGTERM to a guarded bot."""
+    aiogram = world.start(AIOGRAM, prefix=WRAPPER, script=CLIENTS / "aiogram3.py")
+    world.first_poll(AIOGRAM)
+    telebot = world.start(TELEBOT, prefix=WRAPPER, script=CLIENTS / "pytelegrambotapi.py")
+    telebot.wait("LOCK_WAITING")
+    aiogram.signal(signal.SIGKILL)
+    world.first_poll(TELEBOT)
+    world.standby("third")
+    telebot.signal(signal.SIGTERM)
+    telebot.ended()
+    _taken_over(world, "third")
+    assert world.api.conflicts == 0
 
 
 @scenario()

@@ -126,10 +126,12 @@ class World:
         *,
         through: TcpProxy | None = None,
         prefix: tuple[str, ...] = (),
+        script: Path | None = None,
     ) -> Bot:
         """A bot, with `more` in its environment.
 
-        `through` is the network between it and its database, `prefix` a command to run it under.
+        `through` is the network between it and its database, `prefix` a command to run it under, `script`
+        another bot than the suite's own.
         """
         port = through.port if through else None
         url = self.postgres.url if port is None else f"postgresql://postgres@127.0.0.1:{port}/postgres"
@@ -145,7 +147,7 @@ class World:
             "DATABASE_URL": url,
             **(more or {}),
         }
-        self.bots.append(Bot(name, [*prefix, sys.executable, str(self.script)], environ))
+        self.bots.append(Bot(name, [*prefix, sys.executable, str(script or self.script)], environ))
         return self.bots[-1]
 
     def holder(self, name: str = "first", **more: Any) -> Bot:
