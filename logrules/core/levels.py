@@ -40,7 +40,7 @@ _SCANNER = Scanner(
 )
 
 _WORD = re.compile(rb"(?i:" + b"|".join(sorted(_WORDS, reverse=True)) + rb")(?![A-Za-z0-9_])")
-_IS_CLOSED = re.compile(rb" {0,10}[\])>]|:(?:\s|$)")
+_IS_CLOSED = re.compile(rb" {0,5}[\])>]|:(?:\s|$)")
 """What must follow a level in small letters."""
 _CLASS = re.compile(rb"(?:[a-z_]\w*\.){0,9}[A-Z]\w{0,80}(?:Error|Exception)(?=:? |:?\r?\n)")
 _KEY = re.compile(
@@ -58,7 +58,9 @@ _PROSE = re.compile(
 _NUMBER = re.compile(rb"\d{1,3}")
 _QUOTES = (b'"', b"'", b"`")
 _DIGITS = b"0123456789"
-_REMEMBERED = 2048
+_REMEMBERED = 4096
+_REST = 6
+"""Bytes behind the beginning of a level's word in which the word ends, and what closes it."""
 
 
 class Run(NamedTuple):
@@ -78,7 +80,7 @@ class Levels:
         """A traceback's last line is still to come."""
         self._traced = False
         """…or has just come: another traceback may follow."""
-        self._heads: dict[bytes, bool] = {}
+        self._judged: dict[bytes, Severity | None] = {}
 
     def runs(self, lines: bytes) -> list[Run]:
         """Those of whole lines that are no mere information, in order."""
@@ -135,34 +137,41 @@ class Levels:
             number = _NUMBER.match(lines, end - 1)
             return heads.pino(int(number[0])) if number else None
         at = end - len(_ROOTS[literal])
-        if at - start > FARTHEST and lines[start : start + 1] != b"{":
+        if lines.startswith(b"{", start):
+            word = _WORD.match(lines, at)
+            return _WORDS[word[0].lower()] if word and _KEY.search(lines[max(start, at - 24) : at]) else None
+        if at - start > FARTHEST:
             return None
-        word = _WORD.match(lines, at)
-        if word is None:
-            return Severity.ERROR if _CLASS.match(lines, start) else None
-        before = lines[start:at]
-        if before.endswith(_QUOTES) or lines.startswith(b"{", start):
-            heads_it = bool(_KEY.search(before[-24:]))
-        elif word[0].isupper():
-            heads_it = not before[-1:].isalnum() and self._is_head(before)
-        elif _KEY.search(before[-24:]):
-            heads_it = True
-        else:
-            closed = _IS_CLOSED.match(lines, word.end()) is not None
-            heads_it = closed and _stands_alone(before) and self._is_head(before)
-        if heads_it:
-            return _WORDS[word[0].lower()]
-        return Severity.ERROR if _CLASS.match(lines, start) else None
+        return self._of_head(lines, start, at, end)
 
-    def _is_head(self, before: bytes) -> bool:
-        """Whether a logger may have written what stands before a level."""
-        shape = before.translate(None, _DIGITS)
-        known = self._heads.get(shape)
-        if known is None:
-            if len(self._heads) >= _REMEMBERED:
-                self._heads.clear()
-            known = self._heads[shape] = not (_CALM.search(before) or _PROSE.search(before))
-        return known
+    def _of_head(self, lines: bytes, start: int, at: int, end: int) -> Severity | None:
+        """The same for a line like many others: one that differs in digits alone has been judged already."""
+        shape = lines[start : end + _REST].translate(None, _DIGITS)
+        level = self._judged.get(shape, self)
+        if isinstance(level, Levels):
+            if len(self._judged) >= _REMEMBERED:
+                self._judged.clear()
+            level = self._judged[shape] = _judge(lines, start, at)
+        return level
+
+
+def _judge(lines: bytes, start: int, at: int) -> Severity | None:
+    """The level that the line at `start` has by the word at `at`, or by the exception that it begins with."""
+    word = _WORD.match(lines, at)
+    if word is not None and _heads(word[0], lines[start:at], lines[word.end() : word.end() + _REST]):
+        return _WORDS[word[0].lower()]
+    return Severity.ERROR if _CLASS.match(lines, start) else None
+
+
+def _heads(word: bytes, before: bytes, after: bytes) -> bool:
+    """Whether a logger may have written `word` as a line's level."""
+    if _KEY.search(before[-24:]):
+        return True
+    if before.endswith(_QUOTES):
+        return False
+    if not word.isupper() and not (_IS_CLOSED.match(after) and _stands_alone(before)):
+        return False
+    return not (before[-1:].isalnum() or _CALM.search(before) or _PROSE.search(before))
 
 
 def _stands_alone(before: bytes) -> bool:

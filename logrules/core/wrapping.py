@@ -18,9 +18,9 @@ from logrules.core.model import Severity
 
 _SAFE = bytes(set(range(0x20, 0x7F)) - set(b'"\\')) + b"\n"
 """What stands in a JSON text as it is."""
-_CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f]")
+_NO_CONTROL = bytes(range(0x20, 0x100))
 _BREAKING = (b"\xe2\x80", b"\xc2", b"\x7f")
-_SHORT = {b"\t": b"\\t", b"\r": b"\\r"}
+_SHORT = {0x09: b"\\t", 0x0D: b"\\r"}
 _MARK = b"\x01"
 """Stands for an event among lines of text while these are dealt with: no text has it in it."""
 _MARKED, _ESCAPED_MARK = _MARK + b"\n", b"\\u0001\n"
@@ -214,15 +214,11 @@ def _escaped(text: bytes) -> bytes:
         text = text.replace(b"\\", b"\\\\")
     if b'"' in unsafe:
         text = text.replace(b'"', b'\\"')
-    if _CONTROL.search(unsafe):
-        text = _CONTROL.sub(_control, text)
+    for control in set(unsafe.translate(None, _NO_CONTROL)):
+        text = text.replace(bytes([control]), _SHORT.get(control) or b"\\u%04x" % control)
     if any(sign in unsafe for sign in _BREAKING) and BREAKING.search(text):
         text = BREAKING.sub(_spelled, text)
     return text
-
-
-def _control(found: re.Match[bytes]) -> bytes:
-    return _SHORT.get(found[0]) or b"\\u%04x" % found[0][0]
 
 
 def _fits(text: bytes, room: int) -> bool:
