@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -79,47 +78,9 @@ def test_bytes_pass_through_untouched(environ):
     assert done.stdout == head + b"x" * 3_000_000 + tail
 
 
-def test_streams_stay_apart(environ):
-    """What the command writes to its errors comes out there, what it writes to its output comes out there."""
-    done = _run(environ, *_python("import sys; print('out'); print('err', file=sys.stderr)"))
-
-    assert done.stdout == b"out\n"
-    assert b"err\n" in done.stderr
-
-
-def test_input_reaches_the_command(environ):
-    """The command reads our standard input as its own."""
-    done = _run(environ, "cat", input=b"from outside\0\n")
-
-    assert done.stdout == b"from outside\0\n"
-
-
-@pytest.mark.parametrize("status", [0, 1, 3, 78])
-def test_exit_status_is_the_commands_own(environ, status):
-    """The sidecar ends with what the command ended with."""
-    assert _run(environ, *_python(f"raise SystemExit({status})")).returncode == status
-
-
-def test_status_of_a_killed_command(environ):
-    """A command that a signal ended gives 128 + n, as in a shell."""
-    done = _run(environ, *_python("import os; os.kill(os.getpid(), 9)"))
-
-    assert done.returncode == 137
-
-
-@pytest.mark.parametrize(("command", "status"), [("/no/such/command", 127), ("/etc/hostname", 126)])
-def test_command_that_cannot_be_started(environ, command, status):
-    """A missing command gives 127, one that may not be run 126, each with a line that names it."""
-    done = _run(environ, command)
-
-    assert done.returncode == status
-    assert done.stderr.count(b"\n") == 1
-    assert command.encode() in done.stderr
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
-def test_signals_are_forwarded(environ, number):
-    """The command gets the signal that was meant for it, and may take it its own way."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_signal_that_asks_for_an_end(environ, number):
+    """After a signal that asks for it an end is no news, whatever its status; after another it is."""
     code = (
         "import signal, sys\n"
         f"signal.signal({int(number)}, lambda n, f: (print('got', n, flush=True), sys.exit(5)))\n"
@@ -300,64 +261,6 @@ def test_stop_on_ends_the_command(environ):
     assert done.returncode == 75
 
 
-def test_a_reader_that_leaves_ends_the_command(environ):
-    """When nobody reads our output any more the command gets SIGPIPE, as it would alone."""
-    with subprocess.Popen(
-        _sidecar("yes"), env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as sidecar:
-        assert sidecar.stdout.readline() == b"y\n"
-        sidecar.stdout.close()
-        assert sidecar.wait(60) == 128 + signal.SIGPIPE
-
-
-def _may_unshare():
-    return subprocess.run(["unshare", "-fp", "true"], capture_output=True, check=False).returncode == 0
-
-
-@pytest.mark.skipif(sys.platform != "linux" or not _may_unshare(), reason="needs a PID namespace of its own")
-def test_as_process_1_orphans_are_reaped(environ):
-    """In a container the sidecar is process 1: what the command leaves behind is no zombie, TERM works."""
-    code = (
-        "import os, signal, subprocess, sys\n"
-        "signal.signal(15, lambda n, f: sys.exit(5))\n"
-        "subprocess.run(['sh', '-c', 'sleep 0.1 & echo $!'])\n"
-        "print('left', flush=True)\n"
-        "signal.pause()"
-    )
-    with subprocess.Popen(
-        ["unshare", "-fp", "--mount-proc", "--kill-child", *_sidecar(*_python(code))],
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as outer:
-        try:
-            orphan = int(outer.stdout.readline())
-            assert outer.stdout.readline() == b"left\n"
-            (one,) = _children(outer.pid)
-            for _ in range(600):
-                if orphan not in {_inner_pid(pid) for pid in _children(one)}:
-                    break
-                time.sleep(0.05)  # the kernel tells nobody but its parent when a process is reaped
-            else:
-                pytest.fail("the orphan is still there")
-            os.kill(one, signal.SIGTERM)
-            outer.communicate(timeout=60)
-        finally:
-            outer.kill()
-
-    assert outer.returncode == 5
-
-
-def _children(pid):
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _inner_pid(pid):
-    """The process id as the processes of its own namespace know it."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("NSpid")).split()[-1])
-
-
 @pytest.mark.parametrize(
     ("extra", "options", "named"),
     [
@@ -377,19 +280,6 @@ def test_what_is_malformed_is_refused_before_the_spawn(environ, extra, options, 
     assert done.stderr.count(b"\n") == 1
     assert named.encode() in done.stderr
     assert b"s3cret" not in done.stderr
-
-
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"])
-def test_closed_standard_streams(environ, closed):
-    """Whatever is closed, nothing of ours takes its number: output is no signal, and nothing hangs."""
-    inner = "head -c 200000 /dev/zero; head -c 200000 /dev/zero >&2; printf '\\017\\n'; exit 3"
-    command = f'"{sys.executable}" -m logrules run -- sh -c "$INNER" {closed}'
-
-    done = subprocess.run(
-        ["sh", "-c", command], env={**environ, "INNER": inner}, capture_output=True, timeout=60, check=False
-    )
-
-    assert done.returncode == 3
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
