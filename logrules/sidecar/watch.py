@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from logrules.report import Reporter
     from logrules.rules import Rules
     from logrules.settings import Settings
+    from logrules.sidecar.failsafe import Failsafe
     from logrules.sidecar.mouth import Mouth
     from logrules.sidecar.options import Options
-    from logrules.sidecar.outlet import Outlet, Outlets
+    from logrules.sidecar.outlet import Outlets
     from logrules.sinks.crons import Crons
 
 PROBE_TIMEOUT = 10.0
@@ -153,13 +154,24 @@ class Watch:
         self._tell_of_thinning(now)
         self._say()
 
-    def outlet(self, origin: Origin) -> Outlet | None:
+    def outlet(self, origin: Origin) -> Failsafe | None:
         """What becomes of a stream's bytes on their way out; None where they pass as they are."""
         if self._outlets is None and self._options.changes_output:
             from logrules.sidecar.outlet import Outlets
 
             self._outlets = Outlets(self._options, os.environ)
-        return self._outlets.outlet(origin) if self._outlets else None
+        outlet = self._outlets.outlet(origin) if self._outlets else None
+        if outlet is None:
+            return None
+        from logrules.sidecar.failsafe import Failsafe
+
+        return Failsafe(outlet, self._outlet_failed, is_secret=self._options.redact)
+
+    def _outlet_failed(self, error: Exception) -> None:
+        """For the thread that passes bytes on."""
+        withheld = self._options.redact
+        becomes = "is withheld, for its secrets are not masked" if withheld else "passes as it is"
+        self._inbox.call(lambda: self._own_fault(error, f"the command's output {becomes}"))
 
     def _tell_of_thinning(self, now: float, *, at_once: bool = False) -> None:
         told = self._outlets.report(now, at_once=at_once) if self._outlets else None
@@ -375,10 +387,10 @@ class Watch:
             self._engine = self._leaks = None
             self._own_fault(error)
 
-    def _own_fault(self, error: Exception) -> None:
+    def _own_fault(self, error: Exception, follows: str = "the command goes on, unwatched") -> None:
         """Say it, as well as that can still be done, and do what was chosen for this case: see `--fail`."""
         closed = self._options.fail_closed
-        what = "the command is ended (--fail closed)" if closed else "the command goes on, unwatched"
+        what = "the command is ended (--fail closed)" if closed else follows
         words = f"internal error: {type(error).__name__}; {what}"
         if self._known is None:
             complain(words)

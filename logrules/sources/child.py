@@ -78,7 +78,9 @@ class Terminal(Protocol):
 class Outlet(Protocol):
     """What becomes of bytes on their way out."""
 
-    deadline: float | None
+    @property
+    def deadline(self) -> float | None:
+        """When `release` is due, in seconds since the epoch."""
 
     def feed(self, data: bytes, now: float) -> bytes:
         """What may go out now that `data` has come."""

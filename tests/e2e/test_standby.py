@@ -251,6 +251,32 @@ def test_when_logrules_itself_fails(begin, sentry, chosen):
     assert [event["tags"]["code"] for event in sentry.events.values()] == ["WATCH_FAILED"]
 
 
+NO_WAY_OUT = """
+import sys
+import logrules.sidecar.outlet
+from logrules.cli import main
+
+def feed(self, data, now):
+    raise LookupError("of our own")
+
+logrules.sidecar.outlet.Outlet.feed = feed
+sys.exit(main())
+"""
+"""`logrules` that cannot change what passes."""
+
+
+@pytest.mark.parametrize(("option", "passes"), [("--json", True), ("--redact", False)])
+def test_when_the_output_cannot_be_changed(begin, option, passes):
+    """What was to become events passes as it is; what was to be masked is withheld. The command lives on."""
+    says = (sys.executable, "-c", "print('its secret'); exit(3)")
+    bot = begin(sys.executable, "-c", NO_WAY_OUT, "run", option, "--", *says)
+
+    assert bot.ended() == 3
+    assert ("its secret\n" in bot.said) == passes
+    (failed,) = bot.of("WATCH_FAILED")
+    assert ("passes as it is" if passes else "is withheld") in failed["message"]
+
+
 def test_two_wrappers_with_one_outbox(begin, sentry, tmp_path):
     """What both of them see is one incident and one alert; the state survives that one of them is killed."""
     line = "telegram.error.Conflict: Conflict: terminated by other getUpdates request; make sure that"
