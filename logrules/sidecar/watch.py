@@ -43,8 +43,11 @@ if TYPE_CHECKING:
 PROBE_TIMEOUT = 10.0
 LAST_BREATH = 1.0
 """Seconds for a child to end by itself of what it complains of: its own end, and status, go before ours."""
-HANDOVER = 0.00002
-"""Seconds after which thinking lets the bytes pass; Python's own 5 ms would be felt with every chunk."""
+HANDOVER, HANDOVER_AT_WORK = 0.00002, 0.0002
+"""Seconds after which thinking lets the bytes pass; Python's own 5 ms would be felt with every chunk.
+
+Where the bytes are worked on, too, both would only take turns if they did so as often.
+"""
 MINUTE = 60.0
 BREAK, LONGEST_BREAK = 3.0, 0.05
 """For how many times the last thought, and seconds, thinking rests where the bytes need the time."""
@@ -254,7 +257,7 @@ class Watch:
             from logrules.sidecar.mouth import Mouth
 
             self._mouth = Mouth(2, self._wake)
-            sys.setswitchinterval(HANDOVER)
+            sys.setswitchinterval(HANDOVER_AT_WORK if self._options.changes_output else HANDOVER)
             threading.Thread(target=self._live, name="watch", daemon=True).start()
         return self._mouth
 
