@@ -121,6 +121,12 @@ def _add_scan(commands: argparse._SubParsersAction[_Parser]) -> None:
         action="store_true",
         help="how often each rule was met in these files, and which never, instead of events",
     )
+    scan.add_argument(
+        "--jobs",
+        type=_count,
+        metavar="N",
+        help="how many processes read large files; by default one for each processor",
+    )
     _add_common(scan)
     scan.set_defaults(command=_scan, parser=scan)
 
@@ -305,10 +311,19 @@ def _add_packs(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _count(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isascii() or not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes: give 1 or more")
+    return int(text)
+
+
 def _scan(options: argparse.Namespace) -> int:
     from logrules import scan
 
-    return scan.scan(options.files, _known(options), as_json=options.json, coverage=options.rules_report)
+    return scan.scan(
+        options.files, _known(options), as_json=options.json, coverage=options.rules_report, jobs=options.jobs
+    )
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -49,31 +49,32 @@ class Summary:
     def __init__(self, redact: Callable[[str], str], known: Rules) -> None:
         self._redact = redact
         self._rules = known
-        self._seen: dict[tuple[str, str, str | None], Seen] = {}
+        self.seen: dict[tuple[str, str, str | None], Seen] = {}
 
     def add(self, match: Match) -> None:
         """One more event."""
-        key = match.instance, match.code, match.reason
-        known = self._seen.get(key)
+        self.meet((match.instance, match.code, match.reason), Seen(match, match, 1, match.fatal))
+
+    def meet(self, key: tuple[str, str, str | None], later: Seen) -> None:
+        """Events of one kind, behind all that were seen before."""
+        known = self.seen.get(key)
         if known:
-            fatal = known.fatal or match.fatal
-            self._seen[key] = known._replace(last=match, times=known.times + 1, fatal=fatal)
-        else:
-            self._seen[key] = Seen(match, match, 1, match.fatal)
+            later = Seen(known.first, later.last, known.times + later.times, known.fatal or later.fatal)
+        self.seen[key] = later
 
     def show(self) -> None:
         """Print it."""
         page = Page()
-        if not self._seen:
+        if not self.seen:
             page.say(self._say("nothing"), indent=0)
             return
         order = list(LOOK)
         for seen in sorted(
-            self._seen.values(), key=lambda each: (not each.fatal, order.index(self._rule(each).sign))
+            self.seen.values(), key=lambda each: (not each.fatal, order.index(self._rule(each).sign))
         ):
             self._show(seen, page)
-        total = sum(seen.times for seen in self._seen.values())
-        page.say(self._say("events").format(total, len(self._seen)), indent=0, style="dim")
+        total = sum(seen.times for seen in self.seen.values())
+        page.say(self._say("events").format(total, len(self.seen)), indent=0, style="dim")
 
     def _show(self, seen: Seen, page: Page) -> None:
         rule, first = self._rule(seen), seen.first
@@ -112,10 +113,10 @@ class Summary:
 
 
 @contextmanager
-def bar(path: str, size: int) -> Iterator[Callable[[int], None]]:
+def bar(size: int) -> Iterator[Callable[[int], None]]:
     """A progress bar on standard error, gone when it is full."""
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(printable(path), total=size)
+        task = progress.add_task("scan", total=size)
         yield lambda count: progress.advance(task, count)
 
 

@@ -34,7 +34,8 @@ FLOORS = (
     ("logrules.report", "logrules.alerts"),
     ("logrules.gate", "logrules.locks", "logrules.onfatal"),
     ("logrules.page",),
-    ("logrules.summary", "logrules.check"),
+    ("logrules.summary", "logrules.check", "logrules.logfiles"),
+    ("logrules.parts", "logrules.findings"),
     ("logrules.scan", "logrules.explain", "logrules.export", "logrules.newrule"),
     ("logrules.life", "logrules.oncall"),
     ("logrules.status",),
@@ -56,6 +57,7 @@ THIRD_PARTIES = {
     "hyperscan": ("logrules.core.scanner",),
     "msgspec": ("logrules.core",),
     "urllib3": ("logrules.botapi", "logrules.post", "logrules.renderapi"),
+    "zstandard": ("logrules.logfiles",),
     "rich": ("logrules.page", "logrules.summary", "bot.demo"),
 }
 

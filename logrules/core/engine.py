@@ -38,9 +38,9 @@ EVIDENCE = 8000
 class _Stream:
     """One origin: the bytes of its unfinished line, and the window over those that are whole."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, line: int = 1) -> None:
         self.lines = Lines()
-        self.window = Window(origin)
+        self.window = Window(origin, line)
         self.deadline: float | None = None
         self.waits_for: int | None = None
         self._before = b""
@@ -85,6 +85,10 @@ class Engine:
     def is_cut_short(self, now: float, *, has_token: bool) -> bool:
         """Whether an end of the child with status 0 is news: it is a bot, and has not said that it ends."""
         return self._belief.is_cut_short(now, has_token=has_token)
+
+    def begin(self, origin: Origin, line: int) -> None:
+        """A stream whose first line has this number: a part of one, cut where a record begins."""
+        self._streams[origin] = _Stream(origin, line)
 
     def feed(self, chunk: Chunk) -> list[Effect]:
         """What follows from bytes that were read."""

@@ -12,8 +12,15 @@ import re
 LONGEST = 64 * 1024
 """Bytes of a line that are kept; the rest of a longer one is passed over."""
 _ENDS = re.compile(rb"\r+\n?")
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_HALF = tuple(bom[:1] for bom in _UTF16)
+_EITHER = re.compile(rb"\r+\n?|\n")
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_HALF = tuple(bom[:1] for bom in UTF16)
+
+
+def count(data: bytes) -> int:
+    """How many lines end in bytes that are no UTF-16 and do not end between CR and LF."""
+    data = data.replace(b"\0", b"") if b"\0" in data else data
+    return data.count(b"\n") if b"\r" not in data else len(_EITHER.findall(data))
 
 
 class Lines:
@@ -60,7 +67,7 @@ class Lines:
             if start in _HALF:
                 return data
             self._begun = bool(start)
-            if start.startswith(_UTF16):
+            if start.startswith(UTF16):
                 self._utf16 = codecs.getincrementaldecoder("utf-16")("replace")
                 data, self._rest = start, b""
         if self._utf16:

@@ -46,6 +46,8 @@ STACK = '"stack":'
 DUMPED = 4
 """Columns by which Node indents an error that it prints behind a message or in an object."""
 _GROUP = re.compile(r" +[|+]|\+-")
+_MARKS = (b"\xff", b"\xfe")
+"""How UTF-16 begins."""
 _SHORT, _RECENT = 1024, 256
 """Bytes of a line that is remembered, and how many are: each is looked at more than once."""
 
@@ -110,6 +112,14 @@ def level_of(raw: bytes) -> Severity | None:
         fields = jsonlogs.fields(text)
         return jsonlogs.read(fields).level if fields is not None else None
     return head.level if head else None
+
+
+def begins(raw: bytes) -> bool:
+    """Whether a record begins with a line whatever stands before it, so that a log can be cut there."""
+    text = heads.ANSI.sub(b"", raw.rstrip(b"\r\n"))
+    if len(text) >= REACH or text[:1] in _MARKS or b"\r" in text or b"\0" in text:
+        return False
+    return _look(text + b"\n")[3] in {_Kind.HEAD, _Kind.JSON}
 
 
 class _Line:
@@ -363,12 +373,12 @@ class _Draft:
 class Window:
     """The last bytes of one origin, and the records that are cut out of them around each hit."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, line: int = 1) -> None:
         self.origin = origin
         self._parts: deque[bytes] = deque()
         self._size = 0
         self._base = 0  # where the first part stands in the stream
-        self._base_line = 1
+        self._base_line = line
         self._done = 0  # up to here every record was handed out
         self._hits: deque[Hit] = deque()
 

@@ -99,6 +99,12 @@ class Search:
         ends = self._database.ends(data)
         return sorted(set(self._lines(data, start, ends))) if ends else []
 
+    def prepare(self) -> None:
+        """Go over to Vectorscan now: much is to be scanned."""
+        if self._database is None and self._warm_up > 0:
+            self._prepare(only_kept=False)
+            self._warm_up = 0
+
     def _prepare(self, *, only_kept: bool) -> None:
         """Go over to Vectorscan; with `only_kept` if its database was kept."""
         expressions: dict[bytes, _Sought] = {}
