@@ -292,6 +292,31 @@ def test_the_childs_own_end_proves_its_last_words() -> None:
     assert log.engine.ended(1, 14.0) == []
 
 
+LEFT = "INFO - Received SIGTERM signal"
+
+
+@pytest.mark.parametrize(
+    ("said", "ended_at", "has_token", "cut_short"),
+    [
+        ([(STARTED, 1.0)], 30.0, False, True),
+        ([(CONFLICT, 1.0)], 30.0, False, True),
+        ([(STARTED, 1.0), (LEFT, 29.0)], 30.0, True, False),
+        ([(STARTED, 1.0), (LEFT, 10.0)], 5000.0, False, True),
+        ([("Applying auth.0001_initial... OK", 1.0)], 5000.0, False, False),
+        ([("Applying auth.0001_initial... OK", 1.0)], 30.0, True, False),
+        ([], 599.0, True, False),
+        ([], 600.0, True, True),
+    ],
+)
+def test_whose_end_is_cut_short(said, ended_at, has_token, cut_short) -> None:
+    """What polled, or has a bot's token and lived for long, is not meant to end, unless it says it will."""
+    log = Log()
+    for line, now in said:
+        log.feed(line, now)
+
+    assert log.engine.is_cut_short(ended_at, has_token=has_token) is cut_short
+
+
 def test_an_operator_may_believe_text() -> None:
     """With `stop_on` the code ends the child with its own status, logged or printed raw."""
     for line in (LOST, "Advisory lock connection lost"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from logrules.core.restarts import LONGEST, SOON, Fatal, delay, next_fatal
+from logrules.core.restarts import LONGEST, SOON, Fatal, delay, next_fatal, spread
 
 
 def test_rows_of_fatal_ends():
@@ -38,3 +38,9 @@ def test_time_that_has_passed_counts():
     assert delay(last, 500.0) == 0.0
     assert delay(last, 50.0) == 10.0
     assert delay(None, 0.0) == 0.0
+
+
+def test_bots_that_fell_together_do_not_come_back_together():
+    """By chance a delay is up to a quarter longer, never shorter; what is free stays so."""
+    assert [spread(8.0, share) for share in (0.0, 0.5, 1.0)] == [8.0, 9.0, 10.0]
+    assert spread(0.0, 1.0) == 0.0
