@@ -9,6 +9,7 @@ fails, its bytes still pass through.
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import signal
 import time
@@ -35,6 +36,8 @@ DRAIN = 2.0
 """Seconds that pipes may stay open after the child's end: a grandchild may hold them for ever."""
 QUIET = 0.2
 """Seconds of silence after which nothing more is awaited from one; longer if it was told to end, too."""
+LOOK = 1.0
+"""Seconds between two looks at what sends no news."""
 ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
 """Signals after which an end of the child is no accident."""
 
@@ -117,6 +120,8 @@ class Life:
         self._signals.hand_to(self._forward)
         try:
             return self._live()
+        except Exception as error:  # noqa: BLE001  whatever it is, it is ours, and the command's bytes are not
+            return self._outlive(error)
         finally:
             self._signals.hand_to(None)
             for stream in self._streams():
@@ -135,6 +140,31 @@ class Life:
         by_keys = self._child.has_keys and status in BY_KEYS
         accident = not (self._told_to_end or by_keys) and self._stop is None
         return End(status, self._stop, self._watch.ended(status, self._ended_at, accident=accident))
+
+    def _outlive(self, error: Exception) -> End:
+        """A fault of ours in here: the command goes on all the same, or is ended. See `--fail`."""
+        stop = self._watch.failed(error)
+        if stop is not None:
+            self._end(stop)
+        while not self._ended():
+            self._carry_on(LOOK)
+        self._at_end()
+        until = time.monotonic() + DRAIN
+        while self._streams() and (left := until - time.monotonic()) > 0:
+            self._carry_on(left)
+        return End(self._status or 0, self._stop, None)
+
+    def _carry_on(self, seconds: float) -> None:
+        """What the command cannot do without: its bytes pass, its orphans are taken in."""
+        streams = {stream.source: stream for stream in self._streams()}
+        for ready in select.select([*streams, self._signals.fileno()], [], [], seconds)[0]:
+            if ready not in streams:
+                self._signals.take()
+                self._child.reap_orphans()
+            elif not streams[ready].read(time.time())[1]:
+                streams[ready].close()
+        if self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self._child.kill()
 
     def _turn(self, until: float | None = None) -> bool:
         """Wait for what comes next, and see to it. Whether the child has said something."""

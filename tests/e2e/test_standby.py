@@ -221,28 +221,30 @@ def test_a_lock_that_is_lost_for_good_ends_the_command(begin, postgres):
 
 
 BROKEN = """
-import sys
-import logrules.core.engine
+import importlib, sys
 from logrules.cli import main
 
 def feed(self, chunk):
     raise LookupError("of our own")
 
-logrules.core.engine.Engine.feed = feed
+module, _, name = sys.argv.pop(1).rpartition(".")
+getattr(importlib.import_module(module), name).feed = feed
 sys.exit(main())
 """
-"""`logrules` whose engine fails at the first line."""
+"""`logrules` whose engine, or whose loop, fails at the first line."""
 
 
 @pytest.mark.parametrize("chosen", ["open", "closed"])
-def test_when_logrules_itself_fails(begin, sentry, chosen):
+@pytest.mark.parametrize("where", ["logrules.core.engine.Engine", "logrules.sidecar.watch.Watch"])
+def test_when_logrules_itself_fails(begin, sentry, chosen, where):
     """Open: the command goes on, unwatched, to its own end; closed: it is ended in order, with 70."""
     begins = (
         "import signal; signal.signal(15, lambda *_: exit(print('ends in order'))); print('up', flush=True)"
     )
     goes_on = "signal.pause()" if chosen == "closed" else "print('goes on'); exit(3)"
     command = (sys.executable, "-c", f"{begins}; {goes_on}")
-    bot = begin(sys.executable, "-c", BROKEN, "run", "--fail", chosen, "--", *command, SENTRY_DSN=sentry.dsn)
+    run = ("run", "--fail", chosen, "--")
+    bot = begin(sys.executable, "-c", BROKEN, where, *run, *command, SENTRY_DSN=sentry.dsn)
 
     assert bot.ended() == (3 if chosen == "open" else 70)
     assert ("goes on" in bot.said, "ends in order" in bot.said) == (chosen == "open", chosen == "closed")
