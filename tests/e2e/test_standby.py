@@ -221,11 +221,11 @@ def test_a_lock_that_is_lost_for_good_ends_the_command(begin, postgres):
 
 
 BROKEN = """
-import importlib, sys
+import importlib, os, sys
 from logrules.cli import main
 
 def feed(self, chunk):
-    raise LookupError("of our own")
+    raise LookupError("of our own, with " + os.environ["BOT_TOKEN"])
 
 module, _, name = sys.argv.pop(1).rpartition(".")
 getattr(importlib.import_module(module), name).feed = feed
@@ -236,7 +236,7 @@ sys.exit(main())
 
 @pytest.mark.parametrize("chosen", ["open", "closed"])
 @pytest.mark.parametrize("where", ["logrules.core.engine.Engine", "logrules.sidecar.watch.Watch"])
-def test_when_logrules_itself_fails(begin, sentry, chosen, where):
+def test_when_logrules_itself_fails(begin, bot_api, sentry, chosen, where):
     """Open: the command goes on, unwatched, to its own end; closed: it is ended in order, with 70."""
     begins = (
         "import signal; signal.signal(15, lambda *_: exit(print('ends in order'))); print('up', flush=True)"
@@ -251,6 +251,7 @@ def test_when_logrules_itself_fails(begin, sentry, chosen, where):
     (failed,) = bot.of("WATCH_FAILED")
     assert (failed["fatal"], failed["error"]["type"]) == (chosen == "closed", "LookupError")
     assert [event["tags"]["code"] for event in sentry.events.values()] == ["WATCH_FAILED"]
+    assert not sentry.holds(bot_api.token.partition(":")[2])
 
 
 NO_WAY_OUT = """
