@@ -10,7 +10,7 @@ No line is looked at in which no word for another level stands.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from logrules.core import heads
 from logrules.core.model import Severity
@@ -57,18 +57,16 @@ _PROSE = re.compile(
 """Two small words in a row, or one before a quotation: somebody speaks there, it is no logger's head."""
 _NUMBER = re.compile(rb"\d{1,3}")
 _QUOTES = (b'"', b"'", b"`")
+_CONTINUED = b" \t\r\n"
+"""How a line may begin that continues the one before it, tracebacks apart."""
 _DIGITS = b"0123456789"
 _REMEMBERED = 4096
 _REST = 6
 """Bytes behind the beginning of a level's word in which the word ends, and what closes it."""
 
 
-class Run(NamedTuple):
-    """Lines of one level, from one offset to another."""
-
-    start: int
-    end: int
-    level: Severity
+Run = tuple[int, int, Severity]
+"""Lines of one level, from one offset to another."""
 
 
 class Levels:
@@ -86,18 +84,20 @@ class Levels:
         """Those of whole lines that are no mere information, in order."""
         runs: list[Run] = []
         done = self._go_on(lines, 0, runs)
-        for hit in _SCANNER.scan(lines):
-            if hit.end <= done:
+        size = len(lines)
+        for end, literal in _SCANNER.scan(lines):
+            if end <= done:
                 continue
-            start = lines.rfind(b"\n", 0, hit.end) + 1
-            level = self._told(lines, start, hit.end, hit.literal)
+            start = lines.rfind(b"\n", 0, end) + 1
+            level = self._told(lines, start, end, literal)
             if level is None:
                 continue
-            end = lines.find(b"\n", hit.end) + 1 or len(lines)
+            done = lines.find(b"\n", end) + 1 or size
             self._level, self._traced = level, False
-            _add(runs, start, end, level)
-            done = self._go_on(lines, end, runs)
-        if done < len(lines):
+            runs.append((start, done, level))
+            if self._in_frames or (done < size and lines[done] in _CONTINUED):
+                done = self._go_on(lines, done, runs)
+        if done < size:
             self._level, self._in_frames, self._traced = Severity.INFO, False, False
         return runs
 
@@ -108,7 +108,7 @@ class Levels:
             while at < len(lines) and self._continues(lines, at):
                 at = lines.find(b"\n", at) + 1 or len(lines)
         if at > begun:
-            _add(runs, begun, at, self._level)
+            runs.append((begun, at, self._level))
         return at
 
     def _continues(self, lines: bytes, at: int) -> bool:
@@ -133,16 +133,15 @@ class Levels:
             self._in_frames = True
             return self._level if self._level.rank > Severity.ERROR.rank else Severity.ERROR
         self._in_frames = False
+        if literal < len(_ROOTS) and not lines.startswith(b"{", start):
+            at = end - len(_ROOTS[literal])
+            return self._of_head(lines, start, at, end) if at - start <= FARTHEST else None
         if literal >= len(_ROOTS):
             number = _NUMBER.match(lines, end - 1)
             return heads.pino(int(number[0])) if number else None
         at = end - len(_ROOTS[literal])
-        if lines.startswith(b"{", start):
-            word = _WORD.match(lines, at)
-            return _WORDS[word[0].lower()] if word and _KEY.search(lines[max(start, at - 24) : at]) else None
-        if at - start > FARTHEST:
-            return None
-        return self._of_head(lines, start, at, end)
+        word = _WORD.match(lines, at)
+        return _WORDS[word[0].lower()] if word and _KEY.search(lines[max(start, at - 24) : at]) else None
 
     def _of_head(self, lines: bytes, start: int, at: int, end: int) -> Severity | None:
         """The same for a line like many others: one that differs in digits alone has been judged already."""
@@ -180,19 +179,13 @@ def _stands_alone(before: bytes) -> bool:
     return not last or not (last[-1:].isalnum() or (last[-1:] == b" " and last[:1].isalpha()))
 
 
-def _add(runs: list[Run], start: int, end: int, level: Severity) -> None:
-    if runs and runs[-1].end == start and runs[-1].level is level:
-        start = runs.pop().start
-    runs.append(Run(start, end, level))
-
-
 def whole(lines: bytes, runs: list[Run]) -> Iterator[Run]:
     """`runs` with those between them: all of `lines`."""
     at = 0
     for run in runs:
-        if at < run.start:
-            yield Run(at, run.start, Severity.INFO)
+        if at < run[0]:
+            yield at, run[0], Severity.INFO
         yield run
-        at = run.end
+        at = run[1]
     if at < len(lines):
-        yield Run(at, len(lines), Severity.INFO)
+        yield at, len(lines), Severity.INFO

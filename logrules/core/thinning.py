@@ -68,7 +68,9 @@ class Thinner:
         runs = self._levels.setdefault(stream, Levels()).runs(lines)
         if self._used >= self._room and _CODE not in lines:
             self.left_out += came
-            self._errors += sum(lines.count(b"\n", run.start, run.end) for run in runs if _is_loud(run))
+            self._errors += sum(
+                lines.count(b"\n", start, end) for start, end, level in runs if _is_loud(level)
+            )
             return b""
         kept = [line for run in whole(lines, runs) for line in self._of_run(lines, run)]
         self._slots.append((int(now), len(kept)))
@@ -84,11 +86,10 @@ class Thinner:
         return said
 
     def _of_run(self, lines: bytes, run: Run) -> list[bytes]:
-        loud = _is_loud(run)
+        start, end, level = run
+        loud = _is_loud(level)
         return [
-            line
-            for line in lines[run.start : run.end].splitlines(keepends=True)
-            if self._goes_out(line, loud=loud)
+            line for line in lines[start:end].splitlines(keepends=True) if self._goes_out(line, loud=loud)
         ]
 
     def _goes_out(self, line: bytes, *, loud: bool) -> bool:
@@ -115,5 +116,5 @@ class Thinner:
             self._seen, self._seen_before = {}, self._seen
 
 
-def _is_loud(run: Run) -> bool:
-    return run.level.rank >= Severity.ERROR.rank
+def _is_loud(level: Severity) -> bool:
+    return level.rank >= Severity.ERROR.rank

@@ -76,8 +76,8 @@ class Wrapper:
 
     def cut(self, line: bytes, stamp: str) -> bytes:
         """The event of a line of which the end is not to be waited for."""
-        (run,) = whole(line, self._levels.runs(line))
-        return self._one(ANSI.sub(b"", line), run.level, stamp, cut=True)
+        ((_, _, level),) = whole(line, self._levels.runs(line))
+        return self._one(ANSI.sub(b"", line), level, stamp, cut=True)
 
     def _texts(self, lines: bytes, objects: list[bytes], stamp: str) -> bytes:
         """Lines that are no JSON: what they say is escaped, all at once."""
@@ -89,8 +89,8 @@ class Wrapper:
             return b"".join(
                 next(events) if line == _MARKED and objects else self._single(line, stamp) for line in each
             )
-        for run in whole(text, self._levels.runs(text)):
-            before, part = befores[run.level], text[run.start : run.end]
+        for start, end, level in whole(text, self._levels.runs(text)):
+            before, part = befores[level], text[start:end]
             for at, piece in enumerate(part.split(_ESCAPED_MARK) if objects else (part,)):
                 if at:
                     parts.append(next(events))
@@ -106,8 +106,8 @@ class Wrapper:
         return self._befores
 
     def _single(self, line: bytes, stamp: str) -> bytes:
-        (run,) = whole(line, self._levels.runs(line))
-        return self._one(line.rstrip(b"\n"), run.level, stamp)
+        ((_, _, level),) = whole(line, self._levels.runs(line))
+        return self._one(line.rstrip(b"\n"), level, stamp)
 
     def _one(self, line: bytes, level: Severity, stamp: str, *, cut: bool = False) -> bytes:
         event = Event(

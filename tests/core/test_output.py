@@ -58,8 +58,8 @@ def _levels(text: str, size: int) -> list[str]:
     lines = text.encode().splitlines(keepends=True)
     for at in range(0, len(lines), size):
         part = b"".join(lines[at : at + size])
-        for run in whole(part, levels.runs(part)):
-            found += [str(run.level)] * part.count(b"\n", run.start, run.end)
+        for start, end, level in whole(part, levels.runs(part)):
+            found += [str(level)] * part.count(b"\n", start, end)
     return found
 
 
