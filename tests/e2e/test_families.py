@@ -206,6 +206,22 @@ def test_those_that_die(families):
 
 
 @pytest.mark.long
+@needs_node
+def test_one_that_dies_comes_back(families):
+    """With `--on-fatal restart` a bot that dies of a conflict answers again when its rival has gone."""
+    bot = families.start("grammy", DIE["grammy"], "--on-fatal", "restart")
+    families.echoes(["grammy"], "before")
+    with families.rivals(["grammy"]):
+        bot.wait("START_DELAYED")
+    families.echoes(["grammy"], "after")
+    bot.signal(signal.SIGTERM)
+
+    assert bot.ended() == 0
+    assert {event["attrs"]["code"] for event in bot.of("START_DELAYED")} == {"CONFLICT_409"}
+    assert families.alerts("grammy", "CONFLICT_409") == ["fatal"]
+
+
+@pytest.mark.long
 def test_a_webhook_beside_a_poll(families):
     """A webhook that is set is told as an error; it ends the bot, with its status 75, if that was asked."""
     clients = {"lives": (), "stops": ("--stop-on", "CONFLICT_409")}

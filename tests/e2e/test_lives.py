@@ -83,6 +83,7 @@ def test_restarts_end(stage):
     assert "--restarts allows 2" in given_up.said
 
 
+@pytest.mark.long
 def test_what_a_restart_does_not_cure(stage):
     """A refused token is not tried again: the platform hears of it at once or, parked, at a TERM."""
     port = free_port()
