@@ -1,4 +1,4 @@
-// A bot that prints whatever its users write, in all the ways that bots do. It needs no library.
+// A bot that prints whatever its users write, in the ways that bots do. It needs no library.
 const url = `${process.env.API}/bot${process.env.BOT_TOKEN}/getUpdates?timeout=5&offset=`;
 
 async function main() {
@@ -12,10 +12,8 @@ async function main() {
         return;
       }
       console.log(text);
-      console.log("user 42:", text);
+      console.log("[user 42]", text);
       console.log({ user: 42, text });
-      console.log(JSON.stringify({ user: 42, text }));
-      console.log(`user 42 writes:\n${text}`);
     }
   }
 }

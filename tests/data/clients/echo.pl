@@ -1,4 +1,4 @@
-# A bot that prints whatever its users write, in all the ways that bots do. It needs no library.
+# A bot that prints whatever its users write, in the ways that bots do. It needs no library.
 use strict;
 use warnings;
 use HTTP::Tiny;
@@ -15,8 +15,6 @@ for (my $offset = 0 ; ; ) {
         $offset = $update->{update_id} + 1;
         my $text = $update->{message}{text};
         if ($text eq "/end") { print "END\n"; exit 0 }
-        print "$text\n";
-        print "user 42: $text\n";
         print $text_of->encode({ user => 42, text => $text }), "\n";
         print "user 42 writes:\n$text\n";
     }

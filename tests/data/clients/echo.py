@@ -1,4 +1,4 @@
-"""A bot that prints whatever its users write, in all the ways that bots do. It needs no library."""
+"""A bot that prints whatever its users write, in the ways that bots do. It needs no library."""
 
 import json
 import os
@@ -17,5 +17,4 @@ while True:
             raise SystemExit
         print(text)
         print("user 42:", text)
-        print(json.dumps({"user": 42, "text": text}, ensure_ascii=False))
-        print("user 42 writes:\n" + text, flush=True)
+        print(json.dumps({"user": 42, "text": text}, ensure_ascii=False), flush=True)
