@@ -49,7 +49,7 @@ HANDOVER, HANDOVER_AT_WORK = 0.00002, 0.0002
 Where the bytes are worked on, too, both would only take turns if they did so as often.
 """
 MINUTE = 60.0
-BREAK, LONGEST_BREAK = 3.0, 0.05
+BREAK, LONGEST_BREAK = 7.0, 0.2
 """For how many times the last thought, and seconds, thinking rests where the bytes need the time."""
 GLANCE = 0.005
 
