@@ -9,7 +9,6 @@ Here the environment becomes a `Guard`, or a refusal in one line; its life is to
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import socket
 from typing import TYPE_CHECKING, Literal, NoReturn
@@ -33,8 +32,6 @@ from logrules.stores.runs import RunFiles
 
 if TYPE_CHECKING:
     from logrules.guards.ptb import AnyApplication
-
-logger = logging.getLogger(__name__)
 
 
 def guard(

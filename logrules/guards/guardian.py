@@ -19,6 +19,8 @@ from contextlib import suppress
 CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Deadlines are read off the clock that the lock's keeper uses."""
 NEVER = float("inf")
+LAST = 2.0
+"""Seconds that it may take for its own end."""
 
 
 class Guardian:
@@ -65,8 +67,14 @@ class Guardian:
 
     def close(self) -> None:
         """Let go of it; it ends by itself, and kills the group if there still is one. Safe to call twice."""
+        import subprocess
+
         self._line.close()
-        self._process.wait()
+        try:
+            self._process.wait(LAST)
+        except subprocess.TimeoutExpired:  # somebody has stopped it, and there is nothing left to guard
+            self._process.kill()
+            self._process.wait()
 
     def _say(self, words: str) -> None:
         try:

@@ -111,7 +111,7 @@ class Standby:
             status = live()
         except OverError:
             pass
-        except (OSError, LogrulesError):
+        except (StartError, LogrulesError):
             raise
         except Exception as error:  # noqa: BLE001  without us nobody keeps the lock
             complain(f"internal error: {type(error).__name__}; the command is ended, for its lock is gone")
@@ -121,7 +121,7 @@ class Standby:
         return self._leave(status)
 
     def spawn(self, command: Sequence[str], settings: Settings, signals: Signals) -> Child:
-        """Start the command as soon as the lock is ours. Raises OSError; OverError if it never will be."""
+        """Start the command as soon as the lock is ours. Raises StartError; OverError if it never will be."""
         while True:
             with onfatal.idle(settings, Phase.WAITING):
                 self._wait(lambda: self._state is State.HOLDING)
@@ -150,6 +150,7 @@ class Standby:
         self._keeper.join(self._settings.timers.connect + self._settings.timers.answer)
         self._watchdog.stop()
         self._guardian.close()
+        self._foreground.close()
 
     # The way in and out
 
@@ -262,14 +263,14 @@ class Standby:
         """Called in the lock's thread, or in the watchdog's."""
         with self._mutex:
             self._state = step.state
-            if step.state is State.LOST:
+            if step.state is State.LOST or step.fatal:
                 self._frozen = self._to_group(signal.SIGSTOP)
             elif step.state is State.HOLDING and self._frozen:
                 self._frozen = False
                 self._to_group(signal.SIGCONT)
+            self._ended |= step.action is Action.END
         if step.fatal and step.code is not None:
             self._fail(step.code)
-        self._ended |= step.action is Action.END
         self._signals.wake()
 
     def _fail(self, code: str) -> None:

@@ -406,7 +406,10 @@ class Watch:
     def failed(self, error: Exception) -> Stop | None:
         """A fault in the thread that has the child; gives what ends the child, if that was chosen."""
         self._until_done(lambda: self._own_fault(error))
-        return None if self._stops.empty() else self._stops.get()
+        if self._stops.empty():
+            return None
+        self._stops.task_done()
+        return self._stops.get()
 
     def _fault(self, words: str) -> Match:
         from logrules.core.match import Match
