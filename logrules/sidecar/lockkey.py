@@ -41,11 +41,22 @@ def find(name: str | None, environ: Mapping[str, str]) -> int:
 
 def _bots(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Variables that hold a token, and its bot's public id; not of a bot that only sends our alerts."""
+    for variable, token in _tokens(environ):
+        yield variable, bot_id(token)
+
+
+def token(environ: Mapping[str, str]) -> str | None:
+    """The token in `environ`, whatever it is called; None if there is none, or more than one."""
+    found = {token for _, token in _tokens(environ)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _tokens(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for variable, value in environ.items():
         token = value.strip()
         is_one = _TOKEN.fullmatch(token) and not variable.startswith("LOGRULES_")
         if is_one or (token and variable in NAMED):
-            yield variable, bot_id(token)
+            yield variable, token
 
 
 def _checked(name: str) -> str:

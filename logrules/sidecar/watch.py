@@ -101,6 +101,13 @@ class Watch:
         self._told_of_unread = -MINUTE
 
     @property
+    def _token(self) -> str | None:
+        """The bot's: by its name, or, as foreign bots call it in many ways, the only one that there is."""
+        from logrules.sidecar import lockkey
+
+        return self._settings.token or lockkey.token(os.environ)
+
+    @property
     def deadline(self) -> float | None:
         """When `tick` is due, in seconds since the epoch."""
         due = (self._deadline, self._outlets.deadline if self._outlets else None)
@@ -337,7 +344,7 @@ class Watch:
             code, reason = "OUT_OF_MEMORY", None
             self._report(code, f"{words}, by the kernel, which has counted it: there was no memory left")
         if code is None:
-            has_token = self._settings.token is not None
+            has_token = self._token is not None
             if not status and (self._options.once or not engine.is_cut_short(ended_at, has_token=has_token)):
                 return
             code, reason = "PROCESS_EXITED", reason_of_status
@@ -449,6 +456,6 @@ class Watch:
         from logrules.botapi import probe as ask
 
         time.sleep(LAST_BREATH)
-        true = ask(probe.what, self._settings, timeout=PROBE_TIMEOUT)
+        true = ask(probe.what, self._settings._replace(token=self._token), timeout=PROBE_TIMEOUT)
         if true is not None:
             self._inbox.call(lambda: self._think(lambda engine: engine.answer(probe, true, time.time())))

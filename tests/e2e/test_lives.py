@@ -91,7 +91,8 @@ def test_what_a_restart_does_not_cure(stage):
     deaf = shlex.join(["exec", sys.executable, "-c", DEAF])
     restarted = run(stage, "--on-fatal", "restart", command=deaf)
     parked = run(stage, "--on-fatal", "park", command=deaf, PORT=port)
-    left_alone = run(stage, "--on-fatal", "ignore", command=deaf, LOGRULES_SERVICE="alone")
+    named = {"BOT_TOKEN": "", "MY_TOKEN": stage.api.token, "LOGRULES_SERVICE": "alone"}
+    left_alone = run(stage, "--on-fatal", "ignore", command=deaf, **named)
 
     assert restarted.ended() == 78
     assert restarted.of("START_DELAYED") == []

@@ -97,3 +97,11 @@ def test_what_the_bot_inside_is_told() -> None:
     for told in ("", "world", "world:1", "world:1:x", "moon:1:2", "world:1:2:3"):
         with pytest.raises(ConfigError, match="only logrules run sets it"):
             Held.heard(told)
+
+
+def test_the_only_token_is_the_bots() -> None:
+    """Whatever its name; with two of them nobody can tell, and one that only sends our alerts is none."""
+    assert lockkey.token({"TELEGRAM_API_KEY": f" {ONE}", "PATH": "/bin"}) == ONE
+    assert lockkey.token({"TOKEN": ONE, "BOT_TOKEN": ONE}) == ONE
+    assert lockkey.token({"TOKEN": ONE, "LOGGER_TOKEN": OTHER}) is None
+    assert lockkey.token({"LOGRULES_ALERT_TOKEN": ONE, "TOKEN": "abc"}) is None
