@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test fuzz chaos families bench-guard bench-alerts bench-run lint lock clean
+.PHONY: demo test fuzz chaos families bench-guard bench-alerts bench-run bench-emit bench-scan lint lock clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m bot.demo
@@ -38,6 +38,16 @@ bench-alerts: $(VENV)/.ready
 # What `logrules run` costs its command: start, delay of a line, a firehose, memory, each beside its floor.
 bench-run: $(VENV)/.ready
 	@$(BIN)/python -m benchmarks.run $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(LINES),--lines $(LINES))
+
+# What a line costs its caller, ours beside structlog, python-json-logger and loguru; LINES says how many.
+bench-emit: $(VENV)/.ready
+	@test -e $(VENV)/peers || $(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/peers \
+	  structlog orjson python-json-logger || echo "structlog, orjson and python-json-logger cannot be installed: left out" >&2
+	@PYTHONPATH=$(VENV)/peers $(BIN)/python -m benchmarks.emit $(if $(LINES),--lines $(LINES))
+
+# What a scan costs, ours beside ripgrep, grep, syslog-ng, mtail and a loop of `re`; SIZE in MB, ONLY one corpus.
+bench-scan: $(VENV)/.ready
+	@$(BIN)/python -m benchmarks.scan $(if $(SIZE),--size $(SIZE)) $(if $(ONLY),--only $(ONLY))
 
 lint: $(VENV)/.ready
 	@$(BIN)/ruff check .

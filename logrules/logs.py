@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import warnings
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from loguru import logger as loguru_logger
@@ -79,7 +80,7 @@ class Voice:
         """One line. `seconds` is since the epoch, `level` a number of standard logging."""
         event = Event(
             timestamp=timestamp(seconds),
-            level=next((severity for number, severity in _SEVERITIES if level >= number), Severity.DEBUG),
+            level=_severity(level),
             message=message.rstrip("\n"),
             service=self._service,
             instance=self._instance,
@@ -91,6 +92,11 @@ class Voice:
         if error is not None:
             event.error = error_of(error)
         self._console.write(event)
+
+
+@lru_cache(64)
+def _severity(level: int) -> Severity:
+    return next((severity for number, severity in _SEVERITIES if level >= number), Severity.DEBUG)
 
 
 def _is_standard(stream: object) -> bool:

@@ -6,6 +6,7 @@ It reads no clock: `deadline` says when `tick` is due.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from logrules.core import belief
@@ -18,7 +19,7 @@ from logrules.core.match import Match
 from logrules.core.model import EVENTS, Chunk, Origin
 from logrules.core.records import Parsed, Window
 from logrules.core.rulebook import words
-from logrules.core.search import Hit, last_lines
+from logrules.core.search import REACH, Hit, last_lines
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -43,7 +44,7 @@ class _Stream:
         self.window = Window(origin, line)
         self.deadline: float | None = None
         self.waits_for: int | None = None
-        self._before = b""
+        self._before: deque[bytes] = deque(maxlen=REACH)
         """The last lines: what is wanted may have begun in them."""
 
     def push(self, lines: bytes, rulebook: Rulebook) -> None:
@@ -52,11 +53,13 @@ class _Stream:
             lines = ANSI.sub(b"", lines)
         if not lines:
             return
-        start = len(self._before)
-        data = self._before + lines
-        hits = rulebook.hits(data, start)
-        self.window.push(lines, [Hit(end - start, wanted) for end, wanted in hits] if start else hits)
-        self._before = last_lines(data)
+        before = b"".join(self._before)
+        start = len(before)
+        hits = rulebook.hits(before + lines, start)
+        self.window.push(
+            lines, [Hit(end - start, wanted) for end, wanted in hits] if start and hits else hits
+        )
+        self._before.extend(last_lines(lines))
 
 
 class Engine:
@@ -99,6 +102,8 @@ class Engine:
         if not lines:
             return []
         stream.push(lines, self.rulebook)
+        if stream.waits_for is None and stream.window.is_idle():
+            return []
         return self._closed(stream, chunk.seen, final=False)
 
     def tick(self, now: float, *, busy: Collection[Origin] = ()) -> list[Effect]:

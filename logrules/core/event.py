@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -75,9 +76,19 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     truncated: bool | UnsetType = UNSET
 
 
+_ARE_OURS = tuple(name in _OURS for name in Event.__struct_fields__)
+
+
 def timestamp(seconds: float) -> str:
     """RFC 3339 in UTC with six digits, so that text order is time order."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    part, whole = math.modf(seconds)
+    carry, micros = divmod(round(part * 1e6), 1_000_000)
+    return f"{_second(int(whole) + carry)}.{micros:06}Z"
+
+
+@lru_cache(64)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def label(text: str | None, chars: int) -> str | None:
@@ -129,10 +140,17 @@ def encode(event: Event, redact: Callable[[str], str]) -> bytes:
 
 
 def _plain(event: Event, redact: Callable[[str], str]) -> dict[str, Any]:
-    fields = ((name, getattr(event, name)) for name in event.__struct_fields__)
-    return {
-        name: value if name in _OURS else clean(value, redact) for name, value in fields if value is not UNSET
-    }
+    plain: dict[str, Any] = {}
+    for name, is_ours, value in zip(
+        Event.__struct_fields__, _ARE_OURS, msgspec.structs.astuple(event), strict=True
+    ):
+        if value is UNSET:
+            continue
+        if is_ours:
+            plain[name] = value
+        else:
+            plain[name] = _text(value, redact) if type(value) is str else clean(value, redact)
+    return plain
 
 
 def clean(value: Any, redact: Callable[[str], str], depth: int = _DEPTH) -> Any:
@@ -160,7 +178,7 @@ def _clean_items(value: Any, redact: Callable[[str], str], depth: int) -> Any:
 
 def _text(text: str, redact: Callable[[str], str]) -> str:
     # A lone surrogate (a file name, a broken decode) would stop the encoder.
-    return redact(text.encode("utf-8", "backslashreplace").decode())
+    return redact(text if text.isascii() else text.encode("utf-8", "backslashreplace").decode())
 
 
 def _shown(value: Any) -> str:
@@ -171,7 +189,9 @@ def _shown(value: Any) -> str:
 
 
 def _line(plain: dict[str, Any]) -> bytes:
-    return BREAKING.sub(_escaped, msgspec.json.encode(plain)) + b"\n"
+    data = msgspec.json.encode(plain)
+    plainly = data.isascii() and b"\x7f" not in data
+    return (data if plainly else BREAKING.sub(_escaped, data)) + b"\n"
 
 
 def _escaped(found: re.Match[bytes]) -> bytes:

@@ -387,10 +387,18 @@ class Window:
         """Where the first hit stands whose record is not closed yet."""
         return self._hits[0].end if self._hits else None
 
+    def is_idle(self) -> bool:
+        """Whether no record is open in which anything was found; forgets what is too old."""
+        if self._hits:
+            return False
+        self._forget()
+        return True
+
     def push(self, data: bytes, hits: list[Hit]) -> None:
         """Adds whole lines and the hits in them."""
-        offset = self._base + self._size
-        self._hits.extend(Hit(end + offset, number) for end, number in hits)
+        if hits:
+            offset = self._base + self._size
+            self._hits.extend(Hit(end + offset, number) for end, number in hits)
         self._parts.append(data)
         self._size += len(data)
 

@@ -24,7 +24,7 @@ MASK = "***"
 MIN_LENGTH = 6
 """A shorter secret is hidden by form only: by value it would mangle ordinary words and numbers."""
 
-_SHORT, _SHORT_TEXTS = 48, 512  # names of services, loggers and keys come back with every line
+_SHORT, _SHORT_TEXTS = 2048, 256  # names come back with every line, remediations and messages with many
 
 _PLACEHOLDERS = frozenset({"changeme", "example", "password", "postgres", "secret", "telegram"})
 """Passwords that are ordinary words of our own messages; hidden by form only."""
@@ -99,6 +99,8 @@ _FORMS = (  # words of which one must be there (lower case), the form, what is l
 HINTS = tuple({word: None for words, _, _ in _FORMS for word in words})
 """Words (lower case) of which one stands wherever something looks like a secret, but for bot tokens."""
 
+_ANY_WORD = re.compile("|".join(sorted({re.escape(word) for words, _, _ in _FORMS for word in words})))
+
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
 _CONNINFO = re.compile(r"(?i)(?<![a-z])password[ \t]{0,8}=[ \t]{0,8}(?:'([^']+)'|([^\s&']+))")
 
@@ -134,16 +136,23 @@ class Redactor:
         return self._recall(text) if len(text) <= _SHORT else self._hide(text)
 
     def _hide(self, text: str) -> str:
-        text = _TOKEN.sub(rf"\1\2{MASK}", text)
+        if ":" in text or "%3" in text:
+            text = _TOKEN.sub(_without_secret, text)
         if self._values is not None:
             text = self._values.sub(MASK, text)
         lowered = text.lower()
+        if not _ANY_WORD.search(lowered):
+            return text
         for words, form, left in _FORMS:
             for word in words:
                 if word in lowered:
                     text = form.sub(left, text)
                     break
         return text
+
+
+def _without_secret(token: re.Match[str]) -> str:
+    return f"{token[1]}{token[2]}{MASK}"
 
 
 def secrets_in(environ: Mapping[str, str]) -> list[str]:

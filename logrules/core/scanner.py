@@ -71,13 +71,14 @@ class Database:
         return found
 
     def _own_scratch(self) -> Any:
-        scratch = getattr(self._scratch, "value", None)
-        if scratch is None:
+        try:
+            return self._scratch.value
+        except AttributeError:
             import hyperscan
 
             # Two threads in one scratch are an error in Vectorscan.
-            scratch = self._scratch.value = hyperscan.Scratch(self._database)
-        return scratch
+            self._scratch.value = hyperscan.Scratch(self._database)
+            return self._scratch.value
 
 
 def _collect(number: int, _start: int, end: int, _flags: int, found: list[tuple[int, int]]) -> None:

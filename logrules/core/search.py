@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 REACH = 4
 """Lines before its last one, in which the rest of a wrapped statement may stand."""
 FARTHEST = 16 * 1024
-"""Bytes that such lines may have: a statement has no more."""
+"""Bytes of each that count."""
 _SOON = 8 * 1024
 """…and of a database that was kept."""
 _CALL = 256
@@ -60,14 +60,16 @@ class Hit(NamedTuple):
     wanted: int
 
 
-def last_lines(data: bytes) -> bytes:
-    """Of whole lines those which a scan of the next ones must see once more."""
-    at = len(data)
+def last_lines(lines: bytes) -> list[bytes]:
+    """Of whole lines those which a scan of the next ones must see once more, each at most `FARTHEST` long."""
+    if lines.find(b"\n") == len(lines) - 1:
+        return [lines[-FARTHEST:]]
+    at = len(lines)
     for _ in range(REACH + 1):
-        at = data.rfind(b"\n", 0, at)
+        at = lines.rfind(b"\n", 0, at)
         if at < 0:
-            return data[-FARTHEST:]
-    return data[max(at + 1, len(data) - FARTHEST) :]
+            break
+    return [line[-FARTHEST:] for line in lines[at + 1 :].splitlines(keepends=True)]
 
 
 class Search:

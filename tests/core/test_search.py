@@ -88,9 +88,9 @@ def test_what_was_told_is_not_told_again():
     before = b"server gone\n"
 
     assert found(before + b"gone\nx\n", spans, start=len(before)) == [(1, 0)]
-    assert last_lines(b"1\n2\n3\n4\n5\n6\n") == b"3\n4\n5\n6\n"
-    assert last_lines(b"1\n2\n") == b"1\n2\n"
-    assert len(last_lines(b"x" * 9 * FARTHEST + b"\n")) == FARTHEST
+    assert last_lines(b"1\n2\n3\n4\n5\n6\n") == [b"3\n", b"4\n", b"5\n", b"6\n"]
+    assert last_lines(b"1\n2\n") == [b"1\n", b"2\n"]
+    assert [len(line) for line in last_lines(b"x" * 9 * FARTHEST + b"\n")] == [FARTHEST]
 
 
 def test_no_statement_begins_within_a_word():
