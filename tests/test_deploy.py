@@ -14,7 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from logrules import settings
-from logrules.sidecar import life
+from logrules.sidecar import life, standby
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = Draft202012Validator(json.loads((ROOT / "tests/data/render.yaml.schema.json").read_text("utf-8")))
@@ -99,7 +99,7 @@ def test_no_secret_in_the_blueprint() -> None:
 
 def test_shutdown_fits_into_the_delay() -> None:
     """Render waits longer for the end than the sidecar's own longest way there: grace, drain and flush."""
-    longest = life.GRACE + life.DRAIN + settings.FLUSH
+    longest = life.GRACE + life.DRAIN + standby.LEFT_BEHIND + settings.FLUSH
 
     assert longest < WORKER["maxShutdownDelaySeconds"]
 
