@@ -31,11 +31,25 @@ for _ in range({lines}):
     os.write(1, b'%d a line of an ordinary length, as bots print them\\n' % time.monotonic_ns())
     time.sleep(0.001)
 """
+PACED = """import os, sys, time
+data = open({file!r}, 'rb').read(1_000_000)
+begun = time.monotonic()
+for number in range(1, {seconds} * 100 + 1):
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(1, rest):]
+    early = begun + number / 100 - time.monotonic()
+    if early > 0:
+        time.sleep(early)
+print('late', -early, file=sys.stderr)
+"""
 FAILURE = "2026-01-15 08:29:41,511 - bot - ERROR - Conflict: terminated by other getUpdates request"
 WARM = 64 * 1024 * 1024
 """Bytes that pass before a firehose is measured: by then everything is read and built."""
 MEGABYTE = 1e6
-MOST_MEMORY = 45
+MOST_MEMORY, MOST_STARTS, MOST_LATE = 45, 5, 0.2
+SECONDS = 4
+FASTEST = 200
 
 
 class Row(NamedTuple):
@@ -50,8 +64,10 @@ class Row(NamedTuple):
 
 
 def sidecar(*options: str) -> list[str]:
-    """The words before a command's own."""
-    return [sys.executable, "-m", "logrules", "run", *options, "--"]
+    """The words before a command's own, as people type them."""
+    script = Path(sys.executable).with_name("logrules")
+    ours = [str(script)] if script.exists() else [sys.executable, "-m", "logrules"]
+    return [*ours, "run", *options, "--"]
 
 
 def environ(folder: Path, **more: str) -> dict[str, str]:
@@ -134,15 +150,16 @@ def start(folder: Path, rounds: int) -> Iterator[Row]:
     for _ in range(rounds):
         bare.append(started(command, env))
         wrapped.append(started([*sidecar(), *command], env))
-    ours, floor = statistics.median(wrapped), statistics.median(bare)
-    yield Row(
-        "first instruction",
-        "run",
-        f"{ours * 1000:.0f} ms",
-        f"{ours / floor:.1f} x an interpreter's {floor * 1000:.0f} ms",
-        "<= 5 x",
-        ours <= 5 * floor,
-    )
+    for what, of in (("the fastest", min), ("the median", statistics.median)):
+        ours, floor = of(wrapped), of(bare)
+        yield Row(
+            "first instruction",
+            f"run, {what} of {rounds}",
+            f"{ours * 1000:.0f} ms",
+            f"{ours / floor:.1f} x an interpreter's {floor * 1000:.0f} ms",
+            f"<= {MOST_STARTS} x",
+            ours <= MOST_STARTS * floor,
+        )
 
 
 def latency(folder: Path, lines: int) -> Iterator[Row]:
@@ -170,20 +187,46 @@ def firehose(folder: Path, megabytes: int) -> Iterator[Row]:
     file = folder / "sparse.log"
     file.write_bytes(corpus.block("sparse"))
     files = [str(file)] * max(16, round(megabytes * MEGABYTE / file.stat().st_size))
+    fewer = files[: max(16, len(files) // 4)]
     through = ["sh", "-c", '"$@" | cat', "sh"]
     env = environ(folder)
     floor = flow(through, files, env)
     yield Row("firehose", "cat", f"{floor.speed:.0f} MB/s", "", "", None)
     for options, least in (((), 200), (("--json",), 80), (("--redact",), None)):
-        ours = flow(sidecar(*options), files, env)
+        ours = flow(sidecar(*options), fewer if options else files, env)
+        name = " ".join(("run", *options))
         yield Row(
             "firehose",
-            " ".join(("run", *options)),
-            f"{ours.speed:.0f} MB/s, {1 - ours.unread:.0%} of it classified",
+            name,
+            f"{ours.speed:.0f} MB/s",
             f"{ours.speed / floor.speed:.2f} x cat; {ours.peak:.0f} MB resident",
             f">= {least} MB/s" if least else "",
             None if least is None else ours.speed >= least,
         )
+        if not options:
+            read = ours.speed * (1 - ours.unread)
+            yield Row("", "of it read for signs", f"{read:.0f} MB/s", "", ">= 200 MB/s", read >= FASTEST)
+    yield paced(folder, env)
+
+
+def paced(folder: Path, env: dict[str, str]) -> Row:
+    """A command that prints 100 MB/s: whether that holds it up."""
+    command = [sys.executable, "-c", PACED.format(file=str(folder / "sparse.log"), seconds=SECONDS)]
+    alone, ours = (_late(prefix + command, env) for prefix in ([], sidecar()))
+    return Row(
+        "100 MB/s",
+        "run",
+        f"{ours:.2f} s late",
+        f"{alone:.2f} s alone, of {SECONDS} s",
+        f"< {MOST_LATE} s",
+        ours < MOST_LATE,
+    )
+
+
+def _late(command: Sequence[str], env: dict[str, str]) -> float:
+    done = subprocess.run(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith(b"late ")]
+    return float(line.split()[1])
 
 
 def memory(folder: Path) -> Iterator[Row]:
@@ -213,7 +256,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench-run", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15, help="starts (default: 15)")
     parser.add_argument("--lines", type=int, default=3000, help="lines that are timed (default: 3000)")
-    parser.add_argument("--megabytes", type=int, default=400, help="of a firehose (default: 400)")
+    parser.add_argument("--megabytes", type=int, default=1200, help="of a firehose (default: 1200)")
     asked = parser.parse_args()
     table = Table(
         "figure", "of", "measured", "beside", "to reach", "", title="logrules run beside its command"

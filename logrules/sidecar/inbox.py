@@ -10,13 +10,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from logrules.core.model import EVENTS, Chunk, Origin
 from logrules.sources.child import READ
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    Item = Chunk | Callable[[], None]
 
 LIMIT = 1024 * 1024
 """Bytes that wait at most."""
@@ -28,17 +30,11 @@ PACE = 300e6
 """Bytes a second to which a full inbox holds the command, and to no less: beyond that they go unread."""
 
 
-class Call(NamedTuple):
-    """Something else to do, in its turn."""
-
-    run: Callable[[], None]
-
-
 class Inbox:
     """Chunks and calls, in their order."""
 
     def __init__(self) -> None:
-        self._items: deque[Chunk | Call] = deque()
+        self._items: deque[Item] = deque()
         self._changed = threading.Condition()
         self._size = 0
         self._limit = LIMIT
@@ -76,7 +72,7 @@ class Inbox:
     def call(self, run: Callable[[], None]) -> None:
         """Have `run` called after all that was put before."""
         with self._changed:
-            self._items.append(Call(run))
+            self._items.append(run)
             self._changed.notify()
 
     def hurry(self) -> None:
@@ -85,14 +81,14 @@ class Inbox:
             self._limit = LAST_WORDS
             self._make_room()
 
-    def take(self) -> Chunk | Call:
+    def take(self) -> Item:
         """The next one; waits for it."""
         with self._changed:
             while True:
                 while not self._items:
                     self._changed.wait()
                 item = self._items.popleft()
-                if isinstance(item, Call):
+                if not isinstance(item, Chunk):
                     return item
                 self._size -= len(item.data)
                 self._changed.notify()
@@ -109,10 +105,10 @@ class Inbox:
 
     def _make_room(self) -> None:
         """Let go of the oldest bytes; a guarded bot's own events are no output, and stay."""
-        kept: list[Chunk | Call] = []
+        kept: list[Item] = []
         while self._size > self._limit and len(self._items) > 1:
             item = self._items.popleft()
-            if isinstance(item, Call) or item.origin.stream == EVENTS:
+            if not isinstance(item, Chunk) or item.origin.stream == EVENTS:
                 kept.append(item)
                 continue
             self._size -= len(item.data)

@@ -275,7 +275,7 @@ class Watch:
                 if isinstance(item, Chunk):
                     self._read(item)
                 else:
-                    item.run()
+                    item()
                 self._own_up()
             self._publish()
 
