@@ -22,6 +22,8 @@ _MADE_UP = b"(cut off)"
 """Stated of a traceback, and no word of it."""
 _SHORTEST, _LONGEST, _MOST = 3, 32, 2
 """Letters of a word, words of a part, and parts beside the rarest that are worth looking for."""
+_SIGNS = (b"#", b"@")
+"""…but for signs that few lines hold."""
 _SPOILT = frozenset(b"\"'\\\t\r\n\x1b")
 _DIGEST = 16
 
@@ -53,7 +55,10 @@ def _wanted(text: str) -> Wanted:
 def _is_plain(literals: Sequence[Literal], *, is_ascii: bool) -> bool:
     """Whether the words look the same in JSON; with `is_ascii` also where it spells out all others."""
     return 0 < len(literals) <= _LONGEST and all(
-        len(data) >= _SHORTEST and data.isascii() >= is_ascii and not set(data) & _SPOILT and data != _MADE_UP
+        (len(data) >= _SHORTEST or data in _SIGNS)
+        and data.isascii() >= is_ascii
+        and not set(data) & _SPOILT
+        and data != _MADE_UP
         for data, _ in literals
     )
 
