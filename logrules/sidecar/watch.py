@@ -49,7 +49,7 @@ HANDOVER, HANDOVER_AT_WORK = 0.00002, 0.0002
 Where the bytes are worked on, too, both would only take turns if they did so as often.
 """
 MINUTE = 60.0
-BREAK, LONGEST_BREAK = 7.0, 0.2
+BREAK, BREAK_AT_WORK, LONGEST_BREAK = 1.0, 7.0, 0.2
 """For how many times the last thought, and seconds, thinking rests where the bytes need the time."""
 GLANCE = 0.005
 
@@ -295,7 +295,8 @@ class Watch:
         begun = time.monotonic()
         self._think(lambda engine: engine.feed(chunk))
         if self._inbox.is_pressed:
-            time.sleep(min(LONGEST_BREAK, BREAK * (time.monotonic() - begun)))
+            times = BREAK_AT_WORK if self._options.changes_output else BREAK
+            time.sleep(min(LONGEST_BREAK, times * (time.monotonic() - begun)))
 
     def _own_up(self, *, at_once: bool = False) -> None:
         """Say what went by unread, once a minute at most."""
