@@ -22,7 +22,7 @@ from logrules.core.model import Chunk, Origin
 from logrules.core.records import REACH, Window
 from logrules.core.redact import Redactor
 from logrules.core.rulebook import Rulebook
-from logrules.core.search import Hit
+from logrules.core.search import Hit, Search, last_lines
 from logrules.rules import rulebook
 
 if TYPE_CHECKING:
@@ -140,6 +140,27 @@ def live_says_the_same(data: bytes, _dice: random.Random) -> None:
     assert matches(every_line(), chunks, ticks=True) == matches(every_line(), [lines])
 
 
+@cache
+def _searches() -> tuple[Search, Search]:
+    wanted = rulebook().search.wanted
+    return Search(wanted, warm_up=0), Search(wanted, warm_up=1)
+
+
+def both_ways_find_the_same(data: bytes, dice: random.Random) -> None:
+    """Vectorscan and `bytes.find` find the same lines; at once the same as in two parts."""
+    lines = whole(data)
+    slow, fast = _searches()
+    cut = lines.find(b"\n", dice.randint(0, len(lines))) + 1
+    found = fast.scan(lines)
+
+    assert found == slow.scan(lines)
+    before = b"".join(last_lines(lines[:cut])) if cut else b""
+    later = [
+        (end - len(before) + cut, wanted) for end, wanted in fast.scan(before + lines[cut:], len(before))
+    ]
+    assert [hit for hit in found if hit.end > cut] == later
+
+
 def its_events_are_lines(data: bytes, dice: random.Random) -> None:
     """Whatever a record holds, what is told of it is one line of JSON."""
     redact = Redactor()
@@ -158,6 +179,7 @@ def nothing_is_passed_over(data: bytes, dice: random.Random) -> None:
 Property = Callable[[bytes, random.Random], None]
 ANY_LOG: tuple[Property, ...] = (
     *(no_line_is_lost, the_cut_changes_nothing, live_says_the_same, its_events_are_lines),
+    both_ways_find_the_same,
 )
 """Hold whatever was done to a log."""
 INTACT: tuple[Property, ...] = (*ANY_LOG, nothing_is_passed_over)
