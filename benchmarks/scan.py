@@ -1,8 +1,8 @@
 """`make bench-scan`: what a scan costs, ours beside what people use, on logs that are made up here.
 
-One core, one run, whole processes; processor time, of the second half of a file: what the first half takes
-is taken off, with the start. Ratios count: megabytes depend on the machine. The peers look for the same words and print less: ours finds records,
-judges them, and writes an event with its remediation.
+One core, one run, whole processes; processor time of the second half of a file: what the first half takes is
+taken off, with the start. Ratios count: megabytes depend on the machine. The peers look for the same words and
+print less: ours finds records, judges them, and writes an event with its remediation.
 """
 
 from __future__ import annotations
