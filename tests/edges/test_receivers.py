@@ -61,7 +61,12 @@ def opened(tmp_path):
 
     def open_(*named, **more):
         settings = Settings(
-            service="bot", instance="a", lang="en", state_file=str(tmp_path / "x.db"), alert_receivers=named, **more
+            service="bot",
+            instance="a",
+            lang="en",
+            state_file=str(tmp_path / "x.db"),
+            alert_receivers=named,
+            **more,
         )
         alerts = open_alerts(settings, Redactor())
         everything.append(alerts)
