@@ -1,7 +1,7 @@
 """`make bench-scan`: what a scan costs, ours beside what people use, on logs that are made up here.
 
 One core, one run, whole processes; processor time of the second half of a file: what the first half takes is
-taken off, with the start. Ratios count: megabytes depend on the machine. The peers look for the same words and
+taken off, with the start. Ratios count: megabytes depend on the machine. The peers seek the same words and
 print less: ours finds records, judges them, and writes an event with its remediation.
 """
 
