@@ -145,6 +145,7 @@ _TRANSPORT = re.compile(
   | \ (?=ERR_PNPM_|ELIFECYCLE)|\ +(?=Active:\ (?:failed|activating|inactive)\ )    # pnpm; systemctl status
   | \#\#\[(?:error|warning|notice|debug|section|command)\]         # GitHub Actions, Azure Pipelines
   | \[pod/[\w.-]+/[\w.-]+\]\                                       # kubectl logs --prefix
+  | [a-z][\w.-]{{1,60}}-[0-9a-f]{{5,10}}-[a-z0-9]{{5}}\ [a-z][\w.-]{{1,40}}\ (?=\S)   # stern
   | \[\d\]\ (?=\(node:\d+\)\ |Error:\ \S|{_REPORT})                  # concurrently
   | \ *{_EVENT}\ {{2,}}(?=Error\ syncing\ pod)                        # …, as old ones told it
   | \ *{_EVENT}\ +{_AGE}\ +(?:[a-z][\w.-]*(?:,\ [\w.-]+)?\ +)?       # kubectl describe, its events
@@ -203,6 +204,11 @@ _HEADS = tuple(
         rf"\[(?P<stamp>{_STAMP})\]\ \[[^\]/\n]{{1,60}}/(?P<level>{_LEVEL})\](?:\ \[[\w.$/-]{{1,60}}/?\])?:\ "
         + _AFTER,
         rf"\[(?P<stamp>{_STAMP})[^\]\n]{{0,12}}\]\ [\w-]{{1,40}}\.(?P<level>{_LEVEL}):\ ",  # Monolog
+        # Red, version 2; Android
+        rf"""\[\d\d/\d\d/\d{{4}}\ \d\d:\d\d\]\ (?P<level>{_LEVEL})\ [\w.<>]{{1,60}}\ [\w.<>]{{1,60}}
+        \ \d{{1,5}}:\ """,
+        r"""(?P<stamp>\d\d-\d\d\ \d\d:\d\d:\d\d\.\d{3})\ +\d{1,6}\ +\d{1,6}\ (?P<klog>[DIWEF])\ [\w.$/-]{1,40}
+        \ *:\ """,
         rf"""\[(?P<stamp>[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}},\ \d{{4}}\ \d\d:\d\d:\d\d)\]\ \[[^\]\n]{{1,80}}/
         (?P<level>{_LEVEL})\]\ """,  # mautrix
         rf"\[(?P<level>{_LEVEL})\ :\ [\w\ -]{{1,40}}\ @\ (?P<stamp>{_STAMP})\]\ ",  # discordrb
