@@ -58,7 +58,7 @@ class Updates:
         self._patience = patience
         self._in_hand: dict[int, _Update] = {}
         self._known: set[int] = set()
-        """All ids that would come again with the offset of the oldest in hand."""
+        """All ids that the latest poll may bring once more: handled while it was away or not."""
         self._next: int | None = None
         self._turns = 0
         """Under way, of updates that count as handled too."""
@@ -84,6 +84,13 @@ class Updates:
     def bars(self) -> bool:
         """Whether the next poll would bring any of them once more."""
         return any(not update.told for update in self._in_hand.values())
+
+    def poll(self, asked: int | None) -> int | None:
+        """The offset of a poll that begins now; the one before it is over."""
+        offset = self.offset(asked)
+        if offset is not None:
+            self._known = {known for known in self._known if known >= offset}
+        return offset
 
     def offset(self, asked: int | None) -> int | None:
         """What to ask for next, which acknowledges all before it; `asked` as long as nothing was fetched."""
@@ -193,8 +200,3 @@ class Updates:
 
     def _forget(self, id_: int) -> None:
         del self._in_hand[id_]
-        oldest = self.offset(None)
-        if not self._in_hand:
-            self._known.clear()
-        elif oldest is not None:
-            self._known = {known for known in self._known if known >= oldest}

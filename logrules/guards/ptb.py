@@ -155,7 +155,7 @@ class PollingBot:
         while not self._stopping:
             await self._worth_asking()
             seconds = self._clamped(timeout, await self._gate.permit())
-            since = self._updates.offset(offset)
+            since = self._updates.poll(offset)
             self._last = (since, time.monotonic())
             poll = self._fetch(offset=since, limit=limit, timeout=seconds, **kwargs)
             try:

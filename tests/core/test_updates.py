@@ -45,6 +45,19 @@ def test_what_comes_again_is_known():
     assert updates.fetched([5, 6, 7], 1) == {7}
 
 
+def test_what_is_handled_while_it_comes_again_is_known():
+    """A poll may bring once more what was in hand when it began and is not when it ends: nothing twice."""
+    updates = Updates(60)
+    updates.fetched([5, 6], 0)
+    asked = updates.poll(7)
+    handle(updates, 5, 6)
+    again = updates.fetched([5, 6, 7], 1)
+    handle(updates, 7)
+
+    assert (asked, again) == (5, {7})
+    assert (updates.poll(8), updates.fetched([8], 2)) == (8, {8})
+
+
 def test_tasks_of_an_update():
     """An update is handled when its turn and all tasks begun for it are over, in whatever order."""
     updates = Updates(60)
