@@ -24,18 +24,36 @@ from typing import Any
 from telegram import Update
 from telegram.ext import Application, ApplicationBuilder
 
-from bot import handlers
+from bot.admin import Desk, ids
+from bot.handlers import Conversation, introduce
 from logrules import bot_token, guard
 
+AT_ONCE = 64
+"""Messages that are answered side by side: one that waits for a large file is nobody else's delay."""
+UPDATES = [Update.MESSAGE, Update.CALLBACK_QUERY, Update.INLINE_QUERY]
 
-def build(token: str, bot_api: str) -> Application[Any, Any, Any, Any, Any, Any]:
+
+def build(token: str, bot_api: str, desk: Desk) -> Application[Any, Any, Any, Any, Any, Any]:
     """The Application with every handler; it has not asked Telegram for anything yet."""
-    application = ApplicationBuilder().token(token).base_url(f"{bot_api}/bot").concurrent_updates(8).build()
-    handlers.register(application)
+    application = (
+        ApplicationBuilder()
+        .token(token)
+        .base_url(f"{bot_api}/bot")
+        .base_file_url(f"{bot_api}/file/bot")
+        .concurrent_updates(AT_ONCE)
+        .post_init(introduce)
+        .build()
+    )
+    desk.register(application)
+    Conversation(desk.admins).register(application)
     return application
 
 
 def main() -> None:
     """Run the bot until it is told to end, or must. Raises SystemExit with the status of a fatal code."""
-    application = build(bot_token(), os.environ.get("LOGRULES_BOT_API") or "https://api.telegram.org")
-    guard(application).run_polling(allowed_updates=[Update.MESSAGE])
+    desk = Desk(ids(os.environ))
+    bot_api = os.environ.get("LOGRULES_BOT_API") or "https://api.telegram.org"
+    application = build(bot_token(), bot_api, desk)
+    guarded = guard(application)
+    desk.health = guarded.health
+    guarded.run_polling(allowed_updates=UPDATES)

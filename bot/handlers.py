@@ -1,79 +1,419 @@
-"""What the bot does with a message: hand its text to `answers`, send back what comes out."""
+"""What the bot does with what people send: texts and files are read, answers get buttons.
+
+Nothing that they write goes into a log, an alert or a file: what fails is told by its place in the code.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from typing import Any
+import traceback
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from telegram import LinkPreviewOptions, Update
-from telegram.constants import ParseMode
-from telegram.error import TelegramError
-from telegram.ext import Application, CommandHandler, ContextTypes, MessageHandler, filters
+from telegram import (
+    BotCommand,
+    CallbackQuery,
+    Document,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    InlineQueryResultArticle,
+    InputTextMessageContent,
+    LinkPreviewOptions,
+    Message,
+    ReplyParameters,
+    Update,
+)
+from telegram.constants import ChatAction, ChatMemberStatus, ChatType, ParseMode
+from telegram.error import BadRequest, TelegramError
+from telegram.ext import (
+    Application,
+    ApplicationHandlerStop,
+    CallbackQueryHandler,
+    CommandHandler,
+    ContextTypes,
+    InlineQueryHandler,
+    MessageHandler,
+    TypeHandler,
+    filters,
+)
 
-from bot import answers
+from bot import answers, files
+from bot.archives import MEMBERS, RefusedError
+from bot.memory import ANSWERS, DAY, Pace, Recent
+from bot.reading import Reading, read_text
 from bot.texts import texts
+from logrules.rules import rules
+
+if TYPE_CHECKING:
+    from bot.answers import Page
 
 Context = ContextTypes.DEFAULT_TYPE
 
 logger = logging.getLogger(__name__)
 
-
-def register(application: Application[Any, Any, Any, Any, Any, Any]) -> None:
-    """Add every handler of the bot, in the order in which they are asked."""
-    private = filters.ChatType.PRIVATE & filters.UpdateType.MESSAGE
-    application.add_handlers(
-        [
-            CommandHandler("start", start),
-            CommandHandler("help", help_),
-            CommandHandler("codes", codes),
-            CommandHandler("explain", explain),
-            MessageHandler(private & filters.TEXT & ~filters.COMMAND, pasted),
-        ]
-    )
-    application.add_error_handler(failed)
+FULL = 3500
+"""Characters of a message that is probably a part: Telegram's clients cut what is longer than 4096."""
+PATIENCE = 1.0
+"""Seconds to wait for the next part."""
+PASTED = 400_000
+"""Characters of one pasted log; what is longer is a file's business."""
+WATCHED = 2_000_000
+"""Bytes of a file that takes long enough to be watched."""
+LOOK = 1.5
+"""Seconds between two looks at how far a file is read."""
+PLAIN = LinkPreviewOptions(is_disabled=True)
 
 
-async def start(update: Update, _context: Context) -> None:
-    """/start: what this bot is for."""
-    await _reply(update, texts(_lang(update)).start)
+class Said(NamedTuple):
+    """An answer, as far as its buttons need it."""
+
+    reading: Reading
+    sources: tuple[int, ...]
+    """The messages that were read, in the same chat."""
+    author: int | None
+    """Who wrote them."""
 
 
-async def help_(update: Update, _context: Context) -> None:
-    """/help: what else it can do."""
-    await _reply(update, texts(_lang(update)).help)
+class Conversation:
+    """Everything that people who are no operators can do."""
 
+    def __init__(self, admins: frozenset[int] = frozenset()) -> None:
+        self._admins = admins
+        self._said: Recent[Said] = Recent(ANSWERS, DAY)
+        self._pace = Pace(burst=20, rate=0.7)
+        self._queue = files.Queue()
+        self._parts: dict[tuple[int, int], list[Message]] = {}
 
-async def codes(update: Update, _context: Context) -> None:
-    """/codes: every code there is."""
-    await _reply(update, answers.codes(_lang(update)))
-
-
-async def explain(update: Update, context: Context) -> None:
-    """/explain CODE: what it means and what to do."""
-    await _reply(update, answers.explain(" ".join(context.args or []), _lang(update)))
-
-
-async def pasted(update: Update, _context: Context) -> None:
-    """A pasted line or traceback: what happened and what to do."""
-    text = (update.effective_message and update.effective_message.text) or ""
-    # Off the loop: a hostile text must not keep other users waiting.
-    await _reply(update, await asyncio.to_thread(answers.log, text, _lang(update)))
-
-
-async def failed(update: object, context: Context) -> None:
-    """An exception in a handler: the log tells the operator, a message tells the user."""
-    logger.error("A handler failed", exc_info=context.error)
-    if isinstance(update, Update) and not isinstance(context.error, TelegramError):
-        await _reply(update, texts(_lang(update)).failed)
-
-
-async def _reply(update: Update, html: str) -> None:
-    if update.effective_message:
-        await update.effective_message.reply_text(
-            html, parse_mode=ParseMode.HTML, link_preview_options=LinkPreviewOptions(is_disabled=True)
+    def register(self, application: Application[Any, Any, Any, Any, Any, Any]) -> None:
+        """Add every handler, in the order in which they are asked."""
+        private = filters.ChatType.PRIVATE & filters.UpdateType.MESSAGE
+        new = filters.UpdateType.MESSAGE
+        application.add_handler(TypeHandler(Update, self.paced), group=-1)
+        application.add_handlers(
+            [
+                CommandHandler("start", self.start, new),
+                CommandHandler("help", self.help_, new),
+                CommandHandler("privacy", self.privacy, new),
+                CommandHandler("codes", self.codes, new),
+                CommandHandler("explain", self.explain, new),
+                CommandHandler("why", self.why, new),
+                InlineQueryHandler(self.inline),
+                CallbackQueryHandler(self.turned, r"^a:"),
+                CallbackQueryHandler(self.explained, r"^e:"),
+                CallbackQueryHandler(self.delete, r"^x:"),
+                MessageHandler(private & filters.Document.ALL, self.sent_file),
+                MessageHandler(private & (filters.TEXT | filters.CAPTION), self.pasted),
+                MessageHandler(private & ~filters.StatusUpdate.ALL, self.no_text),
+            ]
         )
+        application.add_error_handler(self.failed)
+
+    async def paced(self, update: Update, _context: Context) -> None:
+        """Who sends faster than people read is told so once, and heard again in a while."""
+        user = update.effective_user
+        if user is None or self._pace.admits(user.id):
+            return
+        if update.message and self._pace.tells(user.id):
+            await reply(update.message, answers.Page(texts(user.language_code).slow_down))
+        elif update.callback_query:
+            await update.callback_query.answer(texts(user.language_code).slow_down)
+        raise ApplicationHandlerStop
+
+    async def start(self, update: Update, _context: Context) -> None:
+        """/start: what this bot is for."""
+        await self._say(update, texts(lang_of(update)).start)
+
+    async def help_(self, update: Update, context: Context) -> None:
+        """/help: what else it can do."""
+        say = texts(lang_of(update))
+        more = say.help_admin if update.effective_user and update.effective_user.id in self._admins else ""
+        await self._say(update, say.help.format(username=context.bot.username) + more)
+
+    async def privacy(self, update: Update, _context: Context) -> None:
+        """/privacy: what becomes of what people send."""
+        await self._say(update, texts(lang_of(update)).privacy)
+
+    async def codes(self, update: Update, _context: Context) -> None:
+        """/codes: every code there is."""
+        await self._say(update, answers.codes(lang_of(update)).html)
+
+    async def explain(self, update: Update, context: Context) -> None:
+        """/explain CODE: what it means and what to do."""
+        if update.message:
+            await reply(update.message, answers.explain(" ".join(context.args or []), lang_of(update)))
+
+    async def why(self, update: Update, _context: Context) -> None:
+        """/why: what the message says to which this one replies, or what stands after the command."""
+        message = update.message
+        if message is None:
+            return
+        asked, quoted = message.reply_to_message, message.quote
+        own = (message.text or "").partition("\n" if "\n" in (message.text or "") else " ")[2]
+        if asked is not None and asked.document and not quoted:
+            await self._read_file(asked, asked.document, lang_of(update))
+        elif asked is not None and (text := quoted.text if quoted else asked.text or asked.caption):
+            await self._read_text([asked], text, lang_of(update))
+        elif own.strip():
+            await self._read_text([message], own, lang_of(update))
+        else:
+            await reply(message, answers.Page(texts(lang_of(update)).why_usage))
+
+    async def pasted(self, update: Update, _context: Context) -> None:
+        """A pasted or forwarded text. A long one comes in parts, which are read as one."""
+        message = update.message
+        if message is None or message.from_user is None:
+            return
+        if _is_command(message):
+            await self._say(update, texts(lang_of(update)).unknown_command)
+            return
+        key = (message.chat_id, message.from_user.id)
+        parts = self._parts.setdefault(key, [])
+        parts.append(message)
+        if len(_text(message)) >= FULL and sum(len(_text(part)) for part in parts) < PASTED:
+            known = len(parts)
+            await asyncio.sleep(PATIENCE)
+            if len(parts) != known or self._parts.get(key) is not parts:
+                return  # the next part answers for all
+        self._parts.pop(key, None)
+        parts.sort(key=lambda part: part.message_id)
+        await self._read_text(parts, "\n".join(map(_text, parts)), lang_of(update))
+
+    async def sent_file(self, update: Update, _context: Context) -> None:
+        """A file."""
+        if update.message and update.message.document:
+            await self._read_file(update.message, update.message.document, lang_of(update))
+
+    async def no_text(self, update: Update, _context: Context) -> None:
+        """A picture, a voice."""
+        await self._say(update, texts(lang_of(update)).no_text)
+
+    async def inline(self, update: Update, context: Context) -> None:
+        """`@bot 409` in any chat."""
+        query = update.inline_query
+        if query is None:
+            return
+        lang = query.from_user.language_code
+        found = await asyncio.to_thread(answers.suggestions, query.query, lang)
+        results = [_article(*each) for each in found]
+        if not results:
+            say = texts(lang)
+            page = answers.Page(say.inline_none_text.format(username=context.bot.username))
+            results = [_article("none", say.inline_none, page.html, page)]
+        await query.answer(results, cache_time=300, is_personal=True)  # the language is the person's
+
+    async def turned(self, update: Update, _context: Context) -> None:
+        """Details, the next incident, or the other language, of a log that was read."""
+        query = update.callback_query
+        if query is None or query.message is None:
+            return
+        said = self._said.get((query.message.chat.id, query.message.message_id))
+        if said is None:
+            await query.answer(texts(lang_of(update)).too_old, show_alert=True)
+            return
+        _, at, depth, lang = (query.data or "").split(":")
+        page = answers.log(said.reading, lang, int(at), detailed=depth == "d", deletable=bool(said.sources))
+        await query.answer()
+        await _turn(query, page)
+
+    async def explained(self, update: Update, _context: Context) -> None:
+        """Details or the other language of a code: the button says it all, and works for ever."""
+        query = update.callback_query
+        if query is None:
+            return
+        _, code, depth, lang = (query.data or "").split(":")
+        await query.answer()
+        if code in rules:
+            await _turn(query, answers.explain(code, lang, detailed=depth == "d"))
+
+    async def delete(self, update: Update, context: Context) -> None:
+        """Delete what was read, for it shows a secret."""
+        query = update.callback_query
+        if query is None or query.message is None:
+            return
+        chat, key = query.message.chat, (query.message.chat.id, query.message.message_id)
+        say, said = texts(lang_of(update)), self._said.get(key)
+        if said is None:
+            await query.answer(say.too_old, show_alert=True)
+            return
+        if not (query.from_user.id == said.author or await _is_administrator(context, chat, query)):
+            await query.answer(say.not_yours, show_alert=True)
+            return
+        try:
+            for message_id in said.sources:
+                await context.bot.delete_message(chat.id, message_id)
+        except TelegramError:
+            await query.answer(say.not_deleted, show_alert=True)
+            return
+        self._said.keep(key, said._replace(sources=()))
+        await query.answer(say.deleted, show_alert=True)
+        lang = (query.data or "").partition(":")[2]
+        await _turn(query, answers.log(said.reading, lang))
+
+    async def failed(self, update: object, context: Context) -> None:
+        """An exception in a handler: the log tells the operator where, a message tells the user."""
+        error = context.error
+        if error is None:
+            return
+        frames = traceback.extract_tb(error.__traceback__)
+        place = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "nowhere"
+        logger.error("A handler failed with %s in %s", type(error).__name__, place)
+        if isinstance(update, Update) and not isinstance(error, TelegramError):
+            await self._say(update, texts(lang_of(update)).failed)
+
+    async def _read_text(self, sources: list[Message], text: str, lang: str | None) -> None:
+        # Off the loop: a hostile text must not keep other users waiting.
+        reading = await asyncio.to_thread(read_text, text[:PASTED])
+        await self._answer(sources, reading, lang)
+
+    async def _read_file(self, message: Message, document: Document, lang: str | None) -> None:
+        say, size = texts(lang), document.file_size or 0
+        if size > files.LARGEST:
+            html = say.too_large.format(size=_megabytes(size), limit=files.LARGEST // 1_000_000)
+            await reply(message, answers.Page(html))
+            return
+        with contextlib.suppress(TelegramError):
+            await message.chat.send_action(ChatAction.TYPING)
+        note: Message | None = None
+        try:
+            async with self._queue.turn(size or files.LARGEST):
+                if size >= WATCHED:
+                    note = await reply(message, answers.Page(say.reading.format(size=_megabytes(size))))
+                async with _watched(note, say.read_so_far, size) as tell:
+                    reading = await files.read(lambda: _download(document), tell)
+        except files.BusyError:
+            await reply(message, answers.Page(say.busy), note)
+        except RefusedError as error:
+            html = say.refused[error.why].format(limit=MEMBERS)
+            await reply(message, answers.Page(html), note)
+        else:
+            await self._answer([message], reading, lang, note)
+
+    async def _answer(
+        self, sources: list[Message], reading: Reading, lang: str | None, note: Message | None = None
+    ) -> None:
+        page = answers.log(reading, lang, deletable=bool(reading.leaks))
+        answer = await reply(sources[-1], page, note)
+        author = sources[-1].from_user
+        ids = tuple(each.message_id for each in sources) if reading.leaks else ()
+        if page.rows:
+            said = Said(reading, ids, author.id if author else None)
+            self._said.keep((answer.chat_id, answer.message_id), said)
+
+    async def _say(self, update: Update, html: str) -> None:
+        if update.effective_message:
+            await reply(update.effective_message, answers.Page(html))
 
 
-def _lang(update: Update) -> str | None:
+async def reply(message: Message, page: Page, instead: Message | None = None) -> Message:
+    """Answer a message, in place of `instead` if there is one; in groups so that one sees to what."""
+    if instead is not None:
+        with contextlib.suppress(TelegramError):
+            changed = await instead.edit_text(
+                page.html, ParseMode.HTML, link_preview_options=PLAIN, reply_markup=keyboard(page)
+            )
+            return changed if isinstance(changed, Message) else instead
+    is_private = message.chat.type == ChatType.PRIVATE
+    to = None if is_private else ReplyParameters(message.message_id, allow_sending_without_reply=True)
+    return await message.chat.send_message(
+        page.html,
+        ParseMode.HTML,
+        link_preview_options=PLAIN,
+        reply_markup=keyboard(page),
+        reply_parameters=to,
+        message_thread_id=message.message_thread_id if message.is_topic_message else None,
+    )
+
+
+def keyboard(page: Page) -> InlineKeyboardMarkup | None:
+    """The buttons of a page."""
+    rows = [[InlineKeyboardButton(label, callback_data=data) for label, data in row] for row in page.rows]
+    return InlineKeyboardMarkup(rows) if rows else None
+
+
+def lang_of(update: Update) -> str | None:
+    """The language in which somebody uses Telegram."""
     return update.effective_user.language_code if update.effective_user else None
+
+
+async def introduce(application: Application[Any, Any, Any, Any, Any, Any]) -> None:
+    """Tell Telegram the commands, in both languages; where that fails they work all the same."""
+    for lang, code in (("en", None), ("ru", "ru")):
+        commands = [BotCommand(name, what) for name, what in texts(lang).commands]
+        with contextlib.suppress(TelegramError):
+            await application.bot.set_my_commands(commands, language_code=code)
+
+
+@contextlib.asynccontextmanager
+async def _watched(note: Message | None, form: str, size: int) -> Any:
+    """While a file is read, its note tells how far; gives the function that hears it."""
+    share = 0.0
+
+    def tell(now: float) -> None:
+        nonlocal share
+        share = now
+
+    async def watch() -> None:
+        told = share
+        while note is not None:
+            await asyncio.sleep(LOOK)
+            if share > told:
+                told = share
+                with contextlib.suppress(TelegramError):
+                    await note.edit_text(form.format(size=_megabytes(size), percent=int(100 * told)))
+
+    task = asyncio.create_task(watch())
+    try:
+        yield tell
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _download(document: Document) -> bytearray:
+    try:
+        return await (await document.get_file()).download_as_bytearray()
+    except TelegramError as error:
+        raise RefusedError("gone") from error
+
+
+async def _turn(query: CallbackQuery, page: Page) -> None:
+    try:
+        await query.edit_message_text(
+            page.html, ParseMode.HTML, link_preview_options=PLAIN, reply_markup=keyboard(page)
+        )
+    except BadRequest as error:
+        if "not modified" not in error.message:  # the same button twice
+            raise
+
+
+async def _is_administrator(context: Context, chat: Any, query: CallbackQuery) -> bool:
+    if chat.type == ChatType.PRIVATE:
+        return True
+    try:
+        member = await context.bot.get_chat_member(chat.id, query.from_user.id)
+    except TelegramError:
+        return False
+    return member.status in {ChatMemberStatus.ADMINISTRATOR, ChatMemberStatus.OWNER}
+
+
+def _article(code: str, title: str, description: str, page: Page) -> InlineQueryResultArticle:
+    content = InputTextMessageContent(page.html, ParseMode.HTML, link_preview_options=PLAIN)
+    return InlineQueryResultArticle(
+        code, title, content, description=description, reply_markup=keyboard(page)
+    )
+
+
+def _is_command(message: Message) -> bool:
+    """Whether it is one, and no log whose first line begins with a path."""
+    text = message.text or ""
+    return text.startswith("/") and "\n" not in text and len(text.split()) == 1 and text.count("/") == 1
+
+
+def _text(message: Message) -> str:
+    return message.text or message.caption or ""
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:.1f}"

@@ -26,7 +26,7 @@ from logrules.stores.sqlite import Store
 from logrules.streams import complain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from logrules.core.incidents import Incident
@@ -159,20 +159,23 @@ def _lasts(text: str) -> float:
     return seconds(text)
 
 
-def opened(known: Rules) -> Desk:
-    """The store that the environment names: the mirror, if there is one. Raises LogrulesError for none."""
+def opened(known: Rules, tell: Callable[[str], object] = complain) -> Desk:
+    """The store that the environment names: the mirror, if there is one. Raises LogrulesError for none.
+
+    `tell` hears which one that is.
+    """
     read = settings.read(os.environ)
     if read.state_url is not None:
         from logrules.stores.postgres import MirrorDesk
 
-        complain(f"the store is the database {read.state_url.database!r} at {read.state_url.host}")
+        tell(f"the store is the database {read.state_url.database!r} at {read.state_url.host}")
         return MirrorDesk(read.state_url)
     path = read.state
     if path is None:
         raise LogrulesError("nothing is kept: LOGRULES_STATE is :memory:, or there is no home directory")
     if not path.exists():
         raise LogrulesError(_missing(path))
-    complain(f"the store is {path}")
+    tell(f"the store is {path}")
     return Store(
         path,
         known.specs,

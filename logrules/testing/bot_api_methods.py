@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 4096
 MAX_CAPTION = 1024
+MAX_DATA = 64
+"""Bytes of a button's callback data."""
+MAX_FILE = 20_000_000
+"""Bytes of a file that a bot may download."""
 
 
 class MethodError(LogrulesError):
@@ -61,6 +65,13 @@ class Sent(NamedTuple):
     token: str
     when: float
     """On time.monotonic()."""
+
+    @property
+    def buttons(self) -> dict[str, str]:
+        """The callback data of each inline button, by its label."""
+        markup = json.loads(self.params.get("reply_markup") or "{}")
+        buttons = [button for row in markup.get("inline_keyboard", ()) for button in row]
+        return {button["text"]: button.get("callback_data", "") for button in buttons}
 
     @property
     def document(self) -> bytes:
@@ -115,6 +126,8 @@ class Bot:
         self.files: dict[str, File] = {}
         """What users sent, by file_id."""
         self.commands: Any = []
+        self.queries: set[str] = set()
+        """Callback and inline queries that may still be answered."""
         self.webhook = Webhook()
         self.out: MethodError | None = None
         """Why every call fails: the token was revoked, or the bot has logged out."""
@@ -124,6 +137,7 @@ class Bot:
         self._changing: tuple[Call, Alarm] | None = None
         self._next_set_webhook = float("-inf")
         self._message_ids: Counter[str] = Counter()
+        self._deleted: set[tuple[str, int]] = set()
 
     @property
     def user(self) -> dict[str, Any]:
@@ -139,6 +153,14 @@ class Bot:
         """The chat's next message id."""
         self._message_ids[chat_id] += 1
         return self._message_ids[chat_id]
+
+    def has_message(self, chat_id: str, message_id: int) -> bool:
+        """Whether the chat has this message, whoever wrote it."""
+        return 0 < message_id <= self._message_ids[chat_id] and (chat_id, message_id) not in self._deleted
+
+    def delete_message(self, chat_id: str, message_id: int) -> None:
+        """Delete it."""
+        self._deleted.add((chat_id, message_id))
 
     def close(self, out: MethodError | None = None) -> None:
         """Answer the parked poll with nothing and, if `out` is given, everything from now on with that."""
@@ -231,13 +253,14 @@ def table() -> dict[str, Method]:
         "sendMessage": send_message,
         "sendDocument": send_document,
         "editMessageText": edit_message_text,
+        "deleteMessage": delete_message,
         "getFile": get_file,
         "setMyCommands": set_my_commands,
         "deleteMyCommands": set_my_commands,
         "getMyCommands": lambda call: call.bot.commands,
         "sendChatAction": lambda _: True,
-        "answerCallbackQuery": lambda _: True,
-        "answerInlineQuery": lambda _: True,
+        "answerCallbackQuery": lambda call: answer_query(call, "callback_query_id"),
+        "answerInlineQuery": lambda call: answer_query(call, "inline_query_id"),
     }
 
 
@@ -288,10 +311,42 @@ def send_message(call: Call) -> Any:
 
 
 def edit_message_text(call: Call) -> Any:
-    """Another text for a message."""
-    if not call.number("message_id"):
+    """Another text for a message, or for one that somebody has sent by inline mode."""
+    if inline := call.params.get("inline_message_id"):
+        call.bot.sent.append(_as_sent(call, inline, call.params.get("text", ""), 0))
+        return True
+    chat_id, message_id = _chat_id(call), call.number("message_id")
+    if not call.bot.has_message(chat_id, message_id):
         raise MethodError(400, "Bad Request: message to edit not found")
-    return _sent(call, _text(call), call.number("message_id"))
+    before = [each for each in call.bot.sent if (each.chat_id, each.message_id) == (chat_id, message_id)]
+    shown = [(each.text, each.params.get("reply_markup")) for each in before]
+    if shown and shown[-1] == (call.params.get("text"), call.params.get("reply_markup")):
+        raise MethodError(
+            400,
+            "Bad Request: message is not modified: specified new message content and reply markup are "
+            "exactly the same as a current content and reply markup of the message",
+        )
+    return _sent(call, _text(call), message_id)
+
+
+def delete_message(call: Call) -> bool:
+    """Delete a message: in private the user's too, and in groups, where the bot is an administrator."""
+    chat_id, message_id = _chat_id(call), call.number("message_id")
+    if not call.bot.has_message(chat_id, message_id):
+        raise MethodError(400, "Bad Request: message to delete not found")
+    call.bot.delete_message(chat_id, message_id)
+    return True
+
+
+def answer_query(call: Call, key: str) -> bool:
+    """Answer a pressed button or an inline query, once."""
+    query = call.params.get(key, "")
+    if query not in call.bot.queries:
+        raise MethodError(
+            400, "Bad Request: query is too old and response timeout expired or query ID is invalid"
+        )
+    call.bot.queries.remove(query)
+    return True
 
 
 def send_document(call: Call) -> Any:
@@ -314,6 +369,8 @@ def get_file(call: Call) -> Any:
     file = call.bot.files.get(call.params.get("file_id", ""))
     if file is None:
         raise MethodError(400, "Bad Request: invalid file_id")
+    if len(file.data) > MAX_FILE:
+        raise MethodError(400, "Bad Request: file is too big")
     return {**_file(call.params["file_id"], file), "file_path": f"documents/{call.params['file_id']}"}
 
 
@@ -366,10 +423,11 @@ def _text(call: Call) -> str:
 
 def _sent(call: Call, text: str, message_id: int, *, key: str = "text") -> dict[str, Any]:
     chat_id = _chat_id(call)
-    sent = Sent(
-        call.method, chat_id, text, message_id, call.params, call.files, call.bot.token, time.monotonic()
-    )
-    call.bot.sent.append(sent)
+    markup = json.loads(call.params.get("reply_markup") or "{}")
+    buttons = [button for row in markup.get("inline_keyboard", ()) for button in row]
+    if any(len(button.get("callback_data", "").encode()) > MAX_DATA for button in buttons):
+        raise MethodError(400, "Bad Request: BUTTON_DATA_INVALID")
+    call.bot.sent.append(_as_sent(call, chat_id, text, message_id))
     return {
         "message_id": message_id,
         "date": int(time.time()),
@@ -377,6 +435,12 @@ def _sent(call: Call, text: str, message_id: int, *, key: str = "text") -> dict[
         "from": call.bot.user,
         key: text,
     }
+
+
+def _as_sent(call: Call, chat_id: str, text: str, message_id: int) -> Sent:
+    return Sent(
+        call.method, chat_id, text, message_id, call.params, call.files, call.bot.token, time.monotonic()
+    )
 
 
 def chat(chat_id: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -245,9 +246,13 @@ class BotApiServer:
         chat_id: int | None = None,
         language: str = "en",
         token: str | None = None,
+        more: Mapping[str, Any] = {},
     ) -> int:
-        """Write to the bot as a user, in private or in the chat `chat_id`; the update_id."""
-        content: dict[str, Any] = {"text": text}
+        """Write to the bot as a user, in private or in the chat `chat_id`; the update_id.
+
+        `more` are further fields of the message, such as `reply_to_message`.
+        """
+        content: dict[str, Any] = {"text": text, **more}
         if text.startswith("/"):
             length = len(text.split(maxsplit=1)[0])
             content["entities"] = [{"type": "bot_command", "offset": 0, "length": length}]
@@ -269,6 +274,28 @@ class BotApiServer:
         if caption:
             content["caption"] = caption
         return self._send(content, from_id, chat_id, language, token)
+
+    def press(
+        self, sent: Sent, label: str, *, from_id: int = 1001, language: str = "en", token: str | None = None
+    ) -> str:
+        """Press an inline button of a message that the bot has sent or edited; the query's id.
+
+        Raises:
+            KeyError: it has no such button.
+        """
+        message = {"message_id": sent.message_id, "chat": chat(sent.chat_id), "date": int(time.time())}
+        content = {
+            "data": sent.buttons[label],
+            "message": {**message, "from": self.bot(token).user, "text": sent.text},
+            "chat_instance": sent.chat_id,
+        }
+        return self._query("callback_query", content, from_id, language, token)
+
+    def send_inline_query(
+        self, query: str, *, from_id: int = 1001, language: str = "en", token: str | None = None
+    ) -> str:
+        """Type `@bot query` in some chat; the query's id."""
+        return self._query("inline_query", {"query": query, "offset": ""}, from_id, language, token)
 
     def fail_next(
         self,
@@ -341,10 +368,18 @@ class BotApiServer:
         self, content: dict[str, Any], from_id: int, chat_id: int | None, language: str, token: str | None
     ) -> int:
         where = str(from_id if chat_id is None else chat_id)
-        sender = {"id": from_id, "is_bot": False, "first_name": f"User {from_id}", "language_code": language}
+        sender = _user(from_id, language)
         message_id = self._do(lambda: self.bot(token).new_message_id(where))
         head = {"message_id": message_id, "from": sender, "chat": chat(where), "date": int(time.time())}
         return self.push({"message": head | content}, token)
+
+    def _query(
+        self, kind: str, content: dict[str, Any], from_id: int, language: str, token: str | None
+    ) -> str:
+        query_id = secrets.token_hex(8)
+        self._do(lambda: self.bot(token).queries.add(query_id))
+        self.push({kind: {"id": query_id, "from": _user(from_id, language), **content}}, token)
+        return query_id
 
     def _do(self, work: Callable[[], T]) -> T:
         result = self._http.call(work)
@@ -499,6 +534,10 @@ class _Discard:
 
     def fail(self, code: int, description: str, retry_after: int | None = None) -> None:
         """Nobody listens."""
+
+
+def _user(from_id: int, language: str) -> dict[str, Any]:
+    return {"id": from_id, "is_bot": False, "first_name": f"User {from_id}", "language_code": language}
 
 
 def _when(sent: Sent) -> float:

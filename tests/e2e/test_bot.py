@@ -1,95 +1,134 @@
-"""The reference bot as people meet it: `logrules run -- python -m bot`, and messages of a user."""
+"""The reference bot as people meet it: `logrules run -- python -m bot`, and users who follow a script.
+
+One process serves all conversations of a worker; each has people of its own, so that nobody is slowed down.
+`docs/conversation.md` is what one of them said: WRITE_CONVERSATION=1 writes it anew.
+"""
 
 from __future__ import annotations
 
+import gzip
+import io
+import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import zipfile
+from dataclasses import fields
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from string import Formatter
 
 import pytest
+
+from bot import answers, files, texts
+from bot.memory import Pace, Recent
+from bot.reading import Finding, Reading, read_file, read_text
+from logrules.core.health import Phase
+from logrules.rules import rules
+from logrules.testing import BotApiServer
 
 CONFLICT = (
     "telegram.error.Conflict: Conflict: terminated by other getUpdates request; "
     "make sure that only one bot instance is running"
 )
+TRACEBACK = f'Traceback (most recent call last):\n  File "bot.py", line 1, in <module>\n{CONFLICT}'
+LOG = f"""\
+2026-11-22 12:00:01,204 INFO bot: Starting
+2026-11-22 12:00:04,871 ERROR telegram.ext.Updater: {CONFLICT}
+2026-11-22 12:00:09,113 ERROR telegram.ext.Updater: {CONFLICT}
+2026-11-22 12:03:20,990 ERROR bot: could not connect to server: Connection refused
+"""
+LIVE = "8123456789:AAHk3jd9-fkjKJhd83jdkKKDJ38dkslKD9s"
+"""A token that looks alive; nobody's."""
+PASSWORD = "Zx93kdPq17"
+MISSING = 'psycopg2.OperationalError: FATAL:  password authentication failed for user "bot"'
+OPERATOR = 42
+GROUP = -1001
+CONVERSATION = Path(__file__).parents[2] / "docs" / "conversation.md"
+HEAD = """\
+# A conversation with the reference bot
+
+This is what `tests/e2e/test_bot.py` and a running bot have said to each other, through a double of Telegram's
+Bot API; the test compares it with each run. Times and spans are smoothed. To run a bot like it: `make demo`
+shows the guard, `render.yaml` is its deployment; `BOT_ADMINS` takes the numbers of its operators (here 42).
+"""
+
+people = itertools.count(2000)
 
 
-@pytest.fixture
-def environ(bot_api, tmp_path):
+def _environ(bot_api, folder):
     """A bot without a database, on a Telegram of its own."""
     ours = {key: value for key, value in os.environ.items() if not key.startswith(("LOGRULES_", "SENTRY_"))}
     return {
         **ours,
         "BOT_TOKEN": bot_api.token,
         "LOGRULES_BOT_API": bot_api.url,
-        "LOGRULES_STATE": str(tmp_path / "state.db"),
-        "XDG_RUNTIME_DIR": str(tmp_path),
+        "LOGRULES_STATE": str(folder / "state.db"),
+        "XDG_RUNTIME_DIR": str(folder),
         "LOGRULES_LANG": "en",
     }
 
 
 @pytest.fixture
-def bot(environ):
-    """The image's own command, running until the test is over."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "logrules", "run", "--", sys.executable, "-m", "bot"],
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    yield process
-    process.send_signal(signal.SIGTERM)
-    out, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors.decode()
-    assert environ["BOT_TOKEN"].encode() not in out + errors
+def environ(bot_api, tmp_path):
+    """For a bot of the test's own."""
+    return _environ(bot_api, tmp_path)
 
 
-def _answer(bot_api, text, language="en"):
-    """What the bot says to a message."""
-    said = len(bot_api.sent)
-    bot_api.send_text(text, language=language)
-    assert bot_api.wait_for(lambda: len(bot_api.sent) > said, timeout=30)
-    return bot_api.sent[said].text
+@pytest.fixture(scope="module")
+def api():
+    """The Telegram of the bot that all conversations share."""
+    with BotApiServer() as server:
+        yield server
 
 
-def test_conversation(bot, bot_api):
-    """Every command and a pasted log are answered, each in the user's language."""
-    assert "/help" in _answer(bot_api, "/start")
-    assert "/help" in _answer(bot_api, "/start", "ru")
-    assert "Пришлите лог" in _answer(bot_api, "/help", "ru")
-    assert "CONFLICT_409" in _answer(bot_api, "/codes")
-    assert "Render Dashboard" in _answer(bot_api, "/explain CONFLICT_409")
-    assert "Остановите" in _answer(bot_api, "/explain conflict_409", "ru")
-    assert "CONFLICT_409" in _answer(bot_api, "/explain CONFLICT_408")
-    assert "/explain CONFLICT_409" in _answer(bot_api, "/explain")
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """What the shared bot has printed, once it has ended."""
+    return tmp_path_factory.mktemp("bot") / "log"
 
 
-def test_pasted_log(bot, bot_api):
-    """A pasted line or traceback is answered with its code and what to do; anything else, kindly."""
-    traceback = f'Traceback (most recent call last):\n  File "bot.py", line 1, in <module>\n{CONFLICT}'
+@pytest.fixture(scope="module")
+def bot(api, said):
+    """The image's own command, with an operator, and with one real incident: a line of another program.
 
-    assert _answer(bot_api, CONFLICT).startswith("❌ <b>CONFLICT_409</b>")
-    assert "Остановите все локальные" in _answer(bot_api, traceback, "ru")
-    assert "nothing" in _answer(bot_api, "what a <b>lovely</b> day & night")
-    assert "3 times" in _answer(bot_api, "\n".join([CONFLICT] * 3))
-
-
-def test_users_text_is_no_event(environ, bot, bot_api):
-    """What users paste neither stops the bot nor becomes an event or an alert of its own log."""
-    hostile = json.dumps(
-        {"code": "TOKEN_INVALID", "v": 1, "fatal": True, "message": "x", "level": "critical"}
-    )
-    for text in (CONFLICT, hostile, "❌ Error reacquiring lock: boom"):
-        assert _answer(bot_api, text)
-
-    bot.send_signal(signal.SIGTERM)
-    out, errors = bot.communicate(timeout=60)
-    events = [json.loads(line) for line in out.splitlines() + errors.splitlines()]
-
-    assert {event["code"] for event in events if "code" in event} == {
-        "ALERTS_OFF",
+    At its end: status 0, no secret, no word of what anybody has sent, and no event that was not its own.
+    """
+    folder = said.parent
+    with said.open("wb") as log:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "logrules",
+                "run",
+                "--",
+                "sh",
+                "-c",
+                f"echo '{MISSING}'; exec {sys.executable} -m bot",
+            ],
+            env={
+                **_environ(api, folder),
+                "LOGRULES_SERVICE": "my-bot",
+                "LOGRULES_INSTANCE": "instance-1",
+                "LOGRULES_ALERT_CHAT": str(OPERATOR),
+                "BOT_ADMINS": f"{OPERATOR}, 43",
+            },
+            stdout=log,
+            stderr=log,
+        )
+        yield process
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0, said.read_text("utf-8")
+    printed = said.read_text("utf-8")
+    assert not [word for word in (api.token, LIVE, PASSWORD, "lovely", "boom") if word in printed]
+    codes = {json.loads(line).get("code") for line in printed.splitlines() if line.startswith("{")} - {None}
+    assert codes == {
+        "DB_AUTH_FAILED",
         "LOCK_LOCAL_ONLY",
         "LOCK_ACQUIRED",
         "KEEPALIVE_STARTED",
@@ -99,6 +138,365 @@ def test_users_text_is_no_event(environ, bot, bot_api):
         "LOCK_RELEASED",
         "SHUTDOWN_CLEAN",
     }
+
+
+class Person:
+    """Somebody who writes to the bot, presses its buttons, and reads what it says; all is taken down."""
+
+    def __init__(self, api, language="en", *, who=None, chat=None):
+        self.api = api
+        self.id = next(people) if who is None else who
+        self.chat = str(chat or self.id)
+        self.language = language
+        self.pages = []
+        """The transcript."""
+
+    @property
+    def heard(self):
+        """Everything that the bot has said in this chat."""
+        return [each for each in self.api.sent if each.chat_id == self.chat]
+
+    def say(self, text, **more):
+        """Write, and hear the answer."""
+        self._note("You", _fenced(text) if "\n" in text or len(text) > 60 else _quoted(text))
+        return self._after(lambda: self.api.send_text(text, **self._who, **more))
+
+    def send(self, name, data, **more):
+        """Send a file, and hear the answer."""
+        self._note("You", f"> 📎 `{name}`")
+        return self._after(lambda: self.api.send_document(name, data, **self._who, **more))
+
+    def press(self, label, on=None):
+        """Press a button of the latest message, or of another; see what the message says then."""
+        self._note("You press", f"> `{label}`")
+        return self._after(lambda: self._press(label, on or self.heard[-1]))
+
+    def alerted(self, label, on=None):
+        """Press a button that is answered by a word above the chat only."""
+        self._note("You press", f"> `{label}`")
+        query = self._press(label, on or self.heard[-1])
+        said = self._answered(query)
+        self._note("A notice", _quoted(said))
+        return said
+
+    def types(self, query):
+        """Type `@bot query` somewhere; what is offered."""
+        query_id = self.api.send_inline_query(query, from_id=self.id, language=self.language)
+        answer = self.api.wait_for(
+            lambda: [
+                each.params
+                for each in self.api.requests
+                if each.method == "answerInlineQuery" and each.params["inline_query_id"] == query_id
+            ],
+            30,
+        )
+        results = json.loads(answer[0]["results"])
+        self._note("You type in any chat", f"> @bot {query}")
+        offered = "\n".join(f"> {each['title']}: {each['description']}" for each in results[:3])
+        self._note("Telegram offers", offered)
+        return results
+
+    def _press(self, label, message):
+        return self.api.press(message, label, from_id=self.id, language=self.language)
+
+    def _answered(self, query_id):
+        answer = self.api.wait_for(
+            lambda: [
+                each.params
+                for each in self.api.requests
+                if each.params.get("callback_query_id") == query_id and each.ended
+            ],
+            30,
+        )
+        return answer[0].get("text", "")
+
+    @property
+    def _who(self):
+        return {"from_id": self.id, "chat_id": int(self.chat), "language": self.language}
+
+    def _after(self, act):
+        """What the bot says next, once it says no more of how far it is."""
+        known = len(self.heard)
+        act()
+        self.api.wait_for(
+            lambda: [each for each in self.heard[known:] if not each.text.startswith("Reading")], 30
+        )
+        answer = self.heard[-1]
+        _balanced(answer.text)
+        rows = json.loads(answer.params.get("reply_markup") or "{}").get("inline_keyboard", [])
+        buttons = "".join("\n>\n> " + " ".join(f"`{each['text']}`" for each in row) for row in rows)
+        self._note("The bot", _markdown(answer.text) + buttons)
+        return answer
+
+    def _note(self, who, what):
+        self.pages.append(f"**{who}**\n\n{what}\n")
+
+
+def _fenced(text):
+    return f"```text\n{text.strip()}\n```"
+
+
+def _quoted(text):
+    return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
+
+
+def _markdown(html):
+    marks = {"b": "**", "i": "_", "code": "`"}
+    html = re.sub(r"<(?:code|pre)>(.*?)</(?:code|pre)>", lambda found: f"`{unescape(found[1])}`", html)
+    html = re.sub(r"</?(\w+)>", lambda found: marks.get(found[1], found[0]), html)
+    return "\n".join(f"> {line}  ".rstrip() + ("  " if line else "") for line in html.split("\n"))
+
+
+class _Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.opened = []
+
+    def handle_starttag(self, tag, _attrs):
+        self.opened.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.opened.pop() == tag
+
+
+def _balanced(html):
+    """Telegram refuses a message whose tags do not match."""
+    parser = _Tags()
+    parser.feed(html)
+    assert parser.opened == [], html
+    assert len(html) <= 4096
+
+
+def _message(message_id, author, chat, **content):
+    return {
+        "message_id": message_id,
+        "date": 1,
+        "chat": {"id": chat, "type": "supergroup", "title": "g"},
+        "from": {"id": author, "is_bot": False, "first_name": "A"},
+        **content,
+    }
+
+
+def _smooth(text):
+    text = text.replace(LIVE, "8123456789:AAH…").replace(PASSWORD, "…")
+    text = re.sub(r"\b\d+ s\b", "5 s", text)
+    text = re.sub(r"\b\d+ с\b", "5 с", text)
+    text = re.sub(r"until \d{4}-\d\d-\d\d \d\d:\d\d UTC", "until 2026-11-22 20:00 UTC", text)
+    text = re.sub(r"since \d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC", "since 2026-11-22 12:00 UTC", text)
+    return re.sub(r"Version: [^,]+,", "Version: 1.0,", text)
+
+
+def test_conversation(bot, api):
+    """A whole session: each thing that one can ask is answered as the documentation shows."""
+    scenes = []
+
+    def scene(title, person):
+        scenes.append((title, person.pages))
+        return person
+
+    ann = scene("A pasted log", Person(api))
+    ann.say("/start")
+    assert "CONFLICT_409" in ann.say(LOG).text
+    assert "How to make sure" in ann.press("Details").text
+    assert ann.press("Next: DB_UNREACHABLE").text.startswith("❌ <b>DB_UNREACHABLE</b>")
+    assert "Что делать" in ann.press("По-русски").text
+    scene("A secret", ben := Person(api))
+    warned = ben.say(f"BOT_TOKEN={LIVE}\nDATABASE_URL=postgres://bot:{PASSWORD}@db/bot\n{CONFLICT}")
+    assert warned.text.startswith("🔐")
+    assert LIVE not in warned.text + str(warned.params)
+    assert "Deleted" in ben.alerted("Delete the message", warned)
+    scene("A file", eve := Person(api))
+    assert "CONFLICT_409" in eve.send("bot.log.gz", gzip.compress(LOG.encode())).text
+    scene("In a group", dan := Person(api, chat=GROUP))
+    asked = _message(1, 77, GROUP, text=TRACEBACK)
+    assert "CONFLICT_409" in dan.say("/why", more={"reply_to_message": asked}).text
+    scene("Codes, and in any chat", fay := Person(api))
+    assert "CONFLICT_409" in fay.say("/explain conflict_408").text
+    assert "Stop" in fay.say("/explain conflict_409").text
+    assert fay.types("409")[0]["id"] == "CONFLICT_409"
+    scene("По-русски", ida := Person(api, "ru"))
+    assert "Остановите" in ida.say(TRACEBACK).text
+    assert "Ничто" in ida.say("2026-11-22 12:00:01,204 INFO bot: PostgreSQL advisory lock acquired").text
+    assert "Я не нашёл" in ida.say("просто привет").text
+    ida.say("/privacy")
+    scene("The operator", oda := Person(api, who=OPERATOR))
+    api.wait_for(lambda: oda.heard, 30)
+    oda._note("An alert comes", _markdown(oda.heard[0].text))
+    status = oda.say("/status").text
+    assert "polling" in status
+    assert "instance-1" in status
+    assert "Open incidents: 1" in status
+    assert "DB_AUTH_FAILED" in oda.say("/incidents").text
+    assert "What to do" in oda.press("Explain 1").text
+    oda.press("Back")
+    oda.press("Silence 1")
+    assert "wakes nobody" in oda.press("8 h").text
+    assert "🔕" in oda.press("Back").text
+    scene("Somebody else", gus := Person(api))
+    assert "operator" in gus.say("/status").text
+
+    parts = ["\n".join([f"## {title}\n", *pages]) for title, pages in scenes]
+    text = _smooth("\n".join([HEAD, *parts]))
+    if os.environ.get("WRITE_CONVERSATION"):
+        CONVERSATION.write_text(text, "utf-8")
+    assert CONVERSATION.read_text("utf-8") == text
+
+
+def test_what_is_no_log(bot, api):
+    """Files that are no logs, pictures, old buttons, hostile texts: each gets a kind, exact word."""
+    joe = Person(api)
+    nested = io.BytesIO()
+    with zipfile.ZipFile(nested, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("inner.gz", gzip.compress(LOG.encode()))
+        archive.writestr("logs/a.log", LOG)
+    say = texts.EN
+
+    assert joe.send("large.log", b"a" * (files.LARGEST + 1)).text.startswith("This file has 20.0 MB")
+    assert joe.send("bomb.gz", gzip.compress(b"a\n" * 5_000_000)).text == say.refused["bomb"]
+    assert joe.send("bot.exe", bytes(range(256)) * 9).text == say.refused["binary"]
+    assert joe.send("empty.log", b"").text == say.refused["empty"]
+    assert joe.send("cut.gz", gzip.compress(LOG.encode())[:-20]).text == say.refused["broken"]
+    half = joe.send("logs.zip", nested.getvalue())
+    assert "CONFLICT_409" in half.text
+    assert say.skipped.format(count=1) in half.text
+    assert joe.say("/app/bot.py: started\n" + CONFLICT).text.startswith("❌ <b>CONFLICT_409</b>")
+    assert joe.say("/nonsense").text == say.unknown_command
+    assert joe.say("what a <b>lovely</b> day & night").text == say.nothing_found
+    event = {"code": "TOKEN_INVALID", "v": 1, "fatal": True, "message": "lovely", "level": "critical"}
+    assert "TOKEN_INVALID" in joe.say(json.dumps({**event, "reason": "<lovely>"})).text
+    assert joe.say("❌ Error reacquiring lock: boom").text
+    assert "3 times" in joe.say("\n".join([CONFLICT] * 3)).text
+
+    photo = {"photo": [{"file_id": "f", "file_unique_id": "u", "width": 1, "height": 1}]}
+    known = len(joe.heard)
+    api.push({"message": {**_message(99, joe.id, 1), "chat": {"id": joe.id, "type": "private"}, **photo}})
+    api.wait_for(lambda: len(joe.heard) > known, 30)
+    assert joe.heard[-1].text == say.no_text
+    old = half._replace(message_id=half.message_id + 500)
+    assert joe.alerted("Details", old) == say.too_old
+    assert joe.alerted("Details", joe.heard[known - 1]) == ""
+
+
+def test_who_may_delete(bot, api):
+    """In a group a message is deleted for its author or an administrator; if the bot may not, it says so."""
+    ada, author = Person(api, chat=GROUP), Person(api, chat=GROUP)
+    asked = _message(1, author.id, GROUP, text=f"token={LIVE}")
+    warned = ada.say("/why", more={"reply_to_message": asked})
+
+    assert ada.alerted("Delete the message", warned) == texts.EN.not_yours
+    api.fail_next("deleteMessage", 400, "Bad Request: message can't be deleted")
+    assert author.alerted("Delete the message", warned) == texts.EN.not_deleted
+    assert author.alerted("Delete the message", warned) == texts.EN.deleted
+
+
+def test_nobody_waits_for_others(bot, api):
+    """While a large file is read others are answered; a paste in parts is one log; a flood is heard once."""
+    large, quick, long, flood = (Person(api) for _ in range(4))
+    filler = "2026-11-22 12:00:00,000 INFO bot: nothing to see here, all is well\n"
+
+    api.send_document("big.log", (filler * 60_000 + LOG).encode(), from_id=large.id)
+    api.wait_for(lambda: large.heard, 30)
+    assert "CONFLICT_409" in quick.say(CONFLICT).text
+    api.wait_for(lambda: "CONFLICT_409" in large.heard[-1].text, 30)
+    assert quick.heard[-1].when < large.heard[-1].when
+    assert {each.message_id for each in large.heard} == {large.heard[0].message_id}
+
+    pasted = LOG + filler * 110 + LOG
+    for at in range(0, len(pasted), 4096):
+        api.send_text(pasted[at : at + 4096], from_id=long.id)
+    api.wait_for(lambda: long.heard, 30)
+    assert "4 times" in long.heard[0].text
+
+    for _ in range(40):
+        api.send_text("hello", from_id=flood.id)
+    quick.say(CONFLICT)
+    api.wait_for(lambda: not api.pending, 30)
+    said = [each.text for each in flood.heard]
+    assert said.count(texts.EN.slow_down) == 1
+    assert len(said) < 30
+    assert len(long.heard) == 1
+
+
+def test_texts_are_complete():
+    """Both languages have every text, with the same places to fill and tags that match."""
+
+    def shape(text):
+        return sorted(name for _, name, _, _ in Formatter().parse(text) if name)
+
+    for field in fields(texts.Texts):
+        en, ru = (getattr(each, field.name) for each in (texts.EN, texts.RU))
+        if isinstance(en, dict):
+            assert en.keys() == ru.keys()
+            en, ru = list(en.values()), list(ru.values())
+        elif isinstance(en, tuple):
+            assert [name for name, _ in en] == [name for name, _ in ru]
+            en, ru = [what for _, what in en], [what for _, what in ru]
+        else:
+            en, ru = [en], [ru]
+        for one, two in zip(en, ru, strict=True):
+            assert one.strip()
+            assert two.strip()
+            assert shape(one) == shape(two), field.name
+            _balanced(one)
+            _balanced(two)
+    assert {phase.value for phase in Phase} == texts.EN.phases.keys()
+
+
+def test_every_page_can_be_sent():
+    """Whatever is asked: tags match, the text fits into a message and a button's data into 64 bytes."""
+    for lang in ("en", "ru"):
+        pages = [answers.codes(lang)]
+        pages += [answers.explain(code, lang, detailed=deep) for code in rules for deep in (False, True)]
+        found = [Finding(code, None, 2, True, 1.0, 2.0, 1, 2) for code in rules]
+        reading = Reading(tuple(found), ("token", "url", "other"), True, 3)
+        pages += [
+            answers.log(reading, lang, at, detailed=deep, deletable=True)
+            for at in range(len(found))
+            for deep in (False, True)
+        ]
+        for page in pages:
+            _balanced(page.html)
+            assert all(len(button.data.encode()) <= 64 for row in page.rows for button in row)
+
+
+def test_secrets_that_look_alive():
+    """A kind is told for what looks alive; what was masked, or is nobody's, alarms nobody."""
+
+    def kinds(text):
+        return read_text(text).leaks
+
+    assert kinds(f"https://api.telegram.org/bot{LIVE}/getMe") == ("token",)
+    assert kinds(f"postgres://bot:{PASSWORD}@db/bot\nBOT_TOKEN={LIVE}") == ("token", "url")
+    assert kinds(f"DB_PASSWORD='{PASSWORD}'") == ("other",)
+    assert read_file(f"a\ntoken={LIVE}".encode("utf-16")).leaks == ("token",)
+    for harmless in (
+        "postgres://bot:***@db/bot",
+        "123456:" + "A" * 35,
+        "password: changeme",
+        "BOT_TOKEN=<your token here>",
+        "POST https://api.telegram.org/bot123456:***/getMe",
+        "api_key=${API_KEY_OF_MINE}",
+    ):
+        assert kinds(harmless) == (), harmless
+
+
+def test_memory_is_bounded():
+    """What is remembered is the latest, for a while; who is too fast is told once, and heard again."""
+    now = [0.0]
+    recent: Recent[int] = Recent(3, 10.0, clock=lambda: now[0])
+    for key in range(5):
+        recent.keep(key, key)
+    assert [recent.get(key) for key in range(5)] == [None, None, 2, 3, 4]
+    now[0] = 11.0
+    assert recent.get(4) is None
+    recent.keep(5, 5)
+    assert len(recent) == 1
+
+    pace = Pace(burst=2, rate=1.0, clock=lambda: now[0])
+    assert [pace.admits(1) for _ in range(3)] == [True, True, False]
+    assert [pace.tells(1), pace.tells(1), pace.admits(2)] == [True, False, True]
+    now[0] += 1
+    assert pace.admits(1)
 
 
 def test_the_guards_word_counts_once(environ, bot_api, sentry, postgres):
