@@ -26,6 +26,8 @@ SUGGESTED = 10
 """Codes that inline mode offers."""
 QUERY = 256
 """The longest inline query."""
+STEPS = 3
+"""Steps that stand in the short form: the likeliest come first."""
 MARKS = {Sign.GOOD: "✅", Sign.INFO: "ℹ️", Sign.WARN: "⚠️", Sign.BAD: "❌"}
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -85,7 +87,10 @@ def explain(code: str, lang: str | None, *, detailed: bool = False) -> Page:
     known = rules.speak(lang)
     if wanted in known:
         rule = known[wanted]
-        parts = [f"{MARKS[rule.sign]} <b>{rule.code}</b>\n{_text(rule.summary)}", *_steps(rule)]
+        parts = [
+            f"{MARKS[rule.sign]} <b>{rule.code}</b>\n{_text(rule.summary)}",
+            *_steps(rule, detailed=detailed),
+        ]
         if detailed:
             parts += [*_details(rule), *_reasons(rule)]
         fold = Button(say.less if detailed else say.more, f"e:{wanted}:{'s' if detailed else 'd'}:{lang}")
@@ -166,7 +171,7 @@ def _finding(reading: Reading, at: int, lang: str, *, detailed: bool) -> list[st
     if rule.sign is Sign.GOOD and at == 0:  # the first is the worst
         parts.append(say.only_good)
     else:
-        parts += _steps(rule)
+        parts += _steps(rule, detailed=detailed)
     return parts + (_details(rule) if detailed else [])
 
 
@@ -187,8 +192,12 @@ def _lines(found: Finding, lang: str) -> str:
     return form.format(first=found.first_line, last=found.last_line)
 
 
-def _steps(rule: Rule) -> list[str]:
-    return _list(texts(rule.lang).what_to_do, rule.steps, numbered=len(rule.steps) > 1)
+def _steps(rule: Rule, *, detailed: bool) -> list[str]:
+    say, steps = texts(rule.lang), rule.steps
+    first = steps if detailed or len(steps) <= STEPS + 1 else steps[:STEPS]
+    told = _list(say.what_to_do, first, numbered=len(steps) > 1)
+    rest = say.more_steps.format(count=len(steps) - len(first)) if len(first) < len(steps) else ""
+    return [f"{told[0]}\n{rest}"] if rest else told
 
 
 def _details(rule: Rule) -> list[str]:

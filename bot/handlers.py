@@ -46,6 +46,8 @@ from bot.texts import texts
 from logrules.rules import rules
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
     from bot.answers import Page
 
 Context = ContextTypes.DEFAULT_TYPE
@@ -143,7 +145,7 @@ class Conversation:
         if update.message:
             await reply(update.message, answers.explain(" ".join(context.args or []), lang_of(update)))
 
-    async def why(self, update: Update, _context: Context) -> None:
+    async def why(self, update: Update, context: Context) -> None:
         """/why: what the message says to which this one replies, or what stands after the command."""
         message = update.message
         if message is None:
@@ -151,7 +153,7 @@ class Conversation:
         asked, quoted = message.reply_to_message, message.quote
         own = (message.text or "").partition("\n" if "\n" in (message.text or "") else " ")[2]
         if asked is not None and asked.document and not quoted:
-            await self._read_file(asked, asked.document, lang_of(update))
+            self._apart(context, asked, self._read_file(asked, asked.document, lang_of(update)))
         elif asked is not None and (text := quoted.text if quoted else asked.text or asked.caption):
             await self._read_text([asked], text, lang_of(update))
         elif own.strip():
@@ -159,7 +161,7 @@ class Conversation:
         else:
             await reply(message, answers.Page(texts(lang_of(update)).why_usage))
 
-    async def pasted(self, update: Update, _context: Context) -> None:
+    async def pasted(self, update: Update, context: Context) -> None:
         """A pasted or forwarded text. A long one comes in parts, which are read as one."""
         message = update.message
         if message is None or message.from_user is None:
@@ -171,18 +173,15 @@ class Conversation:
         parts = self._parts.setdefault(key, [])
         parts.append(message)
         if len(_text(message)) >= FULL and sum(len(_text(part)) for part in parts) < PASTED:
-            known = len(parts)
-            await asyncio.sleep(PATIENCE)
-            if len(parts) != known or self._parts.get(key) is not parts:
-                return  # the next part answers for all
-        self._parts.pop(key, None)
-        parts.sort(key=lambda part: part.message_id)
-        await self._read_text(parts, "\n".join(map(_text, parts)), lang_of(update))
+            self._apart(context, message, self._last_part(key, parts, len(parts), lang_of(update)))
+        else:
+            await self._whole(key, parts, lang_of(update))
 
-    async def sent_file(self, update: Update, _context: Context) -> None:
+    async def sent_file(self, update: Update, context: Context) -> None:
         """A file."""
-        if update.message and update.message.document:
-            await self._read_file(update.message, update.message.document, lang_of(update))
+        message = update.message
+        if message and message.document:
+            self._apart(context, message, self._read_file(message, message.document, lang_of(update)))
 
     async def no_text(self, update: Update, _context: Context) -> None:
         """A picture, a voice."""
@@ -255,11 +254,35 @@ class Conversation:
         error = context.error
         if error is None:
             return
-        frames = traceback.extract_tb(error.__traceback__)
-        place = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "nowhere"
-        logger.error("A handler failed with %s in %s", type(error).__name__, place)
+        _told(error)
         if isinstance(update, Update) and not isinstance(error, TelegramError):
             await self._say(update, texts(lang_of(update)).failed)
+
+    def _apart(self, context: Context, message: Message, work: Coroutine[Any, Any, None]) -> None:
+        """Do what takes long beside the update, which is over: while one is in hand others come later."""
+
+        async def safely() -> None:
+            try:
+                await work
+            except Exception as error:  # noqa: BLE001 - whatever it is, both sides are told
+                _told(error)
+                if not isinstance(error, TelegramError):
+                    lang = message.from_user.language_code if message.from_user else None
+                    await reply(message, answers.Page(texts(lang).failed))
+
+        context.application.create_task(safely())
+
+    async def _last_part(
+        self, key: tuple[int, int], parts: list[Message], known: int, lang: str | None
+    ) -> None:
+        await asyncio.sleep(PATIENCE)
+        if len(parts) == known and self._parts.get(key) is parts:  # else the next part answers for all
+            await self._whole(key, parts, lang)
+
+    async def _whole(self, key: tuple[int, int], parts: list[Message], lang: str | None) -> None:
+        self._parts.pop(key, None)
+        parts.sort(key=lambda part: part.message_id)
+        await self._read_text(parts, "\n".join(map(_text, parts)), lang)
 
     async def _read_text(self, sources: list[Message], text: str, lang: str | None) -> None:
         # Off the loop: a hostile text must not keep other users waiting.
@@ -345,7 +368,7 @@ async def introduce(application: Application[Any, Any, Any, Any, Any, Any]) -> N
 
 
 @contextlib.asynccontextmanager
-async def _watched(note: Message | None, form: str, size: int) -> Any:
+async def _watched(note: Message | None, form: str, size: int) -> AsyncIterator[Callable[[float], None]]:
     """While a file is read, its note tells how far; gives the function that hears it."""
     share = 0.0
 
@@ -369,6 +392,13 @@ async def _watched(note: Message | None, form: str, size: int) -> Any:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def _told(error: BaseException) -> None:
+    """Tell the operator what failed and where. An exception's words may be a user's: they are left out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "no frame"
+    logger.error("A handler failed with %s in %s", type(error).__name__, place)
 
 
 async def _download(document: Document) -> bytearray:

@@ -32,6 +32,7 @@ class Texts:
     position: str
     fatal: str
     what_to_do: str
+    more_steps: str
     how_to_check: str
     what_not_to_do: str
     where_it_runs: str
@@ -139,6 +140,7 @@ EN = Texts(
     position="{number} of {count}",
     fatal="does not heal by itself",
     what_to_do="What to do",
+    more_steps="… {count} more under “Details”.",
     how_to_check="How to make sure",
     what_not_to_do="What not to do",
     where_it_runs="Where your bot runs",
@@ -281,6 +283,7 @@ RU = Texts(
     position="{number} из {count}",
     fatal="само не пройдёт",
     what_to_do="Что делать",
+    more_steps="… ещё {count}: «Подробнее».",
     how_to_check="Как убедиться",
     what_not_to_do="Чего не делать",
     where_it_runs="Там, где работает ваш бот",

@@ -6,6 +6,7 @@ One process serves all conversations of a worker; each has people of its own, so
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import itertools
@@ -126,6 +127,8 @@ def bot(api, said):
         assert process.wait(60) == 0, said.read_text("utf-8")
     printed = said.read_text("utf-8")
     assert not [word for word in (api.token, LIVE, PASSWORD, "lovely", "boom") if word in printed]
+    alerts = [each.text for each in api.sent if each.chat_id == str(OPERATOR)]
+    assert not [text for text in alerts if LIVE in text or "lovely" in text or "boom" in text]
     codes = {json.loads(line).get("code") for line in printed.splitlines() if line.startswith("{")} - {None}
     assert codes == {
         "DB_AUTH_FAILED",
@@ -497,6 +500,32 @@ def test_memory_is_bounded():
     assert [pace.tells(1), pace.tells(1), pace.admits(2)] == [True, False, True]
     now[0] += 1
     assert pace.admits(1)
+
+
+def test_queue_is_bounded():
+    """So many files wait for a turn, and no more; a small one does not wait for the large ones."""
+
+    async def crowd():
+        queue, passed = files.Queue(), []
+
+        async def wait(size):
+            async with queue.turn(size):
+                passed.append(size)
+                if size > files.SMALL:
+                    await asyncio.Event().wait()
+
+        waiting = [asyncio.create_task(wait(files.LARGEST)) for _ in range(files.WAITING - 1)]
+        await asyncio.create_task(wait(1))
+        async with queue.turn(1):
+            with pytest.raises(files.BusyError):
+                await wait(1)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        async with queue.turn(files.LARGEST):
+            return passed
+
+    assert sorted(asyncio.run(crowd())) == [1, files.LARGEST]
 
 
 def test_the_guards_word_counts_once(environ, bot_api, sentry, postgres):
