@@ -39,7 +39,7 @@ class Wanted(NamedTuple):
     """What a log holds wherever one expression matches."""
 
     parts: tuple[tuple[Literal, ...], ...]
-    """One literal of each, in this order and apart from one another, in one line."""
+    """One literal of each, in this order and apart from one another, in one line; caseless in small."""
     rarest: int = 0
     """Which part is met most seldom."""
     spans: bool = False
@@ -229,15 +229,17 @@ def _stands(wanted: Wanted, text: bytes, folded: bytes, line: int) -> bool:
 
 def _end(part: tuple[Literal, ...], text: bytes, folded: bytes, start: int, *, begins: bool) -> int:
     """Where the part that ends first ends; -1 if it is not there."""
-    ends = []
-    for data, caseless in part:
-        where, word = (folded, data.lower()) if caseless else (text, data)
+    first = -1
+    for word, caseless in part:
+        where = folded if caseless else text
+        if word not in where:
+            continue
         at = where.find(word, start)
         while begins and at >= 0 and _is_within_a_word(text, at):
             at = where.find(word, at + 1)
-        if at >= 0:
-            ends.append(at + len(word))
-    return min(ends, default=-1)
+        if at >= 0 and not -1 < first <= at + len(word):
+            first = at + len(word)
+    return first
 
 
 def _is_within_a_word(data: bytes, start: int) -> bool:

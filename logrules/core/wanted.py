@@ -36,7 +36,7 @@ def wanted(texts: Iterable[str]) -> list[Wanted]:
 def _wanted(text: str) -> Wanted:
     chosen = factors(text)
     if text.startswith(_OF_FRAMES):
-        return Wanted((tuple(_seen_as(_in_paths(chosen))), _FRAME))
+        return Wanted((tuple(_seen_as(_in_one_line(_in_paths(chosen)))), _FRAME))
     sets = candidates(text)
     rarest = max(number for number, each in enumerate(sets) if each == chosen)
     is_ascii = all(literal.data.isascii() for literal in chosen)
@@ -64,7 +64,8 @@ def _is_plain(literals: Sequence[Literal], *, is_ascii: bool) -> bool:
 
 
 def _in_one_line(literals: Iterable[Literal]) -> list[Literal]:
-    return [Literal(max(data.split(b"\n"), key=len), caseless) for data, caseless in literals]
+    pieces = ((max(data.split(b"\n"), key=len), caseless) for data, caseless in literals)
+    return [Literal(data.lower() if caseless else data, caseless) for data, caseless in pieces]
 
 
 def _may_wrap(tree: Iterable[Any]) -> bool:
