@@ -1,7 +1,7 @@
 """The reference bot as people meet it: `logrules run -- python -m bot`, and users who follow a script.
 
 One process serves all conversations of a worker; each has people of its own, so that nobody is slowed down.
-`docs/conversation.md` is what one of them said: WRITE_CONVERSATION=1 writes it anew.
+`docs/conversation.md` and its Russian sister are what they said: WRITE_CONVERSATION=1 writes them anew.
 """
 
 from __future__ import annotations
@@ -47,16 +47,76 @@ LIVE = "8123456789:AAHk3jd9-fkjKJhd83jdkKKDJ38dkslKD9s"
 """A token that looks alive; nobody's."""
 PASSWORD = "Zx93kdPq17"
 MISSING = 'psycopg2.OperationalError: FATAL:  password authentication failed for user "bot"'
-OPERATOR = 42
+OPERATORS = {"en": 42, "ru": 43}
+"""Of the shared bot; alerts go to the first."""
 GROUP = -1001
-CONVERSATION = Path(__file__).parents[2] / "docs" / "conversation.md"
-HEAD = """\
+DOCS = Path(__file__).parents[2] / "docs"
+CONVERSATIONS = {"en": DOCS / "conversation.md", "ru": DOCS / "conversation.ru.md"}
+WORDS = {
+    "en": {
+        "head": """\
 # A conversation with the reference bot
 
+**English** · [Русский](conversation.ru.md)
+
 This is what `tests/e2e/test_bot.py` and a running bot have said to each other, through a double of Telegram's
-Bot API; the test compares it with each run. Times and spans are smoothed. To run a bot like it: `make demo`
-shows the guard, `render.yaml` is its deployment; `BOT_ADMINS` takes the numbers of its operators (here 42).
-"""
+Bot API; the test compares it with each run. Times and spans are smoothed. `render.yaml` deploys such a bot;
+`BOT_ADMINS` takes the numbers of its operators, who see /status and /incidents.
+""",
+        "hello": "just saying hello",
+        "you": "You",
+        "press": "You press",
+        "notice": "A notice",
+        "type": "You type in any chat",
+        "offer": "Telegram offers",
+        "bot": "The bot",
+        "somebody": "Somebody, to whom you reply",
+        "alert": "An alert comes",
+    },
+    "ru": {
+        "head": """\
+# Разговор с эталонным ботом
+
+[English](conversation.md) · **Русский**
+
+Это сказали друг другу `tests/e2e/test_bot.py` и работающий бот через двойник Bot API Telegram; тест сверяет
+это с каждым запуском. Время сглажено. Такого бота разворачивает `render.yaml`; в `BOT_ADMINS` записывают
+номера администраторов, которым доступны /status и /incidents.
+""",
+        "hello": "просто привет",
+        "you": "Вы",
+        "press": "Вы нажимаете",
+        "notice": "Уведомление",
+        "type": "Вы набираете в любом чате",
+        "offer": "Telegram предлагает",
+        "bot": "Бот",
+        "somebody": "Кто-то, кому вы отвечаете",
+        "alert": "Приходит оповещение",
+    },
+}
+
+SCENES = {
+    "en": (
+        "A pasted log",
+        "A secret",
+        "A file",
+        "In a group",
+        "Codes, and in any chat",
+        "What is no trouble",
+        "The operator",
+        "Somebody else",
+    ),
+    "ru": (
+        "Вставленный лог",
+        "Секрет",
+        "Файл",
+        "В группе",
+        "Коды и любой чат",
+        "Когда всё в порядке",
+        "Администратор",
+        "Кто-то другой",
+    ),
+}
 
 people = itertools.count(2000)
 
@@ -116,8 +176,8 @@ def bot(api, said):
                 **_environ(api, folder),
                 "LOGRULES_SERVICE": "my-bot",
                 "LOGRULES_INSTANCE": "instance-1",
-                "LOGRULES_ALERT_CHAT": str(OPERATOR),
-                "BOT_ADMINS": f"{OPERATOR}, 43",
+                "LOGRULES_ALERT_CHAT": str(OPERATORS["en"]),
+                "BOT_ADMINS": str(OPERATORS["ru"]),
             },
             stdout=log,
             stderr=log,
@@ -126,8 +186,9 @@ def bot(api, said):
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0, said.read_text("utf-8")
     printed = said.read_text("utf-8")
-    assert not [word for word in (api.token, LIVE, PASSWORD, "lovely", "boom") if word in printed]
-    alerts = [each.text for each in api.sent if each.chat_id == str(OPERATOR)]
+    unwanted = (api.token, LIVE, PASSWORD, "lovely", "boom", "A handler failed")
+    assert not [words for words in unwanted if words in printed]
+    alerts = [each.text for each in api.sent if each.chat_id == str(OPERATORS["en"])]
     assert not [text for text in alerts if LIVE in text or "lovely" in text or "boom" in text]
     codes = {json.loads(line).get("code") for line in printed.splitlines() if line.startswith("{")} - {None}
     assert codes == {
@@ -161,25 +222,25 @@ class Person:
 
     def say(self, text, **more):
         """Write, and hear the answer."""
-        self._note("You", _fenced(text) if "\n" in text or len(text) > 60 else _quoted(text))
+        self.note("you", _fenced(text) if "\n" in text or len(text) > 60 else _quoted(text))
         return self._after(lambda: self.api.send_text(text, **self._who, **more))
 
     def send(self, name, data, **more):
         """Send a file, and hear the answer."""
-        self._note("You", f"> 📎 `{name}`")
+        self.note("you", f"> 📎 `{name}`")
         return self._after(lambda: self.api.send_document(name, data, **self._who, **more))
 
     def press(self, label, on=None):
         """Press a button of the latest message, or of another; see what the message says then."""
-        self._note("You press", f"> `{label}`")
+        self.note("press", f"> `{label}`")
         return self._after(lambda: self._press(label, on or self.heard[-1]))
 
     def alerted(self, label, on=None):
         """Press a button that is answered by a word above the chat only."""
-        self._note("You press", f"> `{label}`")
+        self.note("press", f"> `{label}`")
         query = self._press(label, on or self.heard[-1])
         said = self._answered(query)
-        self._note("A notice", _quoted(said))
+        self.note("notice", _quoted(said))
         return said
 
     def types(self, query):
@@ -194,9 +255,9 @@ class Person:
             30,
         )
         results = json.loads(answer[0]["results"])
-        self._note("You type in any chat", f"> @bot {query}")
+        self.note("type", f"> @bot {query}")
         offered = "\n".join(f"> {each['title']}: {each['description']}" for each in results[:3])
-        self._note("Telegram offers", offered)
+        self.note("offer", offered)
         return results
 
     def _press(self, label, message):
@@ -228,11 +289,12 @@ class Person:
         _balanced(answer.text)
         rows = json.loads(answer.params.get("reply_markup") or "{}").get("inline_keyboard", [])
         buttons = "".join("\n>\n> " + " ".join(f"`{each['text']}`" for each in row) for row in rows)
-        self._note("The bot", _markdown(answer.text) + buttons)
+        self.note("bot", _markdown(answer.text) + buttons)
         return answer
 
-    def _note(self, who, what):
-        self.pages.append(f"**{who}**\n\n{what}\n")
+    def note(self, who, what):
+        """Take it down."""
+        self.pages.append(f"**{WORDS[self.language][who]}**\n\n{what}\n")
 
 
 def _fenced(text):
@@ -286,63 +348,69 @@ def _smooth(text):
     text = re.sub(r"\b\d+ с\b", "5 с", text)
     text = re.sub(r"until \d{4}-\d\d-\d\d \d\d:\d\d UTC", "until 2026-11-22 20:00 UTC", text)
     text = re.sub(r"since \d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC", "since 2026-11-22 12:00 UTC", text)
-    return re.sub(r"Version: [^,]+,", "Version: 1.0,", text)
+    text = re.sub(r"до \d{4}-\d\d-\d\d \d\d:\d\d UTC", "до 2026-11-22 20:00 UTC", text)
+    return re.sub(r"(Version|Версия): [^,]+,", r"\1: 1.0,", text)
 
 
 def test_conversation(bot, api):
-    """A whole session: each thing that one can ask is answered as the documentation shows."""
-    scenes = []
+    """A whole session in each language: whatever one can ask is answered as the documentation shows."""
+    written = {lang: _smooth(_session(api, lang)) for lang in CONVERSATIONS}
 
-    def scene(title, person):
-        scenes.append((title, person.pages))
-        return person
+    for lang, path in CONVERSATIONS.items():
+        if os.environ.get("WRITE_CONVERSATION"):
+            path.write_text(written[lang], "utf-8")
+        assert path.read_text("utf-8") == written[lang]
 
-    ann = scene("A pasted log", Person(api))
+
+def _session(api, lang):
+    """The transcript of one."""
+    words, say = WORDS[lang], texts.texts(lang)
+    titles, scenes = iter(SCENES[lang]), []
+
+    def person(**who):
+        somebody = Person(api, lang, **who)
+        scenes.append((next(titles), somebody.pages))
+        return somebody
+
+    ann = person()
     ann.say("/start")
     assert "CONFLICT_409" in ann.say(LOG).text
-    assert "How to make sure" in ann.press("Details").text
-    assert ann.press("Next: DB_UNREACHABLE").text.startswith("❌ <b>DB_UNREACHABLE</b>")
-    assert "Что делать" in ann.press("По-русски").text
-    scene("A secret", ben := Person(api))
+    assert say.how_to_check in ann.press(say.more).text
+    assert ann.press(say.next.format(code="DB_UNREACHABLE")).text.startswith("❌ <b>DB_UNREACHABLE</b>")
+    assert texts.texts(texts.other(lang)).what_to_do in ann.press(say.other_language).text
+    ben = person()
     warned = ben.say(f"BOT_TOKEN={LIVE}\nDATABASE_URL=postgres://bot:{PASSWORD}@db/bot\n{CONFLICT}")
     assert warned.text.startswith("🔐")
     assert LIVE not in warned.text + str(warned.params)
-    assert "Deleted" in ben.alerted("Delete the message", warned)
-    scene("A file", eve := Person(api))
-    assert "CONFLICT_409" in eve.send("bot.log.gz", gzip.compress(LOG.encode())).text
-    scene("In a group", dan := Person(api, chat=GROUP))
+    assert ben.alerted(say.delete, warned) == say.deleted
+    assert "CONFLICT_409" in person().send("bot.log.gz", gzip.compress(LOG.encode())).text
+    dan = person(chat=GROUP)
+    dan.note("somebody", _fenced(TRACEBACK))
     asked = _message(1, 77, GROUP, text=TRACEBACK)
     assert "CONFLICT_409" in dan.say("/why", more={"reply_to_message": asked}).text
-    scene("Codes, and in any chat", fay := Person(api))
+    fay = person()
     assert "CONFLICT_409" in fay.say("/explain conflict_408").text
-    assert "Stop" in fay.say("/explain conflict_409").text
+    assert say.what_to_do in fay.say("/explain conflict_409").text
     assert fay.types("409")[0]["id"] == "CONFLICT_409"
-    scene("По-русски", ida := Person(api, "ru"))
-    assert "Остановите" in ida.say(TRACEBACK).text
-    assert "Ничто" in ida.say("2026-11-22 12:00:01,204 INFO bot: PostgreSQL advisory lock acquired").text
-    assert "Я не нашёл" in ida.say("просто привет").text
-    ida.say("/privacy")
-    scene("The operator", oda := Person(api, who=OPERATOR))
-    api.wait_for(lambda: oda.heard, 30)
-    oda._note("An alert comes", _markdown(oda.heard[0].text))
+    ida = person()
+    assert say.only_good in ida.say("2026-11-22 12:00:01 INFO bot: PostgreSQL advisory lock acquired").text
+    assert ida.say(words["hello"]).text == say.nothing_found
+    assert ida.say("/privacy").text == say.privacy
+    oda = person(who=OPERATORS[lang])
+    if OPERATORS[lang] == OPERATORS["en"]:  # to whom alerts go
+        api.wait_for(lambda: oda.heard, 30)
+        oda.note("alert", _markdown(oda.heard[0].text))
     status = oda.say("/status").text
-    assert "polling" in status
-    assert "instance-1" in status
-    assert "Open incidents: 1" in status
+    assert {say.phases["polling"] in status, "instance-1" in status} == {True}
     assert "DB_AUTH_FAILED" in oda.say("/incidents").text
-    assert "What to do" in oda.press("Explain 1").text
-    oda.press("Back")
-    oda.press("Silence 1")
-    assert "wakes nobody" in oda.press("8 h").text
-    assert "🔕" in oda.press("Back").text
-    scene("Somebody else", gus := Person(api))
-    assert "operator" in gus.say("/status").text
-
-    parts = ["\n".join([f"## {title}\n", *pages]) for title, pages in scenes]
-    text = _smooth("\n".join([HEAD, *parts]))
-    if os.environ.get("WRITE_CONVERSATION"):
-        CONVERSATION.write_text(text, "utf-8")
-    assert CONVERSATION.read_text("utf-8") == text
+    assert say.what_to_do in oda.press(say.explain.format(number=1)).text
+    oda.press(say.back)
+    oda.press(say.silence.format(number=1))
+    assert oda.press(say.hours.format(hours=8)).text.startswith("🔕")
+    assert say.silenced_mark in oda.press(say.back).text
+    assert person().say("/status").text == say.not_admin
+    assert next(titles, None) is None
+    return "\n".join([words["head"], *("\n".join([f"## {title}\n", *pages]) for title, pages in scenes)])
 
 
 def test_what_is_no_log(bot, api):
@@ -377,7 +445,8 @@ def test_what_is_no_log(bot, api):
     assert joe.heard[-1].text == say.no_text
     old = half._replace(message_id=half.message_id + 500)
     assert joe.alerted("Details", old) == say.too_old
-    assert joe.alerted("Details", joe.heard[known - 1]) == ""
+    thrice = joe.heard[known - 1]
+    assert [joe.alerted("Details", thrice), joe.alerted("Details", thrice)] == ["", ""]  # an edit to the same
 
 
 def test_who_may_delete(bot, api):
