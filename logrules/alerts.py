@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from logrules.core.codes import Code
     from logrules.core.delivery import Delivery, Receiver
+    from logrules.core.incidents import Decision
     from logrules.core.match import Alert, Match
     from logrules.settings import Settings
     from logrules.stores.postgres import Mirror
@@ -95,16 +96,23 @@ class Alerts:
         """Hear what keeps alerts from being kept or delivered, as a code and a text; also what was before."""
         self._notices.listen(on_failure)
 
-    def send(self, match: Match) -> None:
-        """Take `match`. Once this returns, the alert that follows from it survives the process."""
+    def send(self, *matches: Match) -> None:
+        """Take `matches`. Once this returns, the alerts that follow from them survive the process."""
+        if not matches:
+            return
         self._after_fork()
         try:
-            decision = self._store.take(match)
-            if decision is not None and (decision.alert is not None or match.code in self._store.resolving):
+            decisions = self._store.take_all(matches)
+            if any(map(self._is_news, matches, decisions)):
                 self._drain()
             self._changed()
         except Exception as error:  # noqa: BLE001  # a bot must not die of its alerts
-            self._notices(f"the alert {match.code} is lost: {type(error).__name__}: {error}")
+            codes = ", ".join(sorted({match.code for match in matches}))
+            self._notices(f"the alert {codes} is lost: {type(error).__name__}: {error}")
+
+    def _is_news(self, match: Match, decision: Decision | None) -> bool:
+        """Whether there may be something to send now."""
+        return decision is not None and (decision.alert is not None or match.code in self._store.resolving)
 
     def flush(self, seconds: float) -> list[Alert]:
         """Try to deliver everything within so many seconds, and return what is still undelivered.

@@ -24,9 +24,7 @@ LIMIT = 1024 * 1024
 """Bytes that wait at most."""
 LAST_WORDS = 256 * 1024
 """Bytes of these that are still read once the command has ended."""
-RESTS = 256
-"""Chunks for which a reader is not waited for that has long been too slow."""
-PACE = 300e6
+PACE = 280e6
 """Bytes a second to which a full inbox holds the command, and to no less: beyond that they go unread."""
 
 
@@ -42,8 +40,6 @@ class Inbox:
         """Streams whose next chunk does not follow upon the one before it."""
         self._unread = 0
         self._put_at = 0.0
-        self._in_vain, self._rests = 0, 1
-        """For how many chunks nobody is waited for, and for how many when it was in vain once more."""
         self.is_pressed = False
         """The command prints faster than it can be read, and than it is passed on: it would be held up."""
 
@@ -61,13 +57,10 @@ class Inbox:
             self._changed.notify()
 
     def _wait(self, seconds: float) -> None:
-        """Give the reader so much time since the last chunk; less and less often while that is in vain."""
-        self._in_vain -= 1
+        """Give the reader so much time since the last chunk."""
         left = self._put_at + seconds - time.monotonic()
-        if left > 0 and self._in_vain <= 0:
-            caught_up = self._changed.wait(left)
-            self._rests = 1 if caught_up else min(2 * self._rests, RESTS)
-            self._in_vain = 0 if caught_up else self._rests
+        if left > 0:
+            self._changed.wait(left)
 
     def call(self, run: Callable[[], None]) -> None:
         """Have `run` called after all that was put before."""

@@ -49,8 +49,8 @@ HANDOVER, HANDOVER_AT_WORK = 0.00002, 0.0002
 Where the bytes are worked on, too, both would only take turns if they did so as often.
 """
 MINUTE = 60.0
-BREAK, BREAK_AT_WORK, LONGEST_BREAK = 1.0, 7.0, 0.2
-"""For how many times the last thought, and seconds, thinking rests where the bytes need the time."""
+BREAK, LONGEST_BREAK = 7.0, 0.2
+"""For how many times the last thought, and seconds, thinking rests where the bytes are worked on."""
 GLANCE = 0.005
 
 
@@ -294,9 +294,8 @@ class Watch:
                     self._report("SECRET_IN_LOG", leak.message, attrs=leak.attrs)
         begun = time.monotonic()
         self._think(lambda engine: engine.feed(chunk))
-        if self._inbox.is_pressed:
-            times = BREAK_AT_WORK if self._options.changes_output else BREAK
-            time.sleep(min(LONGEST_BREAK, times * (time.monotonic() - begun)))
+        if self._inbox.is_pressed and self._options.changes_output:
+            time.sleep(min(LONGEST_BREAK, BREAK * (time.monotonic() - begun)))
 
     def _own_up(self, *, at_once: bool = False) -> None:
         """Say what went by unread, once a minute at most."""
@@ -436,7 +435,10 @@ class Watch:
         if self._engine is None:
             return
         with self._harmless():
-            for effect in ask(self._engine):
+            effects = ask(self._engine)
+            # Together, for one wait for the disk; first, for what follows may be the end.
+            self._alerts.send(*(each.match for each in effects if isinstance(each, Send)))
+            for effect in effects:
                 self._do(effect)
 
     def _do(self, effect: Effect) -> None:
@@ -444,8 +446,6 @@ class Watch:
             case Annotate(match):
                 if self._options.annotate:
                     self._report.annotate(match)
-            case Send(match):
-                self._alerts.send(match)
             case Probe():
                 threading.Thread(target=self._ask, args=(effect,), daemon=True).start()
             case Stop() if self._options.on_fatal is not OnFatal.IGNORE:

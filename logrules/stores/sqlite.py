@@ -162,6 +162,10 @@ class Store:
             return incidents.decide(None, match, code, self._clock())
         return self._run(lambda db: self._hold_or_take(db, match, code))
 
+    def take_all(self, matches: Sequence[Match]) -> list[Decision | None]:
+        """The same of several, with one wait for the disk."""
+        return self._run(lambda _: [self.take(match) for match in matches])  # in one transaction
+
     def release(self) -> bool:
         """Decide what was held back, by us or by a killed process, and what comes; whether there was any."""
         return self._run(self._release)
