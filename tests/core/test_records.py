@@ -10,11 +10,11 @@ import pytest
 from logrules.core import heads
 from logrules.core.model import Form, Origin, Severity
 from logrules.core.records import CUT_OFF, INSIDE, REACH, TRACEBACK, Parsed, Statement, Window
-from logrules.core.scanner import Literal, Scanner
-from logrules.core.search import Hit
+from logrules.core.scanner import Literal
+from logrules.core.search import Hit, Search, Wanted
 
 ORIGIN = Origin("bot", "1", "stdout")
-MARK = Scanner([Literal(b"HIT")])
+MARK = Search([Wanted(((Literal(b"HIT"),),))])
 
 
 def records(text: str | bytes) -> list[Parsed]:

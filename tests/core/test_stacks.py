@@ -6,10 +6,11 @@ import pytest
 
 from logrules.core.model import Form, Origin
 from logrules.core.records import Parsed, Window
-from logrules.core.scanner import Literal, Scanner
+from logrules.core.scanner import Literal
+from logrules.core.search import Search, Wanted
 
 ORIGIN = Origin("bot", "1", "stderr")
-MARK = Scanner([Literal(b"HIT")])
+MARK = Search([Wanted(((Literal(b"HIT"),),))])
 
 CRASH = """\
 /app/bot.js:3

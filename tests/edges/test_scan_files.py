@@ -25,7 +25,7 @@ TRACE = 'Traceback (most recent call last):\n  File "b.py", line 1, in f\nMemory
 @pytest.fixture(autouse=True)
 def same_time(monkeypatch):
     """What has no stamp of its own bears the moment of the scan."""
-    monkeypatch.setattr(scan.time, "time", lambda: 1.0)
+    monkeypatch.setattr("logrules.scan.time.time", lambda: 1.0)
 
 
 @pytest.fixture
