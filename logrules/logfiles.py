@@ -105,9 +105,8 @@ def _stream(packed: str, fd: int, path: str) -> Any:
             f", or: zstdcat {path} | logrules scan -"
         ) from None
     last = zstandard.ZstdCompressor(write_checksum=True).compress(_LAST)
-    return _Zstandard(
-        zstandard.ZstdDecompressor().stream_reader(_Followed(file, last), read_across_frames=True)
-    )
+    source: Any = _Followed(file, last)  # nothing but `read` is asked of it
+    return _Zstandard(zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True))
 
 
 class _Followed:
