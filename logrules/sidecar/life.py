@@ -253,6 +253,7 @@ class Life:
 
     def _drain(self) -> None:
         """Read what the child left in its pipes, without waiting for grandchildren that keep them open."""
+        self._turn(time.monotonic())  # what stands there by now, however late we are
         until = time.monotonic() + DRAIN
         patience = DRAIN if self._told_to_end or self._stop else QUIET
         quiet = time.monotonic() + patience

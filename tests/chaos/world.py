@@ -111,7 +111,7 @@ class World:
         self.postgres = postgres
         self.proxy = proxy
         self.timers = TIMERS
-        self.script = Path(__file__).with_name("bot.py")
+        self.script = Path(__file__).with_name("polling_bot.py")
         self.bots: list[Bot] = []
         self.timings: dict[str, float] = {}
         """Seconds, by name: printed, and never judged."""
