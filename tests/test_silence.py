@@ -213,7 +213,10 @@ def test_other_peoples_words_behind_every_head() -> None:
 @pytest.mark.parametrize("quote", QUOTES.values(), ids=QUOTES.keys())
 def test_a_quoted_sample_says_nothing(quote: str) -> None:
     """What a program prints is silent in code, texts, chats and JSON of somebody else's."""
-    loud = [(line, codes(line)) for sample in SAMPLES if codes(line := quote.format(sample))]
+    own = (
+        list(QUOTES.values()).index(quote) % 3
+    )  # each sample in a third of the forms, each form with a third
+    loud = [(line, codes(line)) for sample in SAMPLES[own::3] if codes(line := quote.format(sample))]
 
     assert loud == []
 

@@ -30,8 +30,9 @@ def parts(*texts):
 
 
 def test_nothing_is_lost():
-    """Every pack's samples, in the middle of a log, say the same as where every line is looked at."""
-    for sample in (sample for pattern in rulebook().patterns for sample in pattern.match):
+    """A sample of each pattern, in the middle of a log, says the same as where every line is looked at."""
+    for number, pattern in enumerate(rulebook().patterns):
+        sample = pattern.match[number % len(pattern.match)]
         text = f"{BEFORE}{sample}\n{BEFORE}"
         assert classify(rulebook(), text) == classify(every_line(), text), sample
 

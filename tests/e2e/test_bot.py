@@ -191,7 +191,7 @@ def bot(api, said):
     alerts = [each.text for each in api.sent if each.chat_id == str(OPERATORS["en"])]
     assert not [text for text in alerts if LIVE in text or "lovely" in text or "boom" in text]
     codes = {json.loads(line).get("code") for line in printed.splitlines() if line.startswith("{")} - {None}
-    assert codes == {
+    assert codes - {"LOCK_WAITING"} == {  # a test beside this one may have the same bot's lock, for a while
         "DB_AUTH_FAILED",
         "LOCK_LOCAL_ONLY",
         "LOCK_ACQUIRED",
