@@ -234,7 +234,9 @@ def test_a_phrase_that_markdown_quotes_says_nothing(quote: str) -> None:
 @pytest.mark.parametrize("said", SAID)
 def test_what_users_say_is_logged_in_peace(said: str) -> None:
     """A handler that logs each message alarms nobody, whatever the message."""
-    loud = [(line, codes(line)) for sample in SAMPLES if codes(line := CHAT.format(said.format(sample)))]
+    own = SAID.index(said) % 3
+    told = [CHAT.format(said.format(sample)) for sample in SAMPLES[own::3]]
+    loud = [(line, codes(line)) for line in told if codes(line)]
 
     assert loud == []
 
