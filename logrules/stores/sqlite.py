@@ -147,6 +147,7 @@ class Store:
         self.resolving = frozenset().union(*(_resolvers(code) for code in codes.values()))
         """Codes that may end an incident."""
         self._healed: set[tuple[str, str, str | None]] = set()
+        self._lock = RLock()
         self._enter_process()
         _stores.add(self)
 
@@ -243,10 +244,14 @@ class Store:
             self._db.close()
 
     def after_fork(self) -> None:
-        """In the parent: go on with the file. A child opens it when it needs it."""
+        """In the parent: go on with the file."""
         if self._is_set_aside:
             self._open()
         self._lock.release()
+
+    def enter_child(self) -> None:
+        """In the child: it has a lock of its own, and opens the file when it needs it."""
+        self._lock = RLock()
 
     # One transaction
 
@@ -378,7 +383,6 @@ class Store:
     def _enter_process(self) -> None:
         """Open the file for this process: a connection may not cross a fork, nor be closed behind it."""
         self._inherited = getattr(self, "_db", None)
-        self._lock = RLock()
         self._pid = os.getpid()
         self._name = uuid.uuid4().hex
         self._on_disk = self._path is not None
@@ -393,10 +397,10 @@ class Store:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        if self._pid != os.getpid():
-            self._holds = False  # whoever was to release it has stayed with the parent
-            self._enter_process()
         with self._lock:
+            if self._pid != os.getpid():  # asked under the lock: another thread may be closing
+                self._holds = False  # whoever was to release it has stayed with the parent
+                self._enter_process()
             yield self._db
 
     def _run(self, work: Callable[[sqlite3.Connection], T], *, lasting: bool = True) -> T:
@@ -465,8 +469,13 @@ def _after_fork() -> None:
         _forking.pop().after_fork()
 
 
+def _enter_child() -> None:
+    while _forking:
+        _forking.pop().enter_child()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forking.clear)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_enter_child)
 
 
 class _Lost(NamedTuple):

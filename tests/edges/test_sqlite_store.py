@@ -689,6 +689,20 @@ def test_fork_amid_a_transaction_of_another_thread(opened, monkeypatch):
     assert store.take(make_match()).outcome is Outcome.COUNTED
 
 
+def test_closing_beside_somebody_who_waits(opened):
+    """Whoever waits for the store while another thread closes it opens it anew."""
+    store = opened()
+    told = []
+    with store._lock:
+        waiting = threading.Thread(target=lambda: told.append(store.take(make_match()).outcome))
+        waiting.start()
+        waiting.join(0.1)
+        store.close()
+    waiting.join()
+
+    assert told == [Outcome.OPENED]
+
+
 class TestUnusableFile:
     """A file that cannot be used is said once, and the process goes on in memory."""
 
