@@ -80,6 +80,12 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **given: Any) -> None:
         super().__init__(formatter_class=_Formatter, **given)
 
+    def format_help(self) -> str:
+        from logrules import manual
+
+        whole = " " not in self.prog
+        return manual.overview(self) if whole else super().format_help() + manual.more(self.prog)
+
     def error(self, message: str) -> NoReturn:
         complain(f"{message}. See: {self.prog} --help")
         self.exit(Exit.CONFIG)
@@ -105,6 +111,7 @@ def _parser(asked: Sequence[str]) -> argparse.ArgumentParser:
         "silence": _add_silence,
         "status": _add_status,
         "doctor": _add_doctor,
+        "completion": _add_completion,
     }
     for name in set(asked[:1]) & known.keys() or known:
         known[name](commands)
@@ -174,7 +181,7 @@ def _add_new_rule(commands: argparse._SubParsersAction[_Parser]) -> None:
     text = "Draft a pattern that recognises a raw line."
     new = commands.add_parser("new-rule", help=text.lower()[:-1], description=text)
     new.add_argument("words", nargs="+", metavar='"LINE"', help="a raw line; - reads standard input")
-    new.add_argument("--code", help="what the line means; without it the draft leaves that to you")
+    new.add_argument("--code", help="what the line means: a code, yours or ours; else the draft makes one up")
     _add_packs(new)
     new.set_defaults(command=_new_rule, parser=new)
 
@@ -287,6 +294,15 @@ def _add_doctor(commands: argparse._SubParsersAction[_Parser]) -> None:
     doctor.add_argument("--json", action="store_true", help="one JSON object per finding")
     _add_lang(doctor)
     doctor.set_defaults(command=_doctor, parser=doctor)
+
+
+def _add_completion(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "Print a script that lets your shell complete commands, options and codes."
+    completion = commands.add_parser("completion", help=text[0].lower() + text[1:-1], description=text)
+    completion.add_argument(
+        "shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help="bash, zsh or fish"
+    )
+    completion.set_defaults(command=_completion, parser=completion)
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
@@ -418,6 +434,14 @@ def _doctor(options: argparse.Namespace) -> int:
 
     # Packs of the user's own are looked at with everything else: one that is broken must not end this.
     return examination.doctor(rules.speak(options.lang or rules.lang), as_json=options.json)
+
+
+def _completion(options: argparse.Namespace) -> int:
+    from logrules import completion
+    from logrules.rules import rules
+
+    print(completion.script(options.shell, _parser(()), rules))
+    return Exit.OK
 
 
 def _known(options: argparse.Namespace) -> Rules:

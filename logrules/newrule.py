@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import sys
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from logrules.check import faults_of
 from logrules.core import shape
+from logrules.core.codes import CODE
 from logrules.core.drafts import SCHEMA, Draft, drafts, name
 from logrules.core.engine import classify
 from logrules.core.model import Exit, LogrulesError
@@ -20,15 +22,15 @@ from logrules.userpacks import FILE, FOLDER
 if TYPE_CHECKING:
     from logrules.rules import Rules
 
+MISSPELT = 0.85
+"""How alike two codes are, one of them misspelt: https://docs.python.org/3/library/difflib.html."""
 _DRAFT = "the draft"
 
 
 def new_rule(text: str, code: str | None, known: Rules) -> int:
     """Print a pack with one pattern that recognises `text`. Raises LogrulesError if there can be none."""
-    if code is not None and code not in known:
-        raise LogrulesError(
-            f"--code: there is no code {code!r}{shape.meant(code, known)}. All of them: logrules codes"
-        )
+    if code is not None:
+        _refuse_misspelt(code, known)
     raw = text.encode("utf-8", "surrogateescape")  # what is no text is read as a scan reads it
     text = Redactor(secrets_in(os.environ))(raw.decode("utf-8", "replace"))
     found = [each for each in drafts(text) if each.expression]
@@ -45,8 +47,20 @@ def new_rule(text: str, code: str | None, known: Rules) -> int:
             "nothing tells this line from somebody's words: give it as the program prints it, with its head"
         )
     sys.stdout.write(pack)
-    _explain(text, code, own, known)
+    _explain(text, own, known)
     return Exit.OK
+
+
+def _refuse_misspelt(code: str, known: Rules) -> None:
+    """A code that is not known yet is one of the user's own, unless another one was meant."""
+    if code in known:
+        return
+    if not CODE.match(code):
+        raise LogrulesError(
+            f"--code: {code!r} is no code: capital letters, digits and _, such as SHOP_CLOSED"
+        )
+    if close := difflib.get_close_matches(code, list(known), 1, MISSPELT):
+        raise LogrulesError(f"--code: there is no code {code}; did you mean {close[0]}? All: logrules codes")
 
 
 def _sound(draft: Draft, code: str, known: Rules) -> str | None:
@@ -61,11 +75,11 @@ def _sound(draft: Draft, code: str, known: Rules) -> str | None:
     return None
 
 
-def _explain(text: str, code: str | None, own: str, known: Rules) -> None:
+def _explain(text: str, own: str, known: Rules) -> None:
     """What to do with the draft: on standard error, so that the draft goes to a file as it is."""
     for match in classify(known.rulebook, text):
         _say(f"{match.rule} knows this line already, as {match.code}. Yours would come first.")
-    if code is None:
+    if own not in known:
         _say(f"{own} is a code of your own: say what it means, or put one of ours there (logrules codes).")
     _say(f"Put it into {FILE} beside the bot, or into a file of its own in {FOLDER}, and run: logrules check")
     _say(f"For an editor that completes and checks: logrules schema > {SCHEMA}")

@@ -317,7 +317,8 @@ def test_new_rule_drafts_a_pack_that_check_accepts(tmp_path: Path) -> None:
     [
         (["   indented"], "state nothing"),
         (["1 2 3"], "the same each time"),
-        (["--code", "NOPE", "x failed"], "no code 'NOPE'"),
+        (["--code", "CONFLCT_409", "x failed"], "did you mean CONFLICT_409?"),
+        (["--code", "conflict", "x failed"], "'conflict' is no code"),
     ],
 )
 def test_new_rule_refuses_what_cannot_be_a_pattern(arguments: list[str], says: str) -> None:
@@ -326,6 +327,14 @@ def test_new_rule_refuses_what_cannot_be_a_pattern(arguments: list[str], says: s
 
     assert (done.returncode, done.stdout) == (78, "")
     assert says in done.stderr
+
+
+def test_new_rule_takes_a_code_that_is_new() -> None:
+    """A code that nobody has yet, and that is no slip of the finger, is drafted with what it needs."""
+    done = run("new-rule", "--code", "SHOP_PAYMENT_REFUSED", "ERROR - Payment refused")
+
+    assert "[code.SHOP_PAYMENT_REFUSED]" in done.stdout
+    assert "SHOP_PAYMENT_REFUSED is a code of your own" in done.stderr
 
 
 def test_new_rule_names_who_knows_the_line_already() -> None:
