@@ -322,7 +322,7 @@ class _Sender:
             self._receiver = self._receiver or self._build()
             return self._receiver(alert)
         except Exception as error:  # noqa: BLE001  # whatever a receiver's library raises, the alert stays
-            return retry(f"{type(error).__name__} while sending")
+            return retry(f"{type(error).__name__} while sending{_place(error)}")
         finally:
             overdue.cancel()
 
@@ -341,6 +341,17 @@ class _Sender:
             self._notices(f"alerts to {self._name} wait and are tried again: {delivery.why}")
         if self._is_hurried:
             self._stopped.wait(HURRIED_PAUSES[min(self._failures, len(HURRIED_PAUSES)) - 1])
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised; what it says may hold a secret, the name of a file does not."""
+    raised = error.__traceback__
+    while raised and raised.tb_next:
+        raised = raised.tb_next
+    if raised is None:
+        return ""
+    file = os.path.basename(raised.tb_frame.f_code.co_filename)  # noqa: PTH119  # pathlib is not needed here else
+    return f" ({file}, line {raised.tb_lineno})"
 
 
 def open_alerts(

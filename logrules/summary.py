@@ -30,7 +30,7 @@ _SAYS = {
         "en": "Nothing in here that logrules knows. `logrules codes` lists what it does know.",
         "ru": "Ничего знакомого logrules здесь нет. Что ему знакомо: `logrules codes`.",
     },
-    "events": {"en": "{} events of {} kinds", "ru": "событий: {}, видов: {}"},
+    "events": {"en": "events: {}, kinds: {}", "ru": "событий: {}, видов: {}"},
 }  # fmt: skip
 
 
