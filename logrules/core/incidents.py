@@ -118,16 +118,18 @@ def decide(
     row: Incident | None, match: Match, code: Code, now: float, *, around: Around = ALONE, lang: str = "en"
 ) -> Decision:
     """What `match` does to the incident it belongs to. `code` is the match's, as its reason makes it."""
-    row = _seen(_current(row, match, code, now), match, code, now)
+    known = _current(row, match, code, now)
+    row = _seen(known, match, code, now)
+    is_proof = bool(row.sighting) and row.sighting == known.sighting
     if code.alert is None:
-        return _untold(row, Outcome.MUTE)
+        return _untold(row, Outcome.MUTE, is_proof=is_proof)
     level = _level(match, code.alert)
     loudness = _loudness(level, match)
     outcome = _occasion(row, code.alert, now, loudness)
     if outcome.tells:
         outcome = _hushed(match, around) or outcome
     if not outcome.tells:
-        return _untold(row, outcome)
+        return _untold(row, outcome, is_proof=is_proof)
     told = _told(row, loudness, int(now // max(code.alert.repeat, 1.0)), now)
     alert = _alert(told, match, code, level, code.alert.title[lang])
     return Decision(msgspec.structs.replace(told, suppressed=0), outcome, alert)
@@ -306,8 +308,9 @@ def _hushed(match: Match, around: Around) -> Outcome | None:
     return None
 
 
-def _untold(row: Incident, outcome: Outcome) -> Decision:
-    return Decision(msgspec.structs.replace(row, suppressed=row.suppressed + 1), outcome, None)
+def _untold(row: Incident, outcome: Outcome, *, is_proof: bool) -> Decision:
+    """Nobody is told of it. The proof of a sighting is no second one that nobody was told of."""
+    return Decision(msgspec.structs.replace(row, suppressed=row.suppressed + (not is_proof)), outcome, None)
 
 
 def _level(match: Match, alert: AlertSpec) -> str:

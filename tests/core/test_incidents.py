@@ -112,6 +112,17 @@ def test_open_incident_is_counted_then_repeated():
     assert reminder.first_seen == START
 
 
+def test_proof_is_no_second_sighting():
+    """A child's end proves a line that was told or kept back already: it counts as that line, once."""
+    told = Told()
+    for start in (START, START + 10):
+        told.bad(start, line=1, time=start, proved=False)
+        told.bad(start + 1, line=1, time=start, proved=True)
+
+    assert told.row is not None
+    assert (told.row.count, told.row.suppressed) == (2, 1)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_crash_loop_stays_one_incident(seed):
     """A bot that crashes every 10 s for an hour, good signs between, tells once a repeat interval."""
