@@ -193,7 +193,7 @@ def _add_schema(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
-    text = "Print what to tell a Sentry project, as JSON for its API."
+    text = "Print rules for other tools: Sentry, Prometheus, Sigma."
     export = commands.add_parser("export", help=text[0].lower() + text[1:-1], description=text)
     whats = export.add_subparsers(metavar="WHAT", required=True, parser_class=_Parser)
     text = "One alert rule a line: whom Sentry notifies of each code."
@@ -208,8 +208,8 @@ def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--monitor",
         type=int,
         metavar="ID",
-        help="the project's error monitor, for /organizations/ORGANIZATION/workflows/; which one it is, "
-        "/organizations/ORGANIZATION/detectors/?project=PROJECT_ID&query=type:error tells",
+        help="the number of the project's error monitor, for Sentry's API of workflows; "
+        "docs/alerts.md tells how to find it",
     )
     api.add_argument(
         "--legacy",
@@ -227,6 +227,38 @@ def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
     text = "Rules for Advanced Data Scrubbing: tokens and passwords that Sentry's own scrubbing leaves."
     scrubbing = whats.add_parser("sentry-scrubbing", help=text[0].lower() + text[1:-1], description=text)
     scrubbing.set_defaults(command=_export_scrubbing, parser=scrubbing)
+    text = "Alerting rules for Prometheus, upon the /metrics of guarded bots."
+    prometheus = whats.add_parser("prometheus", help=text[0].lower() + text[1:-1], description=text)
+    prometheus.add_argument(
+        "--job",
+        default="logrules",
+        metavar="NAME",
+        help="the job_name under which they are scraped (logrules)",
+    )
+    _add_common(prometheus)
+    prometheus.set_defaults(command=_export_prometheus, parser=prometheus)
+    text = "Sigma rules, for whatever searches your raw logs: Loki, Elastic, Splunk."
+    sigma = whats.add_parser(
+        "sigma",
+        help=text[0].lower() + text[1:-1],
+        description=text,
+        epilog="A search finds words wherever they stand, also where somebody quotes them. Where events of "
+        "`logrules run` are collected as well, each rule finds its code in them, which is exact.",
+    )
+    sigma.add_argument(
+        "--code",
+        action="append",
+        default=[],
+        help="for this code only; without it for all that wake somebody",
+    )
+    sigma.add_argument(
+        "--correlations",
+        action="store_true",
+        help="rules that count as well, where one sighting is no incident; not every converter takes them: "
+        "that of Loki makes no ruler file of them",
+    )
+    _add_common(sigma)
+    sigma.set_defaults(command=_export_sigma, parser=sigma)
 
 
 def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -389,6 +421,18 @@ def _export_scrubbing(_options: argparse.Namespace) -> int:
     from logrules import export
 
     return export.sentry_scrubbing()
+
+
+def _export_prometheus(options: argparse.Namespace) -> int:
+    from logrules import export
+
+    return export.prometheus(_known(options), options.job)
+
+
+def _export_sigma(options: argparse.Namespace) -> int:
+    from logrules import export
+
+    return export.sigma_rules(_known(options), options.code, counted=options.correlations)
 
 
 def _run(options: argparse.Namespace) -> int:
