@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from logrules.core.factors import parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 Chooser = Callable[[str], "tuple[re.Pattern[str], ...]"]
 _STAMPED, _OTHER = 26, 6
@@ -37,21 +37,38 @@ _CATEGORIES: dict[str, Callable[[str], bool]] = {
 
 def chooser(expressions: Sequence[re.Pattern[str]]) -> Chooser:
     """A function that gives those `expressions` that can match where a text begins, in their order."""
-    trees = [(each, parsed(each.pattern, each.flags)) for each in expressions]
+    trees = list(_trees(expressions))
 
     @lru_cache(_BEGINNINGS)
     def chosen(beginning: str) -> tuple[re.Pattern[str], ...]:
-        return tuple(
-            each
-            for each, tree in trees
-            if _ends(tree, {0}, beginning, folds=bool(tree.state.flags & re.IGNORECASE))
-        )
+        return tuple(each for each, tree, folds in trees if _ends(tree, {0}, beginning, folds=folds))
 
     def choose(text: str) -> tuple[re.Pattern[str], ...]:
         at = text[:2].lstrip("[(")[:1]
         return chosen(text[: _STAMPED if at.isdigit() else _OTHER].translate(_DIGITS))
 
     return choose
+
+
+def _trees(expressions: Iterable[re.Pattern[str]]) -> Iterator[tuple[re.Pattern[str], Any, bool]]:
+    """Each with what of its tree is looked at, and whether capitals are small letters to it."""
+    known: dict[Any, Any] = {}
+    for each in expressions:
+        tree = parsed(each.pattern, each.flags)
+        yield each, _reached(tree, _STAMPED, known), bool(tree.state.flags & re.IGNORECASE)
+
+
+def _reached(node: Any, letters: int, known: dict[Any, Any]) -> Any:
+    """What so many letters can reach of a node, in plain tuples, equal ones once: megabytes would stay else."""
+    if hasattr(node, "getwidth"):
+        reached = (each for at, each in enumerate(node) if node[:at].getwidth()[0] < letters)
+        node = [_reached(each, letters, known) for each in reached]
+    if isinstance(node, list | tuple):
+        plain = tuple(_reached(each, letters, known) for each in node)
+        return known.setdefault(plain, plain)
+    if isinstance(node, int):  # of the parser's own names for numbers, one is meant as the number
+        return int(node) if str(node) in {"MAXREPEAT", repr(int(node))} else str(node)
+    return node
 
 
 def _ends(tree: Iterable[Any], starts: set[int], text: str, *, folds: bool) -> set[int]:
