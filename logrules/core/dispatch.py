@@ -59,7 +59,7 @@ def _trees(expressions: Iterable[re.Pattern[str]]) -> Iterator[tuple[re.Pattern[
 
 
 def _reached(node: Any, letters: int, known: dict[Any, Any]) -> Any:
-    """What so many letters can reach of a node, in plain tuples, equal ones once: megabytes would stay else."""
+    """What so many letters can reach of a node, in plain tuples, equal ones once; the rest is megabytes."""
     if hasattr(node, "getwidth"):
         reached = (each for at, each in enumerate(node) if node[:at].getwidth()[0] < letters)
         node = [_reached(each, letters, known) for each in reached]
