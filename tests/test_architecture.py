@@ -53,7 +53,7 @@ EDGES = ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guar
 THIRD_PARTIES = {
     "asyncpg": ("logrules.guards.postgres", "logrules.stores.postgres"),
     "telegram": ("logrules.guards.ptb", "bot"),
-    "sentry_sdk": ("logrules.unseen",),
+    "sentry_sdk": ("logrules.sinks.sentry", "logrules.unseen"),
     "loguru": ("logrules.logs",),
     "hyperscan": ("logrules.core.scanner",),
     "msgspec": ("logrules.core",),

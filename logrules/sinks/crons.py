@@ -5,19 +5,21 @@ this moment, or that a foreign one gives a sign of life (`logrules run --heartbe
 Sentry raises an issue, also of what was killed, suspended or ran out of memory. The first one makes the
 monitor.
 
-Nothing is queued and nothing comes later: an old check-in would say that a dead bot lives.
+Nothing is queued and nothing comes later: an old check-in would say that a dead bot lives. The envelope is
+written here and not by the SDK, which would cost each bot a tenth of a second and 20 MB from its start.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
 import uuid
 import zlib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from logrules.core import envelopes
 from logrules.core.delivery import Verdict
 from logrules.core.event import label, timestamp
 from logrules.post import USER_AGENT, Post
@@ -83,8 +85,7 @@ class Crons:
         self._stopped.set()
 
     def _work(self) -> None:
-        head = envelopes.headers(self._dsn, USER_AGENT)
-        post = Post(envelopes.address(self._dsn), name="Sentry", headers=head, category="monitor")
+        post = Post(_url(self._dsn), name="Sentry", headers=_headers(self._dsn), category="monitor")
         wait = 0.0
         while not self._stopped.wait(wait):
             wait = self._check_in(post) if self._is_alive() else LOOK
@@ -109,7 +110,9 @@ def envelope(monitor: str, environment: str, now: float, minutes: int = 1) -> by
         "environment": environment,
         "monitor_config": {**CONFIG, "schedule": {**CONFIG["schedule"], "value": minutes}},
     }
-    return envelopes.envelope("check_in", item, sent_at=timestamp(now))
+    payload = json.dumps(item)
+    head = {"type": "check_in", "length": len(payload)}
+    return "\n".join([json.dumps({"sent_at": timestamp(now)}), json.dumps(head), payload]).encode()
 
 
 def slug(name: str) -> str:
@@ -119,3 +122,19 @@ def slug(name: str) -> str:
         return kept
     number = f"{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
     return "-".join(filter(None, ("bot", kept[: SLUG_CHARS - 13].strip("-_"), number)))
+
+
+def _url(dsn: str) -> str:
+    url = urlsplit(dsn)
+    prefix, _, project = url.path.rstrip("/").rpartition("/")
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{prefix}/api/{project}/envelope/"
+
+
+def _headers(dsn: str) -> dict[str, str]:
+    """https://develop.sentry.dev/sdk/foundations/transport/authentication/."""
+    url = urlsplit(dsn)
+    auth = {"sentry_version": "7", "sentry_client": USER_AGENT, "sentry_key": url.username or ""}
+    if url.password:
+        auth["sentry_secret"] = url.password
+    told = ", ".join(f"{name}={value}" for name, value in auth.items())
+    return {"X-Sentry-Auth": f"Sentry {told}", "Content-Type": "application/x-sentry-envelope"}

@@ -1,20 +1,31 @@
 """Alerts as Sentry events, for every server that speaks its protocol.
 
-A user's own Sentry in the process is neither seen nor disturbed: the SDK has no part in this. Queue, retries
-and durability are the outbox's: what a process leaves in the SDK's queue is lost.
+The SDK's client builds the envelope and nothing else: it is private (no `init`, no integration, no scope, so
+it neither sees nor disturbs a user's own Sentry), and its transport posts on the calling thread and tells
+the outcome. Queue, retries and durability are the outbox's: what a process leaves in the SDK's queue is lost.
+
+Importing this module costs what importing the SDK costs (a tenth of a second): import it where it is needed.
 """
 
 from __future__ import annotations
 
+import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from logrules.core import envelopes
-from logrules.core.delivery import DELIVERED, Delivery
+from sentry_sdk import Client
+from sentry_sdk.client import SDK_INFO
+from sentry_sdk.transport import Transport
+from sentry_sdk.utils import Dsn
+
+from logrules.core.delivery import DELIVERED, Delivery, rejected
 from logrules.core.event import label, timestamp
 from logrules.post import USER_AGENT, Post
 
 if TYPE_CHECKING:
+    from sentry_sdk.envelope import Envelope
+    from sentry_sdk.types import Event
+
     from logrules.core.match import Alert
 
 # The server trims or drops what is longer: https://develop.sentry.dev/sdk/data-model/event-payloads/
@@ -26,6 +37,20 @@ REMEDIATION_CHARS = 2000
 ENVIRONMENT_CHARS = 64
 OLDEST = 30 * 86400.0
 """Seconds: an event that is older, or is still to come, has its time replaced, and an error upon it."""
+
+CLIENT: dict[str, Any] = {
+    "default_integrations": False,
+    "auto_enabling_integrations": False,
+    "include_local_variables": False,
+    "include_source_context": False,
+    "max_breadcrumbs": 0,
+    "max_value_length": MESSAGE_CHARS,
+    "send_client_reports": False,
+    "auto_session_tracking": False,
+    "enable_backpressure_handling": False,  # a thread
+    "spotlight": False,  # or SENTRY_SPOTLIGHT would send our events elsewhere
+    "debug": False,  # or SENTRY_DEBUG would print them
+}
 
 _MEANINGS = {
     400: "it refused the event; report it, this is our fault",
@@ -45,6 +70,9 @@ class Sentry:
         release: Of the guarded bot.
         environment: Such as `production`.
         lang: The language of the message.
+
+    Raises:
+        sentry_sdk.utils.BadDsn: The DSN is malformed.
     """
 
     def __init__(
@@ -57,13 +85,16 @@ class Sentry:
         lang: str = "en",
     ) -> None:
         self._lang = lang
-        told = {
-            "server_name": _line(instance, TAG_CHARS),
-            "release": label(release, TAG_CHARS),
-            "environment": label(environment, ENVIRONMENT_CHARS) or "production",
-        }
-        self._about = {name: text for name, text in told.items() if text}
-        self._post = _post(dsn)
+        sdk_name = SDK_INFO["name"]
+        self._client = Client(
+            dsn,
+            transport=_Transport,
+            server_name=_line(instance, TAG_CHARS),
+            release=label(release, TAG_CHARS),
+            environment=label(environment, ENVIRONMENT_CHARS) or "production",
+            **CLIENT,
+        )
+        SDK_INFO["name"] = sdk_name  # a user's own events bear it too
 
     def send(self, alert: Alert) -> Delivery:
         """Post one event and wait for the answer, at most some seconds.
@@ -72,9 +103,26 @@ class Sentry:
         """
         if alert.is_end:
             return DELIVERED
-        now = time.time()
-        item = {**event(alert, self._lang, now), **self._about}
-        return self._post(envelopes.envelope("event", item, event_id=alert.event_id, sent_at=timestamp(now)))
+        transport = self._client.transport
+        assert isinstance(transport, _Transport)
+        transport.outcome = rejected("the Sentry SDK dropped the event")
+        self._client.capture_event(cast("Event", event(alert, self._lang, time.time())))
+        return transport.outcome
+
+
+class _Transport(Transport):
+    """One envelope, one request, one outcome."""
+
+    def __init__(self, options: dict[str, Any] | None = None) -> None:
+        super().__init__(options)
+        assert self.parsed_dsn is not None
+        auth = self.parsed_dsn.to_auth(USER_AGENT)
+        headers = {"X-Sentry-Auth": auth.to_header(), "Content-Type": "application/x-sentry-envelope"}
+        self._post = Post(auth.get_api_url(), name="Sentry", headers=headers, meanings=_MEANINGS)
+        self.outcome = rejected("nothing was sent")
+
+    def capture_envelope(self, envelope: Envelope) -> None:
+        self.outcome = self._post(envelope.serialize())
 
 
 def probe(dsn: str, timeout: float) -> Delivery:
@@ -84,14 +132,11 @@ def probe(dsn: str, timeout: float) -> Delivery:
     nothing: https://develop.sentry.dev/sdk/telemetry/client-reports/. An envelope without any item would be
     answered before its key is looked at.
     """
-    now = time.time()
-    report = {"timestamp": now, "discarded_events": []}
-    return _post(dsn, timeout)(envelopes.envelope("client_report", report, sent_at=timestamp(now)))
-
-
-def _post(dsn: str, timeout: float | None = None) -> Post:
-    head = envelopes.headers(dsn, USER_AGENT)
-    return Post(envelopes.address(dsn), name="Sentry", headers=head, meanings=_MEANINGS, timeout=timeout)
+    auth = Dsn(dsn).to_auth(USER_AGENT)
+    report = json.dumps({"timestamp": time.time(), "discarded_events": []})
+    head = {"X-Sentry-Auth": auth.to_header(), "Content-Type": "application/x-sentry-envelope"}
+    post = Post(auth.get_api_url(), name="Sentry", headers=head, meanings=_MEANINGS, timeout=timeout)
+    return post(f'{{}}\n{{"type":"client_report","length":{len(report)}}}\n{report}\n'.encode())
 
 
 def event(alert: Alert, lang: str, now: float) -> dict[str, Any]:

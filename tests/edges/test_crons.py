@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from logrules.core import envelopes
 from logrules.sinks import crons
 from logrules.sinks.crons import Crons, slug
 from logrules.testing import SentryReceiver
@@ -197,8 +196,8 @@ def test_other_names_stay_apart():
 )
 def test_every_form_of_a_dsn_leads_to_its_project(dsn, url, auth):
     """Host, port, path and secret of a DSN are where Sentry's protocol wants them."""
-    assert envelopes.address(dsn) == url
-    assert envelopes.headers(dsn, "us")["X-Sentry-Auth"].endswith(auth)
+    assert crons._url(dsn) == url
+    assert crons._headers(dsn)["X-Sentry-Auth"].endswith(auth)
 
 
 def test_key_stands_in_its_header_only(receiver, begin):
