@@ -66,7 +66,7 @@ class _Told(NamedTuple):
     minutes: int
 
 
-_SURVIVED = {
+SURVIVED = {
     "HANDLERS_STUCK": _Told(1, 15),
     "LOOP_BLOCKED": _Told(3, 15),
     "UPDATE_SLOW": _Told(10, 15),
@@ -97,7 +97,7 @@ def group(codes: Mapping[str, Code], lang: str, job: str) -> dict[str, Any]:
 
 
 def _events() -> Iterator[_State]:
-    for code, (times, minutes) in _SURVIVED.items():
+    for code, (times, minutes) in SURVIVED.items():
         named = f'logrules_events_total{{JOB,code="{code}"}}'
         # A counter is born with its first event, which `increase` would not see.
         before = f"({named} offset {minutes}m or {named} * 0)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def _lines(value: Plain) -> Iterator[str]:
             yield f"- {first}"
             yield from (f"  {line}" for line in rest)
     else:
-        yield json.dumps(value, ensure_ascii=False)
+        yield _scalar(value)
 
 
 def _entry(head: str, value: Plain) -> Iterator[str]:
@@ -34,4 +35,13 @@ def _entry(head: str, value: Plain) -> Iterator[str]:
         yield head
         yield from (f"  {line}" for line in _lines(value))
     else:
-        yield f"{head} {json.dumps(value, ensure_ascii=False)}"
+        yield f"{head} {_scalar(value)}"
+
+
+def _scalar(value: Plain) -> str:
+    """As JSON has it; what YAML takes for the end of a line besides is spelled out."""
+    return re.sub("[\\x7f-\\x9f\\u2028\\u2029\\ufeff]", _spelled, json.dumps(value, ensure_ascii=False))
+
+
+def _spelled(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
