@@ -53,7 +53,7 @@ def opened(path: str) -> Iterator[LogFile]:
         about = os.fstat(fd)
         is_file = stat.S_ISREG(about.st_mode)
         packed = _packed(fd) if is_file else None
-        read = _unpacker(packed, fd, path) if packed else lambda: os.read(fd, CHUNK)
+        read = _unpacked(packed, fd, path) if packed else lambda: os.read(fd, CHUNK)
         yield LogFile(path, fd, read, is_file, packed is not None, about.st_size if is_file else 0)
     finally:
         if fd:
@@ -64,11 +64,25 @@ def _packed(fd: int) -> str | None:
     at = os.lseek(fd, 0, os.SEEK_CUR)
     first = os.read(fd, 6)
     os.lseek(fd, at, os.SEEK_SET)
+    return packing(first)
+
+
+def _unpacked(packed: str, fd: int, path: str) -> Callable[[], bytes]:
+    file = open(fd, "rb", buffering=0, closefd=False)  # noqa: SIM115  whoever has opened it closes it
+    return unpacking(packed, file, path)
+
+
+def packing(first: bytes) -> str | None:
+    """How a file is packed that begins like this; None for one that is not, or not by any of these."""
     return next((name for magic, name in _PACKED.items() if first.startswith(magic)), None)
 
 
-def _unpacker(packed: str, fd: int, path: str) -> Callable[[], bytes]:
-    stream = _stream(packed, fd, path)
+def unpacking(packed: str, file: Any, path: str = "FILE") -> Callable[[], bytes]:
+    """A function that gives the next bytes of what `file` holds packed; none at the end.
+
+    Raises LogrulesError, as the function does for what is damaged or cut short.
+    """
+    stream = _stream(packed, file, path)
     faults = _faults()
 
     def read() -> bytes:
@@ -83,8 +97,7 @@ def _unpacker(packed: str, fd: int, path: str) -> Callable[[], bytes]:
     return read
 
 
-def _stream(packed: str, fd: int, path: str) -> Any:
-    file = open(fd, "rb", buffering=0, closefd=False)  # noqa: SIM115  whoever has opened it closes it
+def _stream(packed: str, file: Any, path: str) -> Any:
     if packed == "gzip":
         import gzip
 

@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from logrules.core.lease import Held, Timers
 
 BOT_API = "https://api.telegram.org"
-
 RENDER_API = "https://api.render.com/v1"
+
+TOKENS = ("BOT_TOKEN", "TELEGRAM_BOT_TOKEN")
+"""Settings that are read as the bot's token, in this order."""
+_CERTAIN = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}(/test)?")
+"""What has this form is a token, whatever it is called: https://core.telegram.org/bots/api#authorizing-your-bot."""
 
 OVERLAP = 150.0
 """Seconds for which a deploy may run two instances: Render's 60, its usual shutdown delay, and a margin."""
@@ -287,7 +291,7 @@ def _lang(env: Mapping[str, str]) -> str:
 def _token(env: Mapping[str, str], given: str | None) -> str | None:
     if given is not None:
         return _checked_token("the bot's token", given)
-    for setting in ("BOT_TOKEN", "TELEGRAM_BOT_TOKEN"):
+    for setting in TOKENS:
         if setting in env:
             return _checked_token(setting, env[setting])
     return None
@@ -308,6 +312,16 @@ def _checked_token(setting: str, token: str | None) -> str | None:
 def is_token(text: str) -> bool:
     """Whether this has the form of a token."""
     return _token_fault(text) is None
+
+
+def tokens(environ: Mapping[str, str]) -> dict[str, str]:
+    """What certainly is a token, by the names of its settings, whatever those are; none that sends our alerts."""
+    found = {name: value.strip() for name, value in sorted(environ.items())}
+    return {
+        name: value
+        for name, value in found.items()
+        if _CERTAIN.fullmatch(value) and not name.startswith("LOGRULES_")
+    }
 
 
 def _token_fault(token: str) -> str | None:

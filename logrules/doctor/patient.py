@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,10 +17,6 @@ STEP = 4.0
 """Seconds for one question to the network."""
 BUDGET = 13.5
 """Seconds in which questions may begin, those of all checks side by side."""
-
-TOKENS = ("BOT_TOKEN", "TELEGRAM_BOT_TOKEN")
-"""Variables that we read ourselves."""
-_TOKEN = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}(/test)?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +58,7 @@ class Patient:
 
 def _tokens(environ: Mapping[str, str]) -> dict[str, str]:
     """What our own variables hold; else whatever has the form of a token, since a bot may read any name."""
-    if any(environ.get(name, "").strip() for name in TOKENS):
-        return {name: environ[name] for name in TOKENS if settings.is_token(environ.get(name, ""))}
-    others = {name: value.strip() for name, value in sorted(environ.items()) if "LOGRULES_" not in name}
-    return {name: value for name, value in others.items() if _TOKEN.fullmatch(value)}
+    ours = settings.TOKENS
+    if any(environ.get(name, "").strip() for name in ours):
+        return {name: environ[name] for name in ours if settings.is_token(environ.get(name, ""))}
+    return settings.tokens(environ)

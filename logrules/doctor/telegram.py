@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from logrules.botapi import BotApi, BotApiError
 from logrules.doctor.finding import State, found
 from logrules.doctor.network import place, reach, told
-from logrules.doctor.patient import TOKENS
+from logrules.settings import TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from logrules import settings
 from logrules.core.lease import bot_id, lock_key
 from logrules.core.model import LogrulesError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-NAMED = ("BOT_TOKEN", "TELEGRAM_BOT_TOKEN")
-_TOKEN = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{30,}(/test)?")
-"""What has this form is a token, whatever it is called: https://core.telegram.org/bots/api#authorizing-your-bot."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -25,7 +23,7 @@ def find(name: str | None, environ: Mapping[str, str]) -> int:
     """
     if name is not None:
         return lock_key(_checked(name))
-    bots = dict(_bots(environ))
+    bots = {variable: bot_id(token) for variable, token in _tokens(environ).items()}
     if not bots:
         raise LogrulesError(
             "--lock: which bot's lock? There is no bot token in the environment: set BOT_TOKEN, or name the "
@@ -39,24 +37,16 @@ def find(name: str | None, environ: Mapping[str, str]) -> int:
     return lock_key(next(iter(bots.values())))
 
 
-def _bots(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Variables that hold a token, and its bot's public id; not of a bot that only sends our alerts."""
-    for variable, token in _tokens(environ):
-        yield variable, bot_id(token)
-
-
 def token(environ: Mapping[str, str]) -> str | None:
     """The token in `environ`, whatever it is called; None if there is none, or more than one."""
-    found = {token for _, token in _tokens(environ)}
+    found = set(_tokens(environ).values())
     return found.pop() if len(found) == 1 else None
 
 
-def _tokens(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for variable, value in environ.items():
-        token = value.strip()
-        is_one = _TOKEN.fullmatch(token) and not variable.startswith("LOGRULES_")
-        if is_one or (token and variable in NAMED):
-            yield variable, token
+def _tokens(environ: Mapping[str, str]) -> dict[str, str]:
+    """By their variables: what is named as the bot's token is one, whatever its form."""
+    named = {name: environ.get(name, "").strip() for name in settings.TOKENS}
+    return settings.tokens(environ) | {name: value for name, value in named.items() if value}
 
 
 def _checked(name: str) -> str:
