@@ -16,8 +16,8 @@ from logrules.core.yamltext import dumped
 from logrules.rules import extended, rules
 
 ROOT = Path(__file__).parents[2]
-PROMTOOL = shutil.which("promtool")
-SIGMA = shutil.which("sigma")
+PROMTOOL = shutil.which("promtool") or ""
+SIGMA = shutil.which("sigma") or ""
 SERIES = re.compile(r"(logrules_\w+)\{([^}]*)\}")
 WHOLE = Health(
     phase=Phase.POLLING,
