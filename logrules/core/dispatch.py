@@ -60,15 +60,26 @@ def _trees(expressions: Iterable[re.Pattern[str]]) -> Iterator[tuple[re.Pattern[
 
 def _reached(node: Any, letters: int, known: dict[Any, Any]) -> Any:
     """What so many letters can reach of a node, in plain tuples, equal ones once; the rest is megabytes."""
+    if type(node) is int:
+        return node
+    if isinstance(node, int):  # one of the parser's own names for numbers, of which one is meant as such
+        return int(node) if str(node) == "MAXREPEAT" else str(node)
     if hasattr(node, "getwidth"):
-        reached = (each for at, each in enumerate(node) if node[:at].getwidth()[0] < letters)
-        node = [_reached(each, letters, known) for each in reached]
-    if isinstance(node, list | tuple):
-        plain = tuple(_reached(each, letters, known) for each in node)
-        return known.setdefault(plain, plain)
-    if isinstance(node, int):  # of the parser's own names for numbers, one is meant as the number
-        return int(node) if str(node) in {"MAXREPEAT", repr(int(node))} else str(node)
-    return node
+        node = list(_cut(node, letters))
+    if not isinstance(node, list | tuple):
+        return node
+    plain = tuple([_reached(each, letters, known) for each in node])
+    # Equal parts are the same by now; to compare all that is in them would take long.
+    return known.setdefault(tuple([-id(each) if isinstance(each, tuple) else each for each in plain]), plain)
+
+
+def _cut(sequence: Any, letters: int) -> Iterator[Any]:
+    """The nodes of a sequence before which fewer letters than that must stand."""
+    for at, node in enumerate(sequence):
+        if letters <= 0:
+            break
+        yield node
+        letters -= sequence[at : at + 1].getwidth()[0]
 
 
 def _ends(tree: Iterable[Any], starts: set[int], text: str, *, folds: bool) -> set[int]:
