@@ -99,8 +99,11 @@ def load(text: str, source: str) -> Pack:
 
 
 def shipped(text: str, source: str) -> Pack:
-    """A pack of ours: its faults were looked for before it was shipped, and are not again at each start."""
-    return _made(Pack(source, text, data=tomllib.loads(text)), [])
+    """A pack of ours: its faults were looked for before it was shipped, and are not again at each start.
+
+    What only a fault is told with is not kept.
+    """
+    return replace(_made(Pack(source, "", data=tomllib.loads(text)), []), data={})
 
 
 def refuse(faults: Iterable[Fault]) -> None:
