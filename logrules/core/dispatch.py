@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logrules.core.factors import parsed
 
@@ -37,11 +37,17 @@ _CATEGORIES: dict[str, Callable[[str], bool]] = {
 
 def chooser(expressions: Sequence[re.Pattern[str]]) -> Chooser:
     """A function that gives those `expressions` that can match where a text begins, in their order."""
-    trees = list(_trees(expressions))
+    trees = tuple(_trees(expressions))
+
+    @lru_cache(_BEGINNINGS)
+    def left(beginning: str) -> tuple[_Tree, ...]:
+        """Those that it leaves; few are looked at to its end, for half of it leaves few."""
+        possible = left(beginning[: len(beginning) // 2]) if len(beginning) > 1 else trees
+        return tuple(each for each in possible if _ends(each.nodes, {0}, beginning, folds=each.folds))
 
     @lru_cache(_BEGINNINGS)
     def chosen(beginning: str) -> tuple[re.Pattern[str], ...]:
-        return tuple(each for each, tree, folds in trees if _ends(tree, {0}, beginning, folds=folds))
+        return tuple(each.expression for each in left(beginning))
 
     def choose(text: str) -> tuple[re.Pattern[str], ...]:
         at = text[:2].lstrip("[(")[:1]
@@ -50,12 +56,21 @@ def chooser(expressions: Sequence[re.Pattern[str]]) -> Chooser:
     return choose
 
 
-def _trees(expressions: Iterable[re.Pattern[str]]) -> Iterator[tuple[re.Pattern[str], Any, bool]]:
-    """Each with what of its tree is looked at, and whether capitals are small letters to it."""
+class _Tree(NamedTuple):
+    """An expression, and what it begins with."""
+
+    expression: re.Pattern[str]
+    nodes: Any
+    folds: bool
+    """Whether capitals are small letters to it."""
+
+
+def _trees(expressions: Iterable[re.Pattern[str]]) -> Iterator[_Tree]:
+    """Each with what of its tree is looked at."""
     known: dict[Any, Any] = {}
     for each in expressions:
         tree = parsed(each.pattern, each.flags)
-        yield each, _reached(tree, _STAMPED, known), bool(tree.state.flags & re.IGNORECASE)
+        yield _Tree(each, _reached(tree, _STAMPED, known), bool(tree.state.flags & re.IGNORECASE))
 
 
 def _reached(node: Any, letters: int, known: dict[Any, Any]) -> Any:
