@@ -1,20 +1,22 @@
 # The reference bot under the sidecar. For a bot of your own: change the last COPY and the last line.
 
-FROM python:3.13-slim AS build
+FROM python:3.13-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    PIP_NO_CACHE_DIR=1
-RUN python -m venv /venv
+    PIP_NO_CACHE_DIR=1 \
+    PIP_ROOT_USER_ACTION=ignore
+# Without pip: what installs stays in this stage.
+RUN python -m venv --without-pip /venv
 WORKDIR /build
 # Dependencies in a layer of their own: it is rebuilt only when they change.
 COPY requirements requirements
-RUN /venv/bin/pip install --require-hashes -r requirements/run.txt \
+RUN pip --python /venv/bin/python install --require-hashes -r requirements/run.txt \
  && pip install --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY logrules logrules
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
- && /venv/bin/pip install --no-deps dist/*.whl
+ && pip --python /venv/bin/python install --no-deps dist/*.whl
 
-FROM python:3.13-slim
+FROM python:3.13-slim-bookworm
 # A number, so that a platform can see without /etc/passwd that it is not root. The home folder holds the state file.
 RUN useradd --uid 10001 --create-home bot
 ENV PATH=/venv/bin:$PATH \

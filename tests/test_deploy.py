@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import re
 import shlex
@@ -15,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from logrules import settings
 from logrules.sidecar import life, standby
+from tests.image.recipe import Step, ignored, stages
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = Draft202012Validator(json.loads((ROOT / "tests/data/render.yaml.schema.json").read_text("utf-8")))
@@ -25,24 +25,8 @@ DATABASE = BLUEPRINT["databases"][0]
 SECRET = re.compile(r"TOKEN|DSN|SECRET|PASSWORD|_KEY|CHAT")
 
 
-def _instructions(text: str) -> list[tuple[str, str]]:
-    """A Dockerfile's instructions as (word, rest), continued lines joined."""
-    lines = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)).splitlines()
-    return [(word.upper(), rest.strip()) for word, _, rest in (line.partition(" ") for line in lines if line)]
-
-
-IMAGE = _instructions((ROOT / "Dockerfile").read_text("utf-8"))
-FINAL = IMAGE[max(at for at, (word, _) in enumerate(IMAGE) if word == "FROM") :]
-
-
-def _ignored(path: str) -> bool:
-    """Whether .dockerignore keeps `path` out of the build: the last line that matches decides."""
-    ignored = False
-    for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines():
-        pattern = line.lstrip("!").removeprefix("**/")
-        if line and not line.startswith("#") and any(fnmatch.fnmatch(p, pattern) for p in path.split("/")):
-            ignored = not line.startswith("!")
-    return ignored
+IMAGE = stages((ROOT / "Dockerfile").read_text("utf-8"))
+BUILD, FINAL = IMAGE
 
 
 def test_blueprint_is_valid() -> None:
@@ -111,55 +95,79 @@ def test_overlap_budget_covers_a_deploy() -> None:
 
 def test_image_runs_the_sidecar() -> None:
     """The image's command is `logrules run -- python -m bot` in exec form, so that SIGTERM arrives."""
-    command = [rest for word, rest in FINAL if word in {"CMD", "ENTRYPOINT"}]
+    command = [step.form for step in FINAL.steps if step.word in {"CMD", "ENTRYPOINT"}]
 
-    assert [json.loads(words) for words in command] == [["logrules", "run", "--", "python", "-m", "bot"]]
-    assert ("STOPSIGNAL", "SIGTERM") in FINAL
+    assert command == [["logrules", "run", "--", "python", "-m", "bot"]]
+    assert FINAL.all("STOPSIGNAL") == ["SIGTERM"]
 
 
 def test_image_is_not_root() -> None:
     """The process runs as a number other than 0, chosen after everything that needs root."""
-    users = [rest for word, rest in FINAL if word == "USER"]
-    after = FINAL[FINAL.index(("USER", users[-1])) :]
+    (user,) = FINAL.all("USER")
+    after = FINAL.steps[FINAL.steps.index(Step("USER", user)) :]
 
-    assert all(user.isdigit() and int(user) > 0 for user in users)
-    assert [word for word, _ in after if word in {"RUN", "COPY", "ADD"}] == []
+    assert user.isdigit()
+    assert int(user) > 0
+    assert [step.word for step in after if step.word in {"RUN", "COPY", "ADD"}] == []
 
 
 def test_image_is_slim_and_pinned() -> None:
-    """Both stages start from the same slim Python, of a version that the project supports."""
-    bases = {rest.split()[0] for word, rest in IMAGE if word == "FROM"}
-    (version,) = (re.fullmatch(r"python:3\.(\d+)-slim", base) for base in bases)
-    lowest = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["requires-python"]
+    """Both stages start from the same slim Python, of a version that the project supports, on one Debian."""
+    bases = {stage.base for stage in IMAGE}
+    (version,) = (re.fullmatch(r"python:3\.(\d+)-slim-[a-z]+", base) for base in bases)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
     assert version
-    assert int(version[1]) >= int(lowest.rpartition(".")[2])
+    assert int(version[1]) >= int(project["requires-python"].rpartition(".")[2])
+    assert f"Programming Language :: Python :: 3.{version[1]}" in project["classifiers"]
 
 
-def test_image_installs_by_hash() -> None:
-    """Everything in the image's environment has a known hash; the project itself brings nothing along."""
-    installs = [shlex.split(rest) for word, rest in IMAGE if word == "RUN" and "pip install" in rest]
+def test_image_installs_by_hash_and_leaves_its_tools_behind() -> None:
+    """Everything in the image's environment has a known hash, the project brings nothing along, and what
+    installs stays in the first stage: the environment has no pip, and only it goes into the last one.
+    """
+    installs = [
+        shlex.split(command)
+        for rest in BUILD.all("RUN")
+        for command in rest.split("&&")
+        if " install " in command
+    ]
 
     assert [("--require-hashes" in words, "--no-deps" in words) for words in installs] == [
         (True, False),
+        (True, False),
         (False, True),
     ]
+    assert [words[1:3] == ["--python", "/venv/bin/python"] for words in installs] == [True, False, True]
+    assert "python -m venv --without-pip /venv" in BUILD.all("RUN")
+    assert [rest for rest in FINAL.all("COPY") if rest.startswith("--from")] == ["--from=build /venv /venv"]
+    assert not [rest for rest in FINAL.all("RUN") if "pip" in rest or "apt" in rest]
+
+
+def test_image_rebuilds_little() -> None:
+    """What changes with each commit is copied after the dependencies are installed: their layer is kept."""
+    words = [step.rest for step in BUILD.steps]
+    dependencies = next(at for at, rest in enumerate(words) if "requirements/run.txt" in rest)
+    before = {source for rest in words[:dependencies] if " " in rest for source in rest.split()[:-1]}
+
+    assert before & {"logrules", "pyproject.toml", "README.md", "bot", "."} == set()
 
 
 def test_image_speaks_at_once() -> None:
     """Python in the image does not hold its output back: the sidecar sees each line when it is written."""
-    assert any("PYTHONUNBUFFERED=1" in rest.split() for word, rest in FINAL if word == "ENV")
+    assert any("PYTHONUNBUFFERED=1" in rest.split() for rest in FINAL.all("ENV"))
 
 
 def test_image_finds_its_files() -> None:
     """All that the Dockerfile copies exists and passes .dockerignore; tests, secrets and git stay outside."""
     copied = [
         source
-        for word, rest in IMAGE
-        if word == "COPY" and not rest.startswith("--from")
+        for stage in IMAGE
+        for rest in stage.all("COPY")
+        if not rest.startswith("--from")
         for source in rest.split()[:-1]
     ]
 
-    assert [source for source in copied if not (ROOT / source).exists() or _ignored(source)] == []
-    assert all(_ignored(path) for path in (".git", ".venv", ".env", "tests/conftest.py", "render.yaml"))
-    assert _ignored("logrules/core/__pycache__/model.cpython-313.pyc")
+    assert [source for source in copied if not (ROOT / source).exists() or ignored(source)] == []
+    assert all(ignored(path) for path in (".git", ".venv", ".env", "tests/conftest.py", "render.yaml"))
+    assert ignored("logrules/core/__pycache__/model.cpython-313.pyc")
