@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test fuzz chaos families bench-guard bench-alerts bench-run bench-emit bench-scan lint lock clean
+.PHONY: demo test fuzz chaos families ptb image package bench-guard bench-alerts bench-run bench-emit bench-scan lint lock clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m bot.demo
@@ -27,6 +27,32 @@ $(VENV)/clients/node_modules: tests/data/clients/package-lock.json
 	@mkdir -p $(VENV)/clients && cp tests/data/clients/package*.json $(VENV)/clients
 	@cd $(VENV)/clients && npm ci --ignore-scripts --no-audit --no-fund --omit=optional
 	@touch $@
+
+# The guard and the reference bot with each python-telegram-bot that is promised; `make ptb PTB=21.5` for one.
+PTB ?= 20.8 21.0.1 21.11.1 22.0 22.8
+ptb: $(VENV)/.ready
+	@for version in $(PTB); do \
+	  test -e $(VENV)/ptb/$$version || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    --target $(VENV)/ptb/$$version "python-telegram-bot==$$version" || exit 1; \
+	  export PYTHONPATH=$(CURDIR)/$(VENV)/ptb/$$version; \
+	  $(BIN)/python -c 'import telegram; print("python-telegram-bot", telegram.__version__)'; \
+	  $(BIN)/python -m pytest -q -n 2 tests/e2e/test_guard.py tests/e2e/test_bot.py || exit 1; \
+	done
+
+# The image of the Dockerfile, built and run without a Docker engine. Needs root.
+image: $(VENV)/.ready
+	@$(BIN)/python -m tests.image
+
+# Wheel and sdist into dist/, built apart from everything; the wheel is then tried with what the registry gives it.
+package: $(VENV)/.ready
+	@rm -rf dist && mkdir dist
+	@$(BIN)/python -m hatchling build -d dist -t sdist >/dev/null 2>&1
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist dist/*.tar.gz
+	@$(PYTHON) -m venv dist/alone && dist/alone/bin/pip install --quiet --disable-pip-version-check dist/*.whl
+	@cd dist && alone/bin/logrules --version && alone/bin/logrules explain CONFLICT_409 >/dev/null && \
+	  echo 'database is locked' | alone/bin/logrules scan - && alone/bin/logrules run -- true && \
+	  if alone/bin/python -c 'import telegram' 2>/dev/null; then echo "telegram came along uninvited"; exit 1; fi
+	@rm -rf dist/alone && ls -l dist
 
 bench-guard: $(VENV)/.ready
 	@$(BIN)/python -m benchmarks.guard $(if $(ROUNDS),--rounds $(ROUNDS))
