@@ -1,6 +1,7 @@
-"""Rewrites what the documents say from packs and code: run `python docs/generate.py` after changing one.
+"""Writes what the documents say of packs and code: run `python -m docs.generate` after changing one.
 
-A generated block stands between `<!-- generated: NAME -->` and `<!-- end -->`; tests/test_docs.py compares.
+A generated block stands between `<!-- generated: NAME -->` and `<!-- end -->`; the pages of codes and the
+pictures are generated whole. tests/test_docs.py compares.
 """
 
 from __future__ import annotations
@@ -9,13 +10,20 @@ import ast
 import contextlib
 import io
 import itertools
+import json
 import os
 import re
 import unittest.mock
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from docs.codepages import Pages
+from docs.commands import commands
+from docs.picture import picture
 from logrules.core import exports
+from logrules.core.codes import LANGUAGES
 from logrules.core.event import Event, encode, timestamp
 from logrules.core.lease import OPERATORS, TABLE, Action, Timers
 from logrules.core.model import Sign
@@ -28,16 +36,29 @@ if TYPE_CHECKING:
     from logrules.core.codes import Code
 
 ROOT = Path(__file__).parent.parent
-READMES = {"en": ROOT / "README.md", "ru": ROOT / "README.ru.md"}
-LOCK = ROOT / "docs" / "lock.md"
-ALERTS = ROOT / "docs" / "alerts.md"
-DOCTOR = {"en": ROOT / "docs" / "doctor.md", "ru": ROOT / "docs" / "doctor.ru.md"}
+DOCS = ROOT / "docs"
+CODES = DOCS / "codes"
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 MARKS = {Sign.BAD: "❌", Sign.WARN: "⚠️", Sign.INFO: "ℹ️", Sign.GOOD: "✅"}
 HEADS = {
     "en": "| | Code | What happened | Exit | Wakes you | Search raw logs for |",
     "ru": "| | Код | Что случилось | Выход | Будит | Что искать в сырых логах |",
 }
+TIMERS = {
+    "lease": "Сервер освобождает блокировку сессии, молчавшей столько (`idle_session_timeout`).",
+    "dropped": "TCP сервера бросает молчащее соединение: вместе с арендой, но не раньше ограды.",
+    "keepalive": "Между двумя подтверждениями.",
+    "answer": "Подтверждение дольше этого считается потерей.",
+    "fence": "Столько после последнего подтверждения владелец не живёт: блокировки ещё ни у кого нет.",
+    "chunk": "Так часто сервер отпускает ждущего (`lock_timeout`): столько живёт место умершего.",
+    "check": "Как часто сервер смотрит, живо ли соединение ждущего.",
+    "grace": "После перехвата, о котором никто не объявил; strict — это `fence` + 1.",
+    "connect": "На одну попытку соединиться.",
+    "patience": "Базу, которой нет столько при старте, больше не ждут.",
+    "drain": "На последние дела обработчиков при выходе: меньше 30 с платформы между TERM и KILL.",
+    "blocked": "Об обработчике, который столько держит цикл событий бота, предупреждают.",
+}
+"""The docstrings of `Timers` in Russian."""
 AT_ONCE = {"en": "at once", "ru": "сразу"}
 OFTEN = {"en": "{count} in {minutes:g} min", "ru": "{count} за {minutes:g} мин"}
 
@@ -52,15 +73,16 @@ def codes(lang: str) -> str:
 
 
 def event(lang: str) -> str:
-    """The line that a guarded bot ends with when a second instance polls."""
+    """The line that a guarded bot ends with when a second instance polls; its remediation goes on."""
     spec = rules.specs["CONFLICT_409"].why("other_getupdates")
+    first, _, _ = spec.remediation(lang).partition(" 2) ")
     line = Event(
         timestamp=timestamp(1_795_340_442.123456),
         level=spec.severity,
         code=spec.code,
         message="409 CONFLICT DETECTED: another process polls: Conflict: terminated by other getUpdates "
         "request; make sure that only one bot instance is running",
-        remediation=spec.remediation(lang),
+        remediation=f"{first} …",
         service="my-bot",
         instance="srv-d0cjkelq67qs70c2pugg-sbpkm",
         fatal=spec.fatal,
@@ -81,24 +103,26 @@ def lease(_lang: str) -> str:
     return "\n".join(["```mermaid", "stateDiagram-v2", *lines, "```"])
 
 
-def cells(_lang: str) -> str:
+def cells(lang: str) -> str:
     """The same table as rows."""
     rows = [
         f"| {state} | {event} | {step.state} | {f'`{step.code}`' if step.code else ''} | {step.action} |"
         for (state, event), step in TABLE.items()
     ]
-    return "\n".join(["| in | comes | then | said | to do |", "|---|---|---|---|---|", *rows])
+    heads = {"en": "| in | comes | then | said | to do |", "ru": "| в | приходит | затем | звучит | делать |"}
+    return "\n".join([heads[lang], "|---|---|---|---|---|", *rows])
 
 
-def timers(_lang: str) -> str:
-    """Every duration of the lock with its meaning, which is its docstring."""
-    usual, meanings = Timers(), attribute_docs(ROOT / "logrules" / "core" / "lease.py", "Timers")
+def timers(lang: str) -> str:
+    """Every duration of the lock with its meaning, which in English is its docstring."""
+    usual, said = Timers(), attribute_docs(ROOT / "logrules" / "core" / "lease.py", "Timers")
     rows = [
         f"| {name} | {getattr(usual, name):g} | {f'`LOGRULES_{name.upper()}`' if name in OPERATORS else ''} "
-        f"| {meaning} |"
-        for name, meaning in meanings.items()
+        f"| {said[name] if lang == 'en' else TIMERS[name]} |"
+        for name in said
     ]
-    return "\n".join(["| timer | seconds | setting | meaning |", "|---|---|---|---|", *rows])
+    heads = {"en": "| timer | seconds | setting | meaning |", "ru": "| срок | секунд | настройка | смысл |"}
+    return "\n".join([heads[lang], "|---|---|---|---|", *rows])
 
 
 def scrubbing(_lang: str) -> str:
@@ -164,15 +188,33 @@ def attribute_docs(file: Path, name: str) -> dict[str, str]:
 def rewritten(text: str, lang: str) -> str:
     """`text` with every generated block made anew."""
     makers = {"codes": codes, "event": event, "lease": lease, "cells": cells, "timers": timers}
-    makers |= {"scrubbing": scrubbing, "findings": findings, "examined": examined}
+    makers |= {"commands": commands, "scrubbing": scrubbing, "findings": findings, "examined": examined}
     return BLOCK.sub(lambda block: f"{block[1]}{makers[block[2]](lang)}\n{block[3]}", text)
+
+
+def documents() -> dict[Path, str]:
+    """Everything that is generated, or holds something that is, as it should be."""
+    made = {}
+    for path in sorted([*ROOT.glob("README*.md"), *DOCS.glob("*.md")]):
+        text = path.read_text("utf-8")
+        made[path] = rewritten(text, "ru" if path.stem.endswith(".ru") else "en")
+    for lang in LANGUAGES:
+        wakes = {code: _wakes(spec, lang) for code, spec in rules.specs.items()}
+        marks = {code: MARKS[spec.sign] for code, spec in rules.specs.items()}
+        pages = Pages(rules, lang, wakes=wakes, marks=marks)
+        made |= {CODES / lang / f"{code}.md": pages.page(spec) for code, spec in rules.specs.items()}
+        made[DOCS / f"terminal.{lang}.svg"] = picture(lang)
+    schema = msgspec.json.schema(Event)
+    made[DOCS / "event.schema.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return made
 
 
 def _row(spec: Code, lang: str) -> list[str]:
     exit_ = str(int(spec.exit)) if spec.fatal and spec.exit else ""
     what = re.split(r"[.:;](?= |$)", spec.summary[lang])[0]
     search = ", ".join(f"`{words}`" for words in spec.search)
-    return [MARKS[spec.sign], f"`{spec.code}`", what, exit_, _wakes(spec, lang), search]
+    page = f"[`{spec.code}`](docs/codes/{lang}/{spec.code}.md)"
+    return [MARKS[spec.sign], page, what, exit_, _wakes(spec, lang), search]
 
 
 def _wakes(spec: Code, lang: str) -> str:
@@ -184,9 +226,6 @@ def _wakes(spec: Code, lang: str) -> str:
 
 
 if __name__ == "__main__":
-    for lang, readme in READMES.items():
-        readme.write_text(rewritten(readme.read_text("utf-8"), lang), "utf-8")
-    for document in (LOCK, ALERTS):
-        document.write_text(rewritten(document.read_text("utf-8"), "en"), "utf-8")
-    for lang, document in DOCTOR.items():
-        document.write_text(rewritten(document.read_text("utf-8"), lang), "utf-8")
+    for path, text in documents().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
