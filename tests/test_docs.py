@@ -28,7 +28,7 @@ from logrules.sidecar import options
 
 ROOT = Path(__file__).parent.parent
 READMES = {"en": ROOT / "README.md", "ru": ROOT / "README.ru.md"}
-DOCUMENTS = [*READMES.values(), ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 REFERENCES = {"en": ROOT / "docs" / "reference.md", "ru": ROOT / "docs" / "reference.ru.md"}
