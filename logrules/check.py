@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from logrules import derived
 from logrules.core import pack as packs_
 from logrules.core.engine import parse
 from logrules.core.model import Exit
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from logrules.core.pack import Fault, Pack
     from logrules.core.patterns import Pattern
     from logrules.core.places import Path
+    from logrules.core.records import Parsed
 
 _SHOWN = 160
 """Characters of a sample that a fault shows."""
@@ -71,7 +73,7 @@ def faults_of(packs: Mapping[str, str], around: Mapping[str, str] | None = None)
     rules = laid([*good, *others] if not packs.keys() & shipped().keys() else ())
     mine = [pattern for pack in good for pattern in pack.patterns if pattern.code in rules]
     rest = [pattern for pattern in rules.rulebook.patterns if pattern.pack not in packs]
-    book = Rulebook(rules.specs, [*mine, *rest])
+    book = Rulebook(rules.specs, [*mine, *rest], derived.wanted, derived.Databases())
     for pack in good:
         for pattern in pack.patterns:
             if pattern.code in rules:
@@ -119,22 +121,25 @@ def _repeated(read: list[Pack], ours: Mapping[str, object]) -> Iterator[Fault]:
 
 def _sample_faults(pattern: Pattern, book: Rulebook) -> Iterator[tuple[Path, str]]:
     at = ("pattern", pattern.number - 1)
+    shown = set[int]()
     for number, sample in enumerate(pattern.match):
-        yield from (((*at, "match", number), fault) for fault in _match_faults(pattern, sample, book))
+        records = list(parse(book, sample))
+        yield from (
+            ((*at, "match", number), fault) for fault in _match_faults(pattern, sample, records, book)
+        )
+        shown |= {
+            found.choice for record in records for found in book.matches(record) if found.pattern is pattern
+        }
     for number, sample in enumerate(pattern.ignore):
-        for code in _codes(sample, book):
-            yield (*at, "ignore", number), f"`ignore` sample gives {code}: {_shown(sample)}"
-    for number, text in enumerate(pattern.any):
-        alone = book.alone(pattern.only(text))
-        if not any(_codes(sample, alone) for sample in pattern.match):
-            yield (
-                (*at, "any", number),
-                f"no `match` sample is recognised by {_shown(text)}: add one, or drop it",
-            )
+        for record in parse(book, sample):
+            if found := book.state(record):
+                yield (*at, "ignore", number), f"`ignore` sample gives {found.pattern.code}: {_shown(sample)}"
+    for number in sorted(set(range(len(pattern.any))) - shown):
+        text = _shown(pattern.any[number])
+        yield (*at, "any", number), f"no `match` sample is recognised by {text}: add one, or drop it"
 
 
-def _match_faults(pattern: Pattern, sample: str, book: Rulebook) -> Iterator[str]:
-    records = list(parse(book, sample))
+def _match_faults(pattern: Pattern, sample: str, records: list[Parsed], book: Rulebook) -> Iterator[str]:
     said = [found.pattern for record in records if (found := book.state(record))]
     if not said:
         yield f"`match` sample gives no code: {_shown(sample)}{_why(pattern, sample)}"
@@ -156,10 +161,6 @@ def _why(pattern: Pattern, sample: str) -> str:
             "`form`, or below the `level` (by default warning)"
         )
     return ". None of its expressions fits these words"
-
-
-def _codes(sample: str, book: Rulebook) -> list[str]:
-    return [found.pattern.code for record in parse(book, sample) if (found := book.state(record))]
 
 
 def _shown(sample: str) -> str:

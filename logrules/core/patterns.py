@@ -71,10 +71,6 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Its name in an event."""
         return "/".join(filter(None, (self.pack.removesuffix(".toml"), self.code, self.reason)))
 
-    def only(self, text: str) -> Pattern:
-        """The same pattern with one of its expressions."""
-        return msgspec.structs.replace(self, any=[text], generic=False)
-
     def stands_in(self, text: str) -> bool:
         """Whether the frames that it asks for, if any, are in a record's text."""
         return not self.frames or bool(_compiled(self.frames).search(text))

@@ -103,10 +103,11 @@ Words = tuple[Form, str]
 
 
 class Found(NamedTuple):
-    """A pattern that a record states, and where."""
+    """A pattern that a record states, where, and by which of its expressions."""
 
     pattern: Pattern
     statement: Statement
+    choice: int
 
 
 class Rulebook:
@@ -172,12 +173,6 @@ class Rulebook:
                     continue
             yield hit
 
-    def alone(self, pattern: Pattern) -> Rulebook:
-        """A book of one pattern, in which the same may stand before its words as in this one."""
-        book = Rulebook(self.codes, [pattern])
-        book._lead = self._lead
-        return book
-
     def state(self, record: Parsed) -> Found | None:
         """The exact cause that `record` states, or None."""
         left = self.claims(record)
@@ -187,12 +182,13 @@ class Rulebook:
 
     def claims(self, record: Parsed) -> list[Found]:
         """The causes left when wrappers and beaten ones are dropped: of good packs, one code at most."""
-        found = list(self._matches(record))
+        found = list(self.matches(record))
         exact = [each for each in found if not each.pattern.generic] or found
         beaten = frozenset[str]().union(*(each.pattern.beats for each in exact))
         return [each for each in exact if each.pattern.code not in beaten] or exact
 
-    def _matches(self, record: Parsed) -> Iterator[Found]:
+    def matches(self, record: Parsed) -> Iterator[Found]:
+        """Every expression that matches what `record` states, whichever wins."""
         said = tuple((each.form, each.text) for each in record.statements)
         wanted = sorted({pair for number in record.hits for pair in self._pairs[number]})
         if not wanted:
@@ -210,23 +206,25 @@ class Rulebook:
         is_short = sum(len(text) for _, text in said) <= _SHORT
         tried = self._recall if is_short else self._tried
         pairs = tuple(pair for pair in wanted if pair[0] in numbers)
-        for number, at in tried(pairs, said, rank) if pairs else ():
-            yield Found(self.patterns[number], record.statements[at])
+        for (number, choice), at in tried(pairs, said, rank) if pairs else ():
+            yield Found(self.patterns[number], record.statements[at], choice)
 
-    def _tried(self, wanted: tuple[Pair, ...], said: tuple[Words, ...], rank: int) -> tuple[Pair, ...]:
-        """The patterns that match what is said at a level, each with the number of the statement."""
+    def _tried(
+        self, wanted: tuple[Pair, ...], said: tuple[Words, ...], rank: int
+    ) -> tuple[tuple[Pair, int], ...]:
+        """The pairs that match what is said at a level, each with the number of the statement."""
         leads = [_LEAD_IN, *([self._lead] if self._lead else [])]
         if rank >= Severity.WARNING.rank:
             leads.append(_WHY)  # who says that nothing is wrong speaks of no failure, but may quote one
-        found: list[Pair] = []
+        found: list[tuple[Pair, int]] = []
         for at, (form, words) in enumerate(said):
             starts = _starts(form, words, leads)
-            for number, choice in wanted:
-                pattern = self.patterns[number]
+            for pair in wanted:
+                pattern = self.patterns[pair[0]]
                 if form in pattern.form:
-                    match = pattern.compiled(choice).match
+                    match = pattern.compiled(pair[1]).match
                     if any(match(words, start) for start in starts):
-                        found.append((number, at))
+                        found.append((pair, at))
         return tuple(found)
 
     def _floor(self, pattern: Pattern) -> Severity:
