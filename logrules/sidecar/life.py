@@ -2,8 +2,7 @@
 
     spawn → [ bytes → pass through → chunk → engine → effects ] → the child's end → drain → flush → its status
 
-The child is spawned before anything heavy is imported, and lives whatever happens to us: if classifying
-fails, its bytes still pass through.
+The child lives whatever happens to us: if classifying fails, its bytes still pass through.
 """
 
 from __future__ import annotations
@@ -17,17 +16,16 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.model import EVENTS
-from logrules.sources.child import JOB_CONTROL, Child, Stream, inherited
-from logrules.sources.signals import told_by_terminal
-from logrules.sources.terminal import stand_in
+from logrules.sources.child import JOB_CONTROL, Stream
+from logrules.sources.signals import ENDING, told_by_terminal
 from logrules.streams import complain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from logrules.core.effects import Stop
-    from logrules.settings import Settings
     from logrules.sidecar.watch import Verdict, Watch
+    from logrules.sources.child import Child
     from logrules.sources.signals import Signals
 
 GRACE = 20.0
@@ -38,9 +36,6 @@ QUIET = 0.2
 """Seconds of silence after which nothing more is awaited from one; longer if it was told to end, too."""
 LOOK = 1.0
 """Seconds between two looks at what sends no news."""
-ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
-"""Signals after which an end of the child is no accident."""
-
 BY_KEYS = frozenset({0, 128 + signal.SIGINT, 128 + signal.SIGQUIT})
 """With what a command ends of a terminal's keys: as it likes, or of SIGINT or SIGQUIT."""
 
@@ -54,42 +49,6 @@ class End(NamedTuple):
     """Why we ended it; None if we did not."""
     verdict: Verdict | None
     """What it ended of by itself; None if that is as it should be, as after a signal that asked for it."""
-
-
-def spawn(
-    command: Sequence[str],
-    settings: Settings,
-    signals: Signals,
-    *,
-    more: Mapping[str, str] | None = None,
-    prepare: Callable[[], None] = lambda: None,
-    at_our_end: int = signal.SIGTERM,
-) -> Child:
-    """Start the command as it would be alone. Raises StartError where it cannot be started.
-
-    Args:
-        command: Its words.
-        settings: Whose it is.
-        signals: What it is given back, as we found them.
-        more: What else stands in its environment.
-        prepare: What else to do in the new process.
-        at_our_end: What it gets when we are gone.
-    """
-    terminals = {fd: made for fd in (1, 2) if (made := stand_in(fd))}
-
-    def get_ready() -> None:
-        signals.as_found()
-        prepare()
-
-    return Child(
-        command,
-        {**inherited(), **(more or {})},
-        settings.service,
-        settings.instance,
-        prepare=get_ready,
-        terminals=terminals,
-        at_our_end=at_our_end,
-    )
 
 
 class Life:

@@ -15,9 +15,11 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from logrules.core.model import Exit, Severity
-from logrules.sidecar.life import ENDING, Life, spawn
+from logrules.sidecar.life import Life
 from logrules.sidecar.options import OnFatal
-from logrules.sidecar.watch import Verdict
+from logrules.sidecar.spawn import spawn
+from logrules.sidecar.watch import UnwatchedError, Verdict, Watch
+from logrules.sources.signals import ENDING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +28,40 @@ if TYPE_CHECKING:
     from logrules.settings import Settings
     from logrules.sidecar.life import End
     from logrules.sidecar.options import Options
-    from logrules.sidecar.watch import Watch
     from logrules.sources.child import Child
     from logrules.sources.signals import Signals
+
+
+def live(
+    command: Sequence[str], first: Child | None, signals: Signals, settings: Settings, options: Options
+) -> int:
+    """All lives of a command, with one watch beside them; gives the status to end with.
+
+    Args:
+        command: Its words.
+        first: What has been started of it; None where there is to be a lock around it: lock → lives → life.
+        signals: What is handed on.
+        settings: Whose it is.
+        options: What is to follow.
+
+    Raises:
+        OSError: The command cannot be started.
+        LogrulesError: There is no lock to be had.
+    """
+    watch = Watch(settings, options, wake=signals.wake)
+    try:
+        if first is not None:
+            return Lives(command, signals, watch, settings, options, bond=Free(first)).run()
+        from logrules.sidecar.standby import Standby, find
+
+        find(command[0])
+        parks = settings.park or options.on_fatal is OnFatal.PARK
+        standby = Standby(options.lock or 0, settings, signals, watch, parks=parks)
+        return standby.run(Lives(command, signals, watch, settings, options, bond=standby).run)
+    except UnwatchedError:
+        return Exit.SOFTWARE
+    finally:
+        watch.close()
 
 
 class Bond(Protocol):
@@ -52,13 +85,17 @@ class Bond(Protocol):
 
 
 class Free:
-    """Bound to nothing. See `Bond`."""
+    """Bound to nothing, and the first one has been started. See `Bond`."""
 
     holds = True
 
+    def __init__(self, first: Child) -> None:
+        self._first: Child | None = first
+
     def spawn(self, command: Sequence[str], settings: Settings, signals: Signals) -> Child:
         """At once."""
-        return spawn(command, settings, signals)
+        first, self._first = self._first, None
+        return first or spawn(command, settings, signals)
 
     def ending(self) -> None:
         """What it has left behind lives on."""

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from logrules.core.model import ConfigError, Exit
-from logrules.sidecar.lives import Free, Lives
-from logrules.sidecar.options import OnFatal
-from logrules.sidecar.watch import UnwatchedError, Watch
+from logrules.core.model import ConfigError
+from logrules.sidecar.spawn import spawn
 from logrules.sources.child import StartError
 from logrules.sources.signals import Signals
 from logrules.streams import complain
@@ -31,26 +29,11 @@ def run(command: Sequence[str], settings: Settings, options: Options) -> int:
     if options.heartbeat and not (settings.sentry_dsn and settings.crons):
         raise ConfigError("--heartbeat checks in with Sentry: set SENTRY_DSN, and LOGRULES_CRONS not to off")
     with Signals() as signals:
-        watch = Watch(settings, options, wake=signals.wake)
         try:
-            return _run(command, signals, watch, settings, options)
+            first = spawn(command, settings, signals) if options.lock is None else None
+            from logrules.sidecar.lives import live  # beside the command, which does not wait for it
+
+            return live(command, first, signals, settings, options)
         except StartError as error:
             complain(str(error))
             return error.status
-        finally:
-            watch.close()
-
-
-def _run(command: Sequence[str], signals: Signals, watch: Watch, settings: Settings, options: Options) -> int:
-    """Its lives; with a lock, within that: lock → lives → life."""
-    if options.lock is None:
-        return Lives(command, signals, watch, settings, options, bond=Free()).run()
-    from logrules.sidecar.standby import Standby, find
-
-    find(command[0])
-    parks = settings.park or options.on_fatal is OnFatal.PARK
-    try:
-        standby = Standby(options.lock, settings, signals, watch, parks=parks)
-    except UnwatchedError:
-        return Exit.SOFTWARE
-    return standby.run(Lives(command, signals, watch, settings, options, bond=standby).run)

@@ -29,8 +29,9 @@ from logrules.guards.guardian import Guardian
 from logrules.guards.keeper import CLOCK, Keeper, steady
 from logrules.guards.watchdog import Watchdog
 from logrules.rules import rules
-from logrules.sidecar.life import ENDING, spawn
+from logrules.sidecar.spawn import spawn
 from logrules.sources.child import StartError
+from logrules.sources.signals import ENDING
 from logrules.sources.terminal import Foreground
 from logrules.stores.runs import RunFiles
 from logrules.streams import complain

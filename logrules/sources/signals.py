@@ -22,6 +22,8 @@ FORWARDED = (
     signal.SIGCONT,
 )
 """What a supervisor, a terminal or a person sends to the command and means for it."""
+ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
+"""Signals after which an end of the command is no accident."""
 FROM_KEYS = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP})
 """What keys make a terminal send, to every process of its foreground group."""
 SET_BY_PYTHON = ("SIGPIPE", "SIGXFZ", "SIGXFSZ")
