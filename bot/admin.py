@@ -11,24 +11,27 @@ from contextlib import closing
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from telegram import Update
-from telegram.constants import ParseMode
+from telegram import InlineKeyboardMarkup, Update
+from telegram.error import BadRequest
 from telegram.ext import Application, CallbackQueryHandler, CommandHandler, ContextTypes, filters
 
-from bot import answers
+from bot import answers, texts
 from bot.answers import Button, Page
-from bot.handlers import keyboard, lang_of, reply
+from bot.handlers import lang_of, reply, turn
 from bot.memory import DAY, Recent
-from bot.texts import language, texts
+from bot.texts import language
 from logrules import oncall
 from logrules.core.event import timestamp
 from logrules.core.model import LogrulesError
 from logrules.core.silences import Silence
 from logrules.core.text import span
 from logrules.rules import rules
+from logrules.sinks.telegram_chat import CALLS, EXPLAIN, SILENCE, SILENCED, Asked, buttons
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
+
+    from telegram import CallbackQuery
 
     from logrules.core.health import Health
     from logrules.core.incidents import Incident
@@ -42,6 +45,7 @@ LISTED = 8
 """Incidents on one page."""
 PAGES = 100
 """Lists whose buttons work."""
+HOUR = 3600.0
 HOURS = (1, 8, 24)
 """For how long one can ask for quiet by a button."""
 
@@ -73,9 +77,9 @@ def _for_admins(handler: Handler) -> Handler:
         if user is not None and user.id in self.admins:
             await handler(self, update, context)
         elif query is not None:
-            await query.answer(texts(lang_of(update)).not_admin, show_alert=True)
+            await query.answer(texts.NOT_OPERATOR(lang_of(update)), show_alert=True)
         elif update.message is not None:
-            await reply(update.message, Page(texts(lang_of(update)).not_admin))
+            await reply(update.message, Page(texts.NOT_OPERATOR(lang_of(update))))
 
     return asked
 
@@ -97,6 +101,7 @@ class Desk:
                 CommandHandler("incidents", self.incidents, new),
                 CallbackQueryHandler(self.about, r"^i:"),
                 CallbackQueryHandler(self.quiet, r"^q:"),
+                CallbackQueryHandler(self.alerted, rf"^{CALLS}"),
             ]
         )
 
@@ -127,23 +132,22 @@ class Desk:
         query, found = update.callback_query, self._pressed(update)
         if query is None or query.message is None:
             return
-        say, lang = texts(lang_of(update)), lang_of(update)
+        lang = lang_of(update)
         _, number, what = (query.data or "").split(":")
         if what == "b":
             page, listed = await self._list(lang)
             self._listed.keep((query.message.chat.id, query.message.message_id), listed)
         elif found is None:
-            await query.answer(say.too_old, show_alert=True)
+            await query.answer(texts.TOO_OLD(lang), show_alert=True)
             return
         elif what == "e":
-            page = answers.explain(found.code, lang)
-            page = Page(page.html, (*page.rows, (Button(say.back, "i:0:b"),)))
+            page = answers.explain(found.code, lang, reason=found.reason, back=True)
         else:
-            times = tuple(Button(say.hours.format(hours=each), f"q:{number}:{each}") for each in HOURS)
-            html = say.silence_for.format(code=escape(found.code))
-            page = Page(html, (times, (Button(say.back, "i:0:b"),)))
+            times = tuple(Button(texts.HOURS(lang, hours=each), f"q:{number}:{each}") for each in HOURS)
+            html = texts.SILENCE_FOR(lang, code=escape(found.code))
+            page = Page(html, (times, (Button(texts.BACK(lang), "i:0:b"),)))
         await query.answer()
-        await query.edit_message_text(page.html, ParseMode.HTML, reply_markup=keyboard(page))
+        await turn(query, page)
 
     @_for_admins
     async def quiet(self, update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
@@ -151,23 +155,41 @@ class Desk:
         query, found = update.callback_query, self._pressed(update)
         if query is None:
             return
-        say = texts(lang_of(update))
+        lang = lang_of(update)
         if found is None:
-            await query.answer(say.too_old, show_alert=True)
+            await query.answer(texts.TOO_OLD(lang), show_alert=True)
             return
-        hours = int((query.data or "").rpartition(":")[2])
-        until = time.time() + hours * 3600
-        try:
-            await asyncio.to_thread(_silence, found, until, query.from_user.id)
-        except LogrulesError as error:
-            await query.answer(str(error)[:190], show_alert=True)
+        until = time.time() + int((query.data or "").rpartition(":")[2]) * HOUR
+        if await _silenced(query, found.code, found.service, until):
+            await query.answer()
+            html = texts.SILENCED(lang, code=escape(found.code), until=_clock(until))
+            await turn(query, Page(html, ((Button(texts.BACK(lang), "i:0:b"),),)))
+
+    @_for_admins
+    async def alerted(self, update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
+        """The buttons of an alert: explain it, silence it for a while, or have it wake people again."""
+        query, lang = update.callback_query, lang_of(update)
+        if query is None:
             return
-        await query.answer()
-        until_ = timestamp(until)[:16].replace("T", " ")
-        page = Page(
-            say.silenced.format(code=escape(found.code), until=until_), ((Button(say.back, "i:0:b"),),)
-        )
-        await query.edit_message_text(page.html, ParseMode.HTML, reply_markup=keyboard(page))
+        asked = Asked.of(query.data or "")
+        known = await _kind(asked)
+        if asked.what == EXPLAIN:
+            await query.answer()
+            if update.effective_message and asked.code in rules:
+                reason = known.reason if known else None
+                page = answers.explain(
+                    asked.code, lang, detailed=True, reason=reason
+                )  # the alert had the rest
+                await reply(update.effective_message, page)
+            return
+        quiet = asked.what == SILENCE
+        until = time.time() + (SILENCED * HOUR if quiet else 0)
+        if await _silenced(query, asked.code, known.service if known else "", until):
+            said = texts.SILENCED_WORD if quiet else texts.WAKES_AGAIN
+            await query.answer(said(lang, code=asked.code, until=_clock(until)), show_alert=True)
+            await _marked(
+                query, buttons(asked.code, asked.tag, language(lang), quiet_until=until if quiet else None)
+            )
 
     def _pressed(self, update: Update) -> Listed | None:
         """The incident that a button speaks of; None if that was too long ago."""
@@ -179,38 +201,38 @@ class Desk:
         return listed[number] if number < len(listed) else None
 
     async def _list(self, lang: str | None) -> tuple[Page, list[Listed]]:
-        say = texts(lang)
         try:
             ledger = await asyncio.to_thread(_ledger)
         except LogrulesError as error:
-            return Page(say.no_store.format(why=escape(str(error)))), []
+            return Page(texts.NO_STORE(lang, why=escape(str(error)))), []
         rows = sorted(ledger.incidents, key=lambda row: -row.last_seen)[:LISTED]
         if not rows:
-            return Page(say.no_incidents), []
+            return Page(texts.NO_INCIDENTS(lang)), []
         now = time.time()
         lines = [_incident(number, row, ledger, now, language(lang)) for number, row in enumerate(rows, 1)]
         buttons = tuple(
             (
-                Button(say.explain.format(number=number + 1), f"i:{number}:e"),
-                Button(say.silence.format(number=number + 1), f"i:{number}:s"),
+                Button(texts.EXPLAIN(lang, number=number + 1), f"i:{number}:e"),
+                Button(texts.SILENCE(lang, number=number + 1), f"i:{number}:s"),
             )
             for number in range(len(rows))
         )
         listed = [Listed(row.service, row.code, row.reason) for row in rows]
-        return Page("\n".join([say.incidents, *lines]), buttons), listed
+        return Page("\n".join([texts.INCIDENTS(lang), *lines]), buttons), listed
 
 
 def _status(health: Health, open_: str, lang: str) -> str:
-    say, now = texts(lang), time.time()
+    now = time.time()
 
     def ago(at: float | None) -> str:
-        return say.never if at is None else say.ago.format(span=span(now - at, lang))
+        return texts.NEVER(lang) if at is None else texts.AGO(lang, span=span(now - at, lang))
 
-    return say.status.format(
+    return texts.STATUS(
+        lang,
         service=escape(health.service),
-        phase=say.phases[health.phase],
+        phase=texts.PHASES[health.phase](lang),
         since=span(now - health.since, lang),
-        holder=escape(health.holder or say.nobody),
+        holder=escape(health.holder or texts.NOBODY(lang)),
         proof=ago(health.last_proof),
         poll=ago(health.last_poll),
         incidents=open_,
@@ -220,31 +242,65 @@ def _status(health: Health, open_: str, lang: str) -> str:
 
 
 def _incident(number: int, row: Incident, ledger: Ledger, now: float, lang: str) -> str:
-    say = texts(lang)
     silenced = any(each.covers(row, now) for each in ledger.silences)
-    return say.incident.format(
+    return texts.INCIDENT(
+        lang,
         number=number,
         code=escape(row.code),
         service=escape(row.service),
-        count=row.count,
+        times=texts.TIMES(lang, row.count),
         since=span(now - row.first_seen, lang),
         last=span(now - row.last_seen, lang),
-        silenced=say.silenced_mark if silenced else "",
+        silenced=texts.SILENCED_MARK if silenced else "",
     )
 
 
-def _ledger() -> Ledger:
-    """What is open now. Raises LogrulesError where nothing is kept."""
+def _ledger(*, open_only: bool = True) -> Ledger:
+    """What is open now, or all that is known. Raises LogrulesError where nothing is kept."""
     with closing(oncall.opened(rules, tell=logger.debug)) as desk:
         ledger = desk.ledger()
+    if not open_only:
+        return ledger
     return ledger._replace(incidents=oncall.still_open(ledger, rules, time.time()))
 
 
-def _silence(listed: Listed, until: float, who: int) -> None:
+async def _kind(asked: Asked) -> Incident | None:
+    """The incident of which an alert has told; None where nothing is known of it any more."""
+    try:
+        ledger = await asyncio.to_thread(_ledger, open_only=False)
+    except LogrulesError:
+        return None
+    return next((row for row in ledger.incidents if asked.means(row.code, row.service, row.reason)), None)
+
+
+async def _silenced(query: CallbackQuery, code: str, service: str, until: float) -> bool:
+    """Silence it, or say why that cannot be."""
+    try:
+        await asyncio.to_thread(_silence, code, service, until, query.from_user.id)
+    except LogrulesError as error:
+        await query.answer(str(error)[:190], show_alert=True)
+        return False
+    return True
+
+
+async def _marked(query: CallbackQuery, markup: dict[str, Any]) -> None:
+    """Change the buttons of a message, and leave its words."""
+    try:
+        await query.edit_message_reply_markup(InlineKeyboardMarkup.de_json(markup))
+    except BadRequest as error:
+        if "not modified" not in error.message:
+            raise
+
+
+def _clock(at: float) -> str:
+    return timestamp(at)[:16].replace("T", " ")
+
+
+def _silence(code: str, service: str, until: float, who: int) -> None:
     with closing(oncall.opened(rules, tell=logger.debug)) as desk:
         wanted = Silence(
-            code=listed.code,
-            service=listed.service,
+            code=code,
+            service=service,
             since=time.time(),
             until=until,
             why=f"asked for in Telegram by {who}",

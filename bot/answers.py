@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from bot.texts import language, other, texts
+from bot import texts
+from bot.texts import language, other
 from logrules.core.engine import classify
 from logrules.core.model import Sign
 from logrules.rules import Rule, rulebook, rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from bot.reading import Finding, Reading
 
@@ -24,12 +26,17 @@ DATA = 64
 """The longest callback data, in bytes: https://core.telegram.org/bots/api#inlinekeyboardbutton"""
 SUGGESTED = 10
 """Codes that inline mode offers."""
+MEANT = 5
+"""Codes that are offered for one that there is not."""
+SHORTEST = 3
+"""Letters of a word that is looked for in the names of codes."""
 QUERY = 256
 """The longest inline query."""
 STEPS = 3
 """Steps that stand in the short form: the likeliest come first."""
 MARKS = {Sign.GOOD: "✅", Sign.INFO: "ℹ️", Sign.WARN: "⚠️", Sign.BAD: "❌"}
 _CODE = re.compile(r"`([^`]+)`")
+_ENDING = re.compile(r"(?<=[а-яё]{3})[аеёиоуыэюяйь]{1,2}$")
 
 
 class Button(NamedTuple):
@@ -59,48 +66,87 @@ def log(
     reading: Reading, lang: str | None, at: int = 0, *, detailed: bool = False, deletable: bool = False
 ) -> Page:
     """What a log says and what to do about it: one finding at a time, the one that needs somebody first."""
-    say, lang = texts(lang), language(lang)
+    lang = language(lang)
     parts = [_leak(reading.leaks, lang)] if reading.leaks else []
     rows: list[tuple[Button, ...]] = []
     if reading.findings:
         at %= len(reading.findings)
         parts += _finding(reading, at, lang, detailed=detailed)
         rows.append(_turning(reading, at, lang, detailed=detailed))
-        rows.append((Button(say.other_language, _data(at, other(lang), detailed=detailed)),))
+        rows.append((Button(texts.OTHER_LANGUAGE(lang), _data(at, other(lang), detailed=detailed)),))
     elif not reading.leaks:
-        parts.append(say.nothing_found)
-    if reading.cut_short:
-        parts.append(say.cut_short.format(size=100))
-    if reading.skipped:
-        parts.append(say.skipped.format(count=reading.skipped))
+        parts.append(texts.NOTHING_FOUND(lang))
     if reading.leaks and deletable:
-        rows.insert(0, (Button(say.delete, f"x:{lang}"),))
-    return Page(_fitting(parts), tuple(rows))
+        rows.insert(0, (Button(texts.DELETE(lang), f"x:{lang}"),))
+    return Page(_fitting(parts, list(_unread(reading, lang))), tuple(rows))
 
 
-def explain(code: str, lang: str | None, *, detailed: bool = False) -> Page:
-    """What a code means and what to do about it; near misses get suggestions."""
-    say, lang = texts(lang), language(lang)
+def explain(
+    code: str, lang: str | None, *, detailed: bool = False, reason: str | None = None, back: bool = False
+) -> Page:
+    """What a code means and what to do about it; what is no code gets suggestions.
+
+    Args:
+        code: Or whatever somebody has written instead.
+        lang: Telegram's, such as `en-GB`.
+        detailed: All of it.
+        reason: What is known of why.
+        back: Whether there is something to go back to, the operator's list.
+    """
+    lang = language(lang)
     wanted = code.strip().upper()
     if not wanted:
-        return Page(say.explain_usage)
+        return Page(texts.EXPLAIN_USAGE(lang))
     known = rules.speak(lang)
-    if wanted in known:
-        rule = known[wanted]
-        parts = [
-            f"{MARKS[rule.sign]} <b>{rule.code}</b>\n{_text(rule.summary)}",
-            *_steps(rule, detailed=detailed),
-        ]
-        if detailed:
-            parts += [*_details(rule), *_reasons(rule)]
-        fold = Button(say.less if detailed else say.more, f"e:{wanted}:{'s' if detailed else 'd'}:{lang}")
-        turn = Button(say.other_language, f"e:{wanted}:{'d' if detailed else 's'}:{other(lang)}")
-        return Page(_fitting(parts), ((fold, turn),))
-    near = " / ".join(f"<code>{name}</code>" for name in get_close_matches(wanted, known, n=3))
-    unknown = say.unknown_code.format(code=escape(wanted[:48]))
-    return Page(
-        f"{unknown} {say.did_you_mean.format(codes=near)}" if near else f"{unknown}\n{say.explain_usage}"
+    if wanted not in known:
+        return _unknown(code.strip(), lang)
+    rule = known[wanted].why(reason)
+    parts = [
+        f"{MARKS[rule.sign]} <b>{rule.code}</b>\n{_text(rule.summary)}",
+        *_steps(rule, detailed=detailed),
+    ]
+    if detailed:
+        parts += [*_details(rule), *_reasons(rule)]
+
+    def button(label: str, deep: str, lang: str) -> Button:
+        return Button(label, _explaining(wanted, deep, lang, reason, back=back))
+
+    fold = texts.LESS if detailed else texts.MORE
+    rows = (
+        button(fold(lang), "s" if detailed else "d", lang),
+        button(texts.OTHER_LANGUAGE(lang), "d" if detailed else "s", other(lang)),
     )
+    return Page(_fitting(parts), (rows, (Button(texts.BACK(lang), "i:0:b"),)) if back else (rows,))
+
+
+def explained(data: str) -> Page | None:
+    """The page that one of the buttons of `explain` asks for; None if there is no such code any more."""
+    _, code, deep, lang, *more = data.split(":")
+    reason, back = (*more, "", "")[:2]
+    if code not in rules:
+        return None
+    return explain(code, lang, detailed=deep == "d", reason=reason or None, back=bool(back))
+
+
+def _explaining(code: str, deep: str, lang: str, reason: str | None, *, back: bool) -> str:
+    data = f"e:{code}:{deep}:{lang}"
+    full = f"{data}:{reason or ''}:{'b' if back else ''}".rstrip(":")
+    return full if len(full.encode()) <= DATA else data
+
+
+def _unknown(said: str, lang: str) -> Page:
+    """What may have been meant, each a button."""
+    known = rules.speak(lang)
+    near = get_close_matches(re.sub(r"\W+", "_", said).upper(), known, n=MEANT)
+    meant = near or _meant(said, lang)[:MEANT]
+    unknown = texts.UNKNOWN_CODE(lang, code=escape(said[:48]))
+    if not meant:
+        return Page(f"{unknown}\n{texts.EXPLAIN_USAGE(lang)}")
+    buttons = tuple(
+        (Button(f"{MARKS[known[code].sign]} {code}", _explaining(code, "s", lang, None, back=False)),)
+        for code in meant
+    )
+    return Page(f"{unknown} {texts.DID_YOU_MEAN(lang)}", buttons)
 
 
 def codes(lang: str | None) -> Page:
@@ -109,44 +155,87 @@ def codes(lang: str | None) -> Page:
     for code, rule in rules.items():
         groups[rule.sign].append(f"<code>{code}</code>")
     lines = (f"{MARKS[sign]} {', '.join(sorted(names))}" for sign, names in groups.items() if names)
-    return Page(texts(lang).codes.format(codes="\n".join(lines)))
+    return Page(texts.CODES(lang, codes="\n".join(lines)))
 
 
 def suggestions(query: str, lang: str | None) -> list[Suggestion]:
     """What inline mode offers for some words, a number, or an error: at most SUGGESTED."""
     known = rules.speak(language(lang))
-    found = dict.fromkeys(_meant(query[:QUERY].strip(), known.values()))
+    found = _meant(query[:QUERY].strip(), language(lang))[:SUGGESTED]
     return [
         Suggestion(code, f"{MARKS[known[code].sign]} {code}", known[code].headline, explain(code, lang))
-        for code in list(found)[:SUGGESTED]
+        for code in found
     ]
 
 
-def _meant(query: str, known: Iterable[Rule]) -> Iterator[str]:
-    """Codes: of the error itself, then by name, then by what their texts say."""
-    by_urgency = sorted(known, key=lambda rule: (-list(Sign).index(rule.sign), not rule.fatal, rule.code))
-    yield from (match.code for match in classify(rulebook(), query))
-    name = re.sub(r"\W+", "_", query).upper()
-    yield from (rule.code for rule in by_urgency if name in rule.code)
-    words = query.lower().split()
-    for rule in by_urgency:
-        said = f"{rule.code} {rule.summary} {' '.join(rule.spec.search)}".lower()
-        if all(word in said for word in words):
-            yield rule.code
+def _meant(query: str, lang: str) -> list[str]:
+    """Codes: of the error itself, then by name, then by what is said of them; else by logs that show them."""
+    by_urgency = sorted(
+        rules.values(), key=lambda rule: (-list(Sign).index(rule.sign), not rule.fatal, rule.code)
+    )
+    found = [match.code for match in classify(rulebook(), query)]
+    name = re.sub(r"\W+", "_", query).strip("_").upper()
+    if len(name) >= SHORTEST or not query:
+        found += [rule.code for rule in by_urgency if name in rule.code]
+    words = [_ENDING.sub("", word) for word in query.lower().split()]
+    for said in (_said_of(lang), _said_of(other(lang))):
+        found += [rule.code for rule in by_urgency if all(word in said[rule.code] for word in words)]
+    return list(dict.fromkeys(found or _met_in_logs(words)))
+
+
+@cache
+def _said_of(lang: str) -> dict[str, str]:
+    """By code, the words in which a language speaks of it."""
+    return {
+        code: " ".join(
+            [
+                code,
+                rule.summary,
+                *(each.summary for each in rule.reasons.values()),
+                rule.alert.title[lang] if rule.alert else "",
+            ]
+        ).lower()
+        for code, rule in rules.speak(lang).items()
+    }
+
+
+def _met_in_logs(words: Sequence[str]) -> list[str]:
+    """Codes that stand for log lines with all these words, the likeliest first."""
+    met = {code: sum(all(word in line for word in words) for line in said) for code, said in _logs().items()}
+    return sorted((code for code in met if met[code]), key=lambda code: -met[code])
+
+
+@cache
+def _logs() -> dict[str, list[str]]:
+    """By code, lines of logs in which it is met."""
+    said: dict[str, list[str]] = {}
+    for pattern in rulebook().patterns:
+        said.setdefault(pattern.code, []).extend(line.lower() for line in pattern.match)
+    return said
 
 
 def _leak(leaks: Sequence[str], lang: str) -> str:
-    say = texts(lang)
-    what = ", ".join(say.leaks[kind] for kind in leaks)
-    return say.leak.format(what=what, advice=say.leak_advice[leaks[0]])
+    *rest, last = (texts.LEAKS[kind](lang) for kind in leaks)
+    what = texts.AND(lang, first=", ".join(rest), last=last) if rest else last
+    return texts.LEAK(lang, what=what, advice=texts.LEAK_ADVICE[leaks[0]](lang))
+
+
+def _unread(reading: Reading, lang: str) -> Iterator[str]:
+    """What of a file was left out."""
+    if reading.cut_short:
+        yield texts.CUT_SHORT(lang, size=max(1, reading.cut_short // 1_000_000))
+    if reading.broken:
+        yield texts.BROKEN_BEHIND(lang)
+    if reading.skipped:
+        yield texts.SKIPPED(lang, reading.skipped)
 
 
 def _turning(reading: Reading, at: int, lang: str, *, detailed: bool) -> tuple[Button, ...]:
-    say = texts(lang)
-    buttons = [Button(say.less if detailed else say.more, _data(at, lang, detailed=not detailed))]
+    fold = texts.LESS if detailed else texts.MORE
+    buttons = [Button(fold(lang), _data(at, lang, detailed=not detailed))]
     if len(reading.findings) > 1:
         after = (at + 1) % len(reading.findings)
-        label = say.next.format(code=reading.findings[after].code)
+        label = texts.NEXT(lang, code=reading.findings[after].code)
         buttons.append(Button(label, _data(after, lang, detailed=False)))
     return tuple(buttons)
 
@@ -157,19 +246,19 @@ def _data(at: int, lang: str, *, detailed: bool) -> str:
 
 def _finding(reading: Reading, at: int, lang: str, *, detailed: bool) -> list[str]:
     """What happened, how often, when; what to do; if wanted, the rest."""
-    say, found = texts(lang), reading.findings[at]
+    found = reading.findings[at]
     rule = rules.speak(lang)[found.code].why(found.reason)
     head = [f"{MARKS[rule.sign]} <b>{found.code}</b>"]
     if found.times > 1:
-        head.append(say.times.format(count=found.times))
+        head.append(texts.TIMES(lang, found.times))
     if len(reading.findings) > 1:
-        head.append(say.position.format(number=at + 1, count=len(reading.findings)))
+        head.append(texts.POSITION(lang, number=at + 1, count=len(reading.findings)))
     facts = [*_moments(found), _lines(found, lang)]
     if found.fatal and rule.sign is Sign.BAD:
-        facts.append(say.fatal)
+        facts.append(texts.FATAL(lang))
     parts = [f"{' · '.join(head)}\n<i>{' · '.join(facts)}</i>\n\n{_text(rule.summary)}"]
     if rule.sign is Sign.GOOD and at == 0:  # the first is the worst
-        parts.append(say.only_good)
+        parts.append(texts.ONLY_GOOD(lang))
     else:
         parts += _steps(rule, detailed=detailed)
     return parts + (_details(rule) if detailed else [])
@@ -187,32 +276,42 @@ def _moments(found: Finding) -> list[str]:
 
 
 def _lines(found: Finding, lang: str) -> str:
-    say = texts(lang)
-    form = say.line if found.first_line == found.last_line else say.lines
-    return form.format(first=found.first_line, last=found.last_line)
+    form = texts.LINE if found.first_line == found.last_line else texts.LINES
+    return form(lang, first=found.first_line, last=found.last_line)
 
 
 def _steps(rule: Rule, *, detailed: bool) -> list[str]:
-    say, steps = texts(rule.lang), rule.steps
+    steps, lang = rule.steps, rule.lang
     first = steps if detailed or len(steps) <= STEPS + 1 else steps[:STEPS]
-    told = _list(say.what_to_do, first, numbered=len(steps) > 1)
-    rest = say.more_steps.format(count=len(steps) - len(first)) if len(first) < len(steps) else ""
+    told = _list(texts.WHAT_TO_DO(lang), first, numbered=len(steps) > 1)
+    rest = texts.MORE_STEPS(lang, count=len(steps) - len(first)) if len(first) < len(steps) else ""
     return [f"{told[0]}\n{rest}"] if rest else told
 
 
 def _details(rule: Rule) -> list[str]:
-    say = texts(rule.lang)
-    parts = [*_list(say.how_to_check, rule.check), *_list(say.what_not_to_do, rule.avoid)]
+    lang = rule.lang
+    parts = [
+        *_list(texts.HOW_TO_CHECK(lang), rule.check),
+        *_list(texts.WHAT_NOT_TO_DO(lang), rule.avoid),
+    ]
     for name in rule.spec.how:
         way = rules.ways[name]
-        there = [f"{platform}: {text[rule.lang]}" for platform, text in way.items() if platform != "title"]
-        parts += _list(f"{say.where_it_runs}: {_text(way['title'][rule.lang])}", there)
+        there = [
+            f"{_platform(platform, lang)}: {text[lang]}"
+            for platform, text in way.items()
+            if platform != "title"
+        ]
+        parts += _list(_text(way["title"][lang]), there)
     return parts
+
+
+def _platform(name: str, lang: str) -> str:
+    return texts.PLATFORMS[name](lang) if name in texts.PLATFORMS else name
 
 
 def _reasons(rule: Rule) -> list[str]:
     told = [f"{reason}: {its.summary}" for reason, its in rule.reasons.items()]
-    return _list(texts(rule.lang).reasons, told)
+    return _list(texts.REASONS(rule.lang), told)
 
 
 def _list(head: str, lines: Sequence[str], *, numbered: bool = False) -> list[str]:
@@ -228,11 +327,18 @@ def _text(sentence: str) -> str:
     return _CODE.sub(r"<code>\1</code>", escape(sentence, quote=False))
 
 
-def _fitting(parts: list[str]) -> str:
-    """As many whole parts as one message takes: half a part could end inside a tag."""
-    answer = parts[0]
+def _fitting(parts: list[str], always: Sequence[str] = ()) -> str:
+    """As many whole parts as one message takes, for half a part could end in a tag; `always` among them."""
+    left = LIMIT - sum(_length(part) + 2 for part in (parts[0], *always))
+    told = [parts[0]]
     for part in parts[1:]:
-        if len((answer + part).encode("utf-16-le")) // 2 + 2 > LIMIT:
+        left -= _length(part) + 2
+        if left < 0:
             break
-        answer += "\n\n" + part
-    return answer
+        told.append(part)
+    return "\n\n".join([*told, *always])
+
+
+def _length(html: str) -> int:
+    """In UTF-16 units, as Telegram counts; with the markup, so never too few."""
+    return len(html.encode("utf-16-le")) // 2

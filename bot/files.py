@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from bot import worker
-from bot.archives import RefusedError
+from bot.archives import RefusedError, is_archive
 from bot.reading import read_file
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ LARGEST = 20_000_000
 """Bytes: https://core.telegram.org/bots/api#getfile"""
 SMALL = 256_000
 """Bytes of plain text that are read at once, in a thread: a process would take longer to start."""
-WAITING = 16
+WAITING = 100
 """Files that wait for their turn, of all people together; further ones are asked to come again."""
-
-_ARCHIVES = (b"\x1f\x8b", b"PK")
+OF_ONE = 10
+"""Of one person: as many as an album has."""
 
 
 class BusyError(Exception):
@@ -30,23 +31,29 @@ class BusyError(Exception):
 
 
 class Queue:
-    """Small files do not wait for large ones, and of those one at a time is in memory."""
+    """Small files do not wait for large ones, of which one at a time is in memory; nor people for people.
+
+    Of everybody one file at a time is read, or whoever sends ten would have the others wait for all ten.
+    """
 
     def __init__(self) -> None:
         self._lanes = {True: asyncio.Semaphore(2), False: asyncio.Semaphore(1)}
-        self._waiting = 0
+        self._waiting: Counter[int] = Counter()
+        self._one: dict[int, asyncio.Lock] = {}
 
     @asynccontextmanager
-    async def turn(self, size: int) -> AsyncIterator[None]:
+    async def turn(self, who: int, size: int) -> AsyncIterator[None]:
         """Wait for it. Raises BusyError."""
-        if self._waiting >= WAITING:
+        if self._waiting[who] >= OF_ONE or self._waiting.total() >= WAITING:
             raise BusyError
-        self._waiting += 1
+        self._waiting[who] += 1
         try:
-            async with self._lanes[size <= SMALL]:
+            async with self._one.setdefault(who, asyncio.Lock()), self._lanes[size <= SMALL]:
                 yield
         finally:
-            self._waiting -= 1
+            self._waiting[who] -= 1
+            if not self._waiting[who]:
+                del self._waiting[who], self._one[who]
 
 
 async def read(
@@ -56,6 +63,6 @@ async def read(
     data = await download()
     if len(data) > LARGEST:
         raise RefusedError("gone")
-    if len(data) <= SMALL and not data.startswith(_ARCHIVES):
+    if len(data) <= SMALL and not is_archive(data):
         return await asyncio.to_thread(read_file, bytes(data))
     return await worker.read(data, tell)

@@ -38,12 +38,10 @@ from telegram.ext import (
     filters,
 )
 
-from bot import answers, files
+from bot import answers, files, texts
 from bot.archives import MEMBERS, RefusedError
 from bot.memory import ANSWERS, DAY, Pace, Recent
 from bot.reading import Reading, read_text
-from bot.texts import texts
-from logrules.rules import rules
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -62,6 +60,11 @@ PASTED = 400_000
 """Characters of one pasted log; what is longer is a file's business."""
 WATCHED = 2_000_000
 """Bytes of a file that takes long enough to be watched."""
+FIRST = "2026-01-01 00:00:00,000 ERROR bot: telegram.error.Conflict: Conflict: terminated by other getUpdates"
+"""What the bot reads before anybody sends anything."""
+HELD = 45.0
+"""Seconds for which what takes long comes again after a kill: a line of files may take longer, and while an
+update is in hand others are fetched once a second only."""
 LOOK = 1.5
 """Seconds between two looks at how far a file is read."""
 PLAIN = LinkPreviewOptions(is_disabled=True)
@@ -117,24 +120,24 @@ class Conversation:
         if user is None or self._pace.admits(user.id):
             return
         if update.message and self._pace.tells(user.id):
-            await reply(update.message, answers.Page(texts(user.language_code).slow_down))
+            await reply(update.message, answers.Page(texts.SLOW_DOWN(user.language_code)))
         elif update.callback_query:
-            await update.callback_query.answer(texts(user.language_code).slow_down)
+            await update.callback_query.answer(texts.SLOW_DOWN(user.language_code))
         raise ApplicationHandlerStop
 
     async def start(self, update: Update, _context: Context) -> None:
         """/start: what this bot is for."""
-        await self._say(update, texts(lang_of(update)).start)
+        await self._say(update, texts.START(lang_of(update)))
 
     async def help_(self, update: Update, context: Context) -> None:
         """/help: what else it can do."""
-        say = texts(lang_of(update))
-        more = say.help_admin if update.effective_user and update.effective_user.id in self._admins else ""
-        await self._say(update, say.help.format(username=context.bot.username) + more)
+        lang, user = lang_of(update), update.effective_user
+        more = texts.HELP_OPERATOR(lang) if user and user.id in self._admins else ""
+        await self._say(update, texts.HELP(lang, username=context.bot.username) + more)
 
     async def privacy(self, update: Update, _context: Context) -> None:
         """/privacy: what becomes of what people send."""
-        await self._say(update, texts(lang_of(update)).privacy)
+        await self._say(update, texts.PRIVACY(lang_of(update)))
 
     async def codes(self, update: Update, _context: Context) -> None:
         """/codes: every code there is."""
@@ -153,13 +156,13 @@ class Conversation:
         asked, quoted = message.reply_to_message, message.quote
         own = (message.text or "").partition("\n" if "\n" in (message.text or "") else " ")[2]
         if asked is not None and asked.document and not quoted:
-            self._apart(context, asked, self._read_file(asked, asked.document, lang_of(update)))
+            self._apart(update, context, self._read_file(asked, asked.document, update))
         elif asked is not None and (text := quoted.text if quoted else asked.text or asked.caption):
             await self._read_text([asked], text, lang_of(update))
         elif own.strip():
             await self._read_text([message], own, lang_of(update))
         else:
-            await reply(message, answers.Page(texts(lang_of(update)).why_usage))
+            await reply(message, answers.Page(texts.WHY_USAGE(lang_of(update))))
 
     async def pasted(self, update: Update, context: Context) -> None:
         """A pasted or forwarded text. A long one comes in parts, which are read as one."""
@@ -167,13 +170,13 @@ class Conversation:
         if message is None or message.from_user is None:
             return
         if _is_command(message):
-            await self._say(update, texts(lang_of(update)).unknown_command)
+            await self._say(update, texts.UNKNOWN_COMMAND(lang_of(update)))
             return
         key = (message.chat_id, message.from_user.id)
         parts = self._parts.setdefault(key, [])
         parts.append(message)
         if len(_text(message)) >= FULL and sum(len(_text(part)) for part in parts) < PASTED:
-            self._apart(context, message, self._last_part(key, parts, len(parts), lang_of(update)))
+            self._apart(update, context, self._last_part(key, parts, len(parts), lang_of(update)))
         else:
             await self._whole(key, parts, lang_of(update))
 
@@ -181,11 +184,11 @@ class Conversation:
         """A file."""
         message = update.message
         if message and message.document:
-            self._apart(context, message, self._read_file(message, message.document, lang_of(update)))
+            self._apart(update, context, self._read_file(message, message.document, update))
 
     async def no_text(self, update: Update, _context: Context) -> None:
         """A picture, a voice."""
-        await self._say(update, texts(lang_of(update)).no_text)
+        await self._say(update, texts.NO_TEXT(lang_of(update)))
 
     async def inline(self, update: Update, context: Context) -> None:
         """`@bot 409` in any chat."""
@@ -196,9 +199,8 @@ class Conversation:
         found = await asyncio.to_thread(answers.suggestions, query.query, lang)
         results = [_article(*each) for each in found]
         if not results:
-            say = texts(lang)
-            page = answers.Page(say.inline_none_text.format(username=context.bot.username))
-            results = [_article("none", say.inline_none, page.html, page)]
+            page = answers.Page(texts.INLINE_NONE_TEXT(lang, username=context.bot.username))
+            results = [_article("none", texts.INLINE_NONE(lang), page.html, page)]
         await query.answer(results, cache_time=300, is_personal=True)  # the language is the person's
 
     async def turned(self, update: Update, _context: Context) -> None:
@@ -208,22 +210,21 @@ class Conversation:
             return
         said = self._said.get((query.message.chat.id, query.message.message_id))
         if said is None:
-            await query.answer(texts(lang_of(update)).too_old, show_alert=True)
+            await query.answer(texts.TOO_OLD(lang_of(update)), show_alert=True)
             return
         _, at, depth, lang = (query.data or "").split(":")
         page = answers.log(said.reading, lang, int(at), detailed=depth == "d", deletable=bool(said.sources))
         await query.answer()
-        await _turn(query, page)
+        await turn(query, page)
 
     async def explained(self, update: Update, _context: Context) -> None:
         """Details or the other language of a code: the button says it all, and works for ever."""
         query = update.callback_query
         if query is None:
             return
-        _, code, depth, lang = (query.data or "").split(":")
         await query.answer()
-        if code in rules:
-            await _turn(query, answers.explain(code, lang, detailed=depth == "d"))
+        if page := answers.explained(query.data or ""):
+            await turn(query, page)
 
     async def delete(self, update: Update, context: Context) -> None:
         """Delete what was read, for it shows a secret."""
@@ -231,23 +232,22 @@ class Conversation:
         if query is None or query.message is None:
             return
         chat, key = query.message.chat, (query.message.chat.id, query.message.message_id)
-        say, said = texts(lang_of(update)), self._said.get(key)
+        lang, said = lang_of(update), self._said.get(key)
         if said is None:
-            await query.answer(say.too_old, show_alert=True)
+            await query.answer(texts.TOO_OLD(lang), show_alert=True)
             return
         if not (query.from_user.id == said.author or await _is_administrator(context, chat, query)):
-            await query.answer(say.not_yours, show_alert=True)
+            await query.answer(texts.NOT_YOURS(lang), show_alert=True)
             return
         try:
             for message_id in said.sources:
                 await context.bot.delete_message(chat.id, message_id)
         except TelegramError:
-            await query.answer(say.not_deleted, show_alert=True)
+            await query.answer(texts.NOT_DELETED(lang), show_alert=True)
             return
         self._said.keep(key, said._replace(sources=()))
-        await query.answer(say.deleted, show_alert=True)
-        lang = (query.data or "").partition(":")[2]
-        await _turn(query, answers.log(said.reading, lang))
+        await query.answer(texts.DELETED(lang), show_alert=True)
+        await turn(query, answers.log(said.reading, (query.data or "").partition(":")[2]))
 
     async def failed(self, update: object, context: Context) -> None:
         """An exception in a handler: the log tells the operator where, a message tells the user."""
@@ -256,10 +256,10 @@ class Conversation:
             return
         _told(error)
         if isinstance(update, Update) and not isinstance(error, TelegramError):
-            await self._say(update, texts(lang_of(update)).failed)
+            await self._say(update, texts.FAILED(lang_of(update)))
 
-    def _apart(self, context: Context, message: Message, work: Coroutine[Any, Any, None]) -> None:
-        """Do what takes long beside the update, which is over: while one is in hand others come later."""
+    def _apart(self, update: Update, context: Context, work: Coroutine[Any, Any, None]) -> None:
+        """Do what takes long in a task of its own; were the process killed, the update would come again."""
 
         async def safely() -> None:
             try:
@@ -267,10 +267,10 @@ class Conversation:
             except Exception as error:  # noqa: BLE001 - whatever it is, both sides are told
                 _told(error)
                 if not isinstance(error, TelegramError):
-                    lang = message.from_user.language_code if message.from_user else None
-                    await reply(message, answers.Page(texts(lang).failed))
+                    await self._say(update, texts.FAILED(lang_of(update)))
 
-        context.application.create_task(safely())
+        task = context.application.create_task(safely())
+        context.application.create_task(asyncio.wait({task}, timeout=HELD), update=update)
 
     async def _last_part(
         self, key: tuple[int, int], parts: list[Message], known: int, lang: str | None
@@ -287,27 +287,31 @@ class Conversation:
     async def _read_text(self, sources: list[Message], text: str, lang: str | None) -> None:
         # Off the loop: a hostile text must not keep other users waiting.
         reading = await asyncio.to_thread(read_text, text[:PASTED])
-        await self._answer(sources, reading, lang)
+        if reading.is_empty and not sources[-1].text:  # below a picture, which has it all
+            await reply(sources[-1], answers.Page(texts.NO_TEXT(lang)))
+        else:
+            await self._answer(sources, reading, lang)
 
-    async def _read_file(self, message: Message, document: Document, lang: str | None) -> None:
-        say, size = texts(lang), document.file_size or 0
+    async def _read_file(self, message: Message, document: Document, update: Update) -> None:
+        lang, size = lang_of(update), document.file_size or 0
+        who = update.effective_user.id if update.effective_user else 0
         if size > files.LARGEST:
-            html = say.too_large.format(size=_megabytes(size), limit=files.LARGEST // 1_000_000)
+            html = texts.TOO_LARGE(lang, size=_megabytes(size), limit=files.LARGEST // 1_000_000)
             await reply(message, answers.Page(html))
             return
         with contextlib.suppress(TelegramError):
             await message.chat.send_action(ChatAction.TYPING)
         note: Message | None = None
         try:
-            async with self._queue.turn(size or files.LARGEST):
+            async with self._queue.turn(who, size or files.LARGEST):
                 if size >= WATCHED:
-                    note = await reply(message, answers.Page(say.reading.format(size=_megabytes(size))))
-                async with _watched(note, say.read_so_far, size) as tell:
+                    note = await reply(message, answers.Page(texts.READING(lang, size=_megabytes(size))))
+                async with _watched(note, size, lang) as tell:
                     reading = await files.read(lambda: _download(document), tell)
         except files.BusyError:
-            await reply(message, answers.Page(say.busy), note)
+            await reply(message, answers.Page(texts.BUSY(lang)), note)
         except RefusedError as error:
-            html = say.refused[error.why].format(limit=MEMBERS)
+            html = texts.REFUSED[error.why](lang, limit=MEMBERS)
             await reply(message, answers.Page(html), note)
         else:
             await self._answer([message], reading, lang, note)
@@ -360,15 +364,22 @@ def lang_of(update: Update) -> str | None:
 
 
 async def introduce(application: Application[Any, Any, Any, Any, Any, Any]) -> None:
-    """Tell Telegram the commands, in both languages; where that fails they work all the same."""
+    """Tell Telegram the commands, in both languages; where that fails they work all the same.
+
+    And read something, for the first to paste a log is not to wait for what is made ready once.
+    """
+    ready = asyncio.create_task(asyncio.to_thread(read_text, FIRST))
     for lang, code in (("en", None), ("ru", "ru")):
-        commands = [BotCommand(name, what) for name, what in texts(lang).commands]
+        commands = [BotCommand(name, what(lang)) for name, what in texts.COMMANDS.items()]
         with contextlib.suppress(TelegramError):
             await application.bot.set_my_commands(commands, language_code=code)
+    await ready
 
 
 @contextlib.asynccontextmanager
-async def _watched(note: Message | None, form: str, size: int) -> AsyncIterator[Callable[[float], None]]:
+async def _watched(
+    note: Message | None, size: int, lang: str | None
+) -> AsyncIterator[Callable[[float], None]]:
     """While a file is read, its note tells how far; gives the function that hears it."""
     share = 0.0
 
@@ -383,7 +394,8 @@ async def _watched(note: Message | None, form: str, size: int) -> AsyncIterator[
             if share > told:
                 told = share
                 with contextlib.suppress(TelegramError):
-                    await note.edit_text(form.format(size=_megabytes(size), percent=int(100 * told)))
+                    percent = int(100 * told)
+                    await note.edit_text(texts.READ_SO_FAR(lang, size=_megabytes(size), percent=percent))
 
     task = asyncio.create_task(watch())
     try:
@@ -408,7 +420,8 @@ async def _download(document: Document) -> bytearray:
         raise RefusedError("gone") from error
 
 
-async def _turn(query: CallbackQuery, page: Page) -> None:
+async def turn(query: CallbackQuery, page: Page) -> None:
+    """Show another page in place of the one whose button was pressed."""
     try:
         await query.edit_message_text(
             page.html, ParseMode.HTML, link_preview_options=PLAIN, reply_markup=keyboard(page)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,9 +19,12 @@ if TYPE_CHECKING:
 
 SHOWN = 30
 """Kinds of events that are kept of one log, the worst first."""
+SECONDS = 20.0
+"""For one file; then it is cut short."""
+_REACH = 65_536
+"""Bytes of a line that is not over which are kept."""
 _ORIGIN = Origin("text", "-", "text")
 _SIGNS = list(Sign)
-_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
 class Finding(NamedTuple):
@@ -45,8 +47,16 @@ class Reading(NamedTuple):
     findings: tuple[Finding, ...] = ()
     leaks: tuple[str, ...] = ()
     """Kinds of secrets, the worst first."""
-    cut_short: bool = False
+    cut_short: int = 0
+    """Bytes after which it was not read on; 0 if all of it was."""
+    broken: bool = False
+    """It is damaged behind what was read."""
     skipped: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was found in it."""
+        return not self.findings and not self.leaks
 
     def as_json(self) -> dict[str, Any]:
         """For the way between processes."""
@@ -59,6 +69,7 @@ class Reading(NamedTuple):
             tuple(Finding(*each) for each in plain["findings"]),
             tuple(plain["leaks"]),
             plain["cut_short"],
+            plain["broken"],
             plain["skipped"],
         )
 
@@ -74,18 +85,14 @@ class _Log:
 
     def _begin(self) -> None:
         self._engine = Engine(rulebook(), Policy(acts=False))
-        self._decoder: codecs.IncrementalDecoder | None = None
-        self._line = ""
+        self._line = b""
 
     def feed(self, data: bytes) -> None:
-        """The next bytes."""
+        """The next bytes, in UTF-8."""
         for effect in self._engine.feed(Chunk(_ORIGIN, data, self._now)):
             if isinstance(effect, Annotate):
                 self._take(effect.match)
-        if self._decoder is None:
-            encoding = _MARKS.get(data[:2], "utf-8")
-            self._decoder = codecs.getincrementaldecoder(encoding)("replace")
-        lines, _, self._line = (self._line[-65_536:] + self._decoder.decode(data)).rpartition("\n")
+        lines, _, self._line = (self._line[-_REACH:] + data).rpartition(b"\n")
         self.leaks.feed(lines)
 
     def end(self) -> None:
@@ -129,10 +136,11 @@ def read_text(text: str) -> Reading:
 
 def read_file(data: bytes, tell: Callable[[float], None] = lambda _: None) -> Reading:
     """What a file says; `tell` hears now and then which share of it is read. Raises RefusedError."""
-    content = Content(data)
-
+    content = Content(data, SECONDS)
     reading = _read(content.texts(), lambda: tell(content.share))
-    return reading._replace(cut_short=content.cut_short, skipped=content.skipped)
+    return reading._replace(
+        cut_short=content.read if content.cut_short else 0, broken=content.broken, skipped=content.skipped
+    )
 
 
 def _read(texts: Iterable[Iterable[bytes]], step: Callable[[], None] = lambda: None) -> Reading:

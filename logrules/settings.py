@@ -85,6 +85,8 @@ class Settings(NamedTuple):
     """The Telegram chat that gets alerts: an id or @name."""
     alert_token: str | None = None
     """The token of another bot, which sends the alerts."""
+    alert_buttons: bool = False
+    """Whether the bot answers the buttons below an alert."""
     alert_webhook: str | None = None
     """The address that gets alerts as JSON."""
     alert_webhook_key: bytes | None = None
@@ -175,6 +177,7 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         sentry_dsn=_dsn(env),
         alert_chat=_chat(env),
         alert_token=_checked_token("LOGRULES_ALERT_TOKEN", env.get("LOGRULES_ALERT_TOKEN")),
+        alert_buttons=_choice(env, "LOGRULES_ALERT_BUTTONS", "on", usual="off"),
         alert_webhook=_webhook(env),
         alert_webhook_key=_webhook_key(env),
         crons=_crons(env, service),
@@ -315,7 +318,7 @@ def is_token(text: str) -> bool:
 
 
 def tokens(environ: Mapping[str, str]) -> dict[str, str]:
-    """What certainly is a token, by the names of its settings, whatever those are; none that sends our alerts."""
+    """What certainly is a token, by the names of its settings, whichever; not LOGRULES_ALERT_TOKEN."""
     found = {name: value.strip() for name, value in sorted(environ.items())}
     return {
         name: value

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from hashlib import blake2s
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from logrules.botapi import BotApi, BotApiError
 from logrules.core.delivery import DELIVERED, Delivery, rejected, retry
@@ -34,6 +35,9 @@ _WORDS = {
         "before": "Before that, when nobody could be told: {before}.",
         "closed": "Over since {closed} UTC.",
         "more": "More",
+        "explain": "Explain",
+        "silence": "Silence for {hours} h",
+        "wake": "🔕 until {until} UTC: end this",
     },
     "ru": {
         "todo": "Что делать",
@@ -43,8 +47,16 @@ _WORDS = {
         "before": "До этого, когда сообщить было нельзя: {before}.",
         "closed": "Закончилось {closed} UTC.",
         "more": "Подробнее",
+        "explain": "Объяснить",
+        "silence": "Тишина на {hours} ч",
+        "wake": "🔕 до {until} UTC: закончить",
     },
 }
+CALLS = "l:"
+"""How the callback data of an alert's buttons begins."""
+EXPLAIN, SILENCE, WAKE = "e", "s", "w"
+SILENCED = 2
+"""Hours of quiet that a button gives."""
 _COMMAND = re.compile(r"`([^`]+)`")
 
 
@@ -56,23 +68,31 @@ class TelegramChat:
         chat: Its number, or @name.
         lang: Of the message.
         own: Whether the guarded bot itself sends: then a refused token is a matter of time, not of settings.
+        answers: Whether that bot answers the buttons below an alert, see `Asked`.
     """
 
-    def __init__(self, api: BotApi, chat: str, *, lang: str = "en", own: bool = False) -> None:
+    def __init__(
+        self, api: BotApi, chat: str, *, lang: str = "en", own: bool = False, answers: bool = False
+    ) -> None:
         self._api = api
         self._chat = chat
         self._lang = lang
         self._own = own
+        self._answers = answers
 
     @classmethod
     def of(cls, settings: Settings) -> TelegramChat:
         """The chat that the settings name; by the alert token, or else by the bot's own."""
         own = settings.alert_token is None
         api = BotApi(settings.alert_token or settings.token or "", base_url=settings.bot_api, timeout=TIMEOUT)
-        return cls(api, settings.alert_chat or "", lang=settings.lang, own=own)
+        answers = own and settings.alert_buttons  # another bot never hears what is pressed
+        return cls(api, settings.alert_chat or "", lang=settings.lang, own=own, answers=answers)
 
     def send(self, alert: Alert) -> Delivery:
         """Send one message and wait for the answer, at most some seconds."""
+        more: dict[str, Any] = {}
+        if self._answers and not alert.is_end:
+            more["reply_markup"] = buttons(alert.code, tag(alert.service, alert.reason), self._lang)
         try:
             self._api.call(
                 "sendMessage",
@@ -80,6 +100,7 @@ class TelegramChat:
                 text=message(alert, self._lang),
                 parse_mode="HTML",
                 link_preview_options={"is_disabled": True},
+                **more,
             )
         except BotApiError as error:
             return self._failed(error)
@@ -109,6 +130,41 @@ class TelegramChat:
         return rejected(f"{said}: LOGRULES_ALERT_TOKEN is not valid: copy it again from @BotFather")
 
 
+class Asked(NamedTuple):
+    """What a button below an alert asks for: the callback data, which Telegram limits to 64 bytes, read."""
+
+    what: str
+    """EXPLAIN, SILENCE or WAKE."""
+    code: str
+    tag: str
+    """Stands for service and reason, which may be too long to be there."""
+
+    @classmethod
+    def of(cls, data: str) -> Self:
+        """What `data` says, which `buttons` has made."""
+        _, what, code, tagged = data.split(":")
+        return cls(what, code, tagged)
+
+    def means(self, code: str, service: str, reason: str | None) -> bool:
+        """Whether it speaks of this."""
+        return (self.code, self.tag) == (code, tag(service, reason))
+
+
+def tag(service: str, reason: str | None) -> str:
+    """Eight characters that stand for both."""
+    return blake2s(f"{service}|{reason or ''}".encode(), digest_size=4).hexdigest()
+
+
+def buttons(code: str, tagged: str, lang: str, *, quiet_until: float | None = None) -> dict[str, Any]:
+    """An inline keyboard: explain the alert, and silence it or, where that was done, end it."""
+    words = _WORDS[lang]
+    silence = words["silence"].format(hours=SILENCED)
+    wake = words["wake"].format(until=_when(quiet_until)[-5:]) if quiet_until is not None else ""
+    row = [(EXPLAIN, words["explain"]), (WAKE, wake) if wake else (SILENCE, silence)]
+    keys = [{"text": label, "callback_data": f"{CALLS}{what}:{code}:{tagged}"} for what, label in row]
+    return {"inline_keyboard": [keys]}
+
+
 def message(alert: Alert, lang: str) -> str:
     """The alert in Telegram's HTML: what, where, what to do, and what it rests on."""
     words = _WORDS[lang]
@@ -123,7 +179,7 @@ def message(alert: Alert, lang: str) -> str:
         _cut(alert.message, MESSAGE_CHARS),
         *_counted(alert, words),
         f"\n<b>{words['todo']}</b>\n{_marked(_cut(steps, STEPS_CHARS))}",
-        f"\n<pre>{_end(alert.evidence, EVIDENCE_CHARS)}</pre>" if alert.evidence else "",
+        f"\n<pre>{_end(alert.evidence, EVIDENCE_CHARS)}</pre>" if alert.evidence not in alert.message else "",
         f"\n{words['more']}: <code>logrules explain {escape(alert.code)}</code>",
     ]
     return "\n".join(part for part in parts if part)

@@ -253,6 +253,7 @@ def table() -> dict[str, Method]:
         "sendMessage": send_message,
         "sendDocument": send_document,
         "editMessageText": edit_message_text,
+        "editMessageReplyMarkup": edit_message_text,
         "deleteMessage": delete_message,
         "getFile": get_file,
         "setMyCommands": set_my_commands,
@@ -311,7 +312,7 @@ def send_message(call: Call) -> Any:
 
 
 def edit_message_text(call: Call) -> Any:
-    """Another text for a message, or for one that somebody has sent by inline mode."""
+    """Another text or keyboard for a message, or for one that somebody has sent by inline mode."""
     if inline := call.params.get("inline_message_id"):
         call.bot.sent.append(_as_sent(call, inline, call.params.get("text", ""), 0))
         return True
@@ -320,6 +321,8 @@ def edit_message_text(call: Call) -> Any:
         raise MethodError(400, "Bad Request: message to edit not found")
     before = [each for each in call.bot.sent if (each.chat_id, each.message_id) == (chat_id, message_id)]
     shown = [(each.text, each.params.get("reply_markup")) for each in before]
+    if call.method == "editMessageReplyMarkup" and before:
+        call = call._replace(params={**call.params, "text": before[-1].text})
     if shown and shown[-1] == (call.params.get("text"), call.params.get("reply_markup")):
         raise MethodError(
             400,

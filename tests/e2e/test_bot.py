@@ -7,17 +7,19 @@ One process serves all conversations of a worker; each has people of its own, so
 from __future__ import annotations
 
 import asyncio
+import bz2
 import gzip
 import io
 import itertools
 import json
+import lzma
 import os
 import re
 import signal
 import subprocess
 import sys
+import tarfile
 import zipfile
-from dataclasses import fields
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -26,6 +28,8 @@ from string import Formatter
 import pytest
 
 from bot import answers, files, texts
+from bot.archives import MEMBERS, RefusedError
+from bot.codepages import PAGES
 from bot.memory import Pace, Recent
 from bot.reading import Finding, Reading, read_file, read_text
 from logrules.core.health import Phase
@@ -177,6 +181,7 @@ def bot(api, said):
                 "LOGRULES_SERVICE": "my-bot",
                 "LOGRULES_INSTANCE": "instance-1",
                 "LOGRULES_ALERT_CHAT": str(OPERATORS["en"]),
+                "LOGRULES_ALERT_BUTTONS": "on",
                 "BOT_ADMINS": str(OPERATORS["ru"]),
             },
             stdout=log,
@@ -287,9 +292,7 @@ class Person:
         )
         answer = self.heard[-1]
         _balanced(answer.text)
-        rows = json.loads(answer.params.get("reply_markup") or "{}").get("inline_keyboard", [])
-        buttons = "".join("\n>\n> " + " ".join(f"`{each['text']}`" for each in row) for row in rows)
-        self.note("bot", _markdown(answer.text) + buttons)
+        self.note("bot", _markdown(answer.text) + _rows(answer))
         return answer
 
     def note(self, who, what):
@@ -303,6 +306,11 @@ def _fenced(text):
 
 def _quoted(text):
     return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
+
+
+def _rows(message):
+    rows = json.loads(message.params.get("reply_markup") or "{}").get("inline_keyboard", [])
+    return "".join("\n>\n> " + " ".join(f"`{each['text']}`" for each in row) for row in rows)
 
 
 def _markdown(html):
@@ -346,6 +354,7 @@ def _smooth(text):
     text = text.replace(LIVE, "123456789:AAD…").replace(PASSWORD, "…")
     text = re.sub(r"\b\d+ s\b", "5 s", text)
     text = re.sub(r"\b\d+ с\b", "5 с", text)
+    text = re.sub(r"(🔕 (?:until|до)) \d\d:\d\d UTC", r"\1 14:00 UTC", text)
     text = re.sub(r"until \d{4}-\d\d-\d\d \d\d:\d\d UTC", "until 2026-11-22 20:00 UTC", text)
     text = re.sub(r"since \d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC", "since 2026-11-22 12:00 UTC", text)
     text = re.sub(r"до \d{4}-\d\d-\d\d \d\d:\d\d UTC", "до 2026-11-22 20:00 UTC", text)
@@ -362,9 +371,36 @@ def test_conversation(bot, api):
         assert path.read_text("utf-8") == written[lang]
 
 
+def _on_call(api, oda, lang):
+    """What an operator does; the first of them gets the alerts."""
+    if OPERATORS[lang] == OPERATORS["en"]:
+        api.wait_for(lambda: oda.heard, 30)
+        alert = oda.heard[0]
+        oda.note("alert", _markdown(alert.text) + _rows(alert))
+        assert texts.HOW_TO_CHECK(lang) in oda.press("Explain", alert).text
+        assert oda.alerted("Silence for 2 h", alert).startswith("🔕 DB_AUTH_FAILED")
+        ends = api.wait_for(lambda: [label for label in oda.heard[-1].buttons if "🔕" in label], 30)
+        assert oda.heard[-1].message_id == alert.message_id
+        assert oda.alerted(ends[0]) == texts.WAKES_AGAIN(lang, code="DB_AUTH_FAILED")
+        api.wait_for(lambda: "Silence for 2 h" in oda.heard[-1].buttons, 30)
+    status = oda.say("/status").text
+    assert {texts.PHASES["polling"](lang) in status, "instance-1" in status} == {True}
+    assert "DB_AUTH_FAILED" in oda.say("/incidents").text
+    assert texts.WHAT_TO_DO(lang) in oda.press(texts.EXPLAIN(lang, number=1)).text
+    oda.press(texts.MORE(lang))
+    oda.press(texts.BACK(lang))
+    oda.press(texts.SILENCE(lang, number=1))
+    assert oda.press(texts.HOURS(lang, hours=8)).text.startswith("🔕")
+    assert texts.SILENCED_MARK in oda.press(texts.BACK(lang)).text
+
+
 def _session(api, lang):
     """The transcript of one."""
-    words, say = WORDS[lang], texts.texts(lang)
+    words = WORDS[lang]
+
+    def say(text, *args, **fields):
+        return text(lang, *args, **fields)
+
     titles, scenes = iter(SCENES[lang]), []
 
     def person(**who):
@@ -375,40 +411,32 @@ def _session(api, lang):
     ann = person()
     ann.say("/start")
     assert "CONFLICT_409" in ann.say(LOG).text
-    assert say.how_to_check in ann.press(say.more).text
-    assert ann.press(say.next.format(code="DB_UNREACHABLE")).text.startswith("❌ <b>DB_UNREACHABLE</b>")
-    assert texts.texts(texts.other(lang)).what_to_do in ann.press(say.other_language).text
+    assert say(texts.HOW_TO_CHECK) in ann.press(say(texts.MORE)).text
+    assert ann.press(say(texts.NEXT, code="DB_UNREACHABLE")).text.startswith("❌ <b>DB_UNREACHABLE</b>")
+    assert texts.WHAT_TO_DO(texts.other(lang)) in ann.press(say(texts.OTHER_LANGUAGE)).text
     ben = person()
     warned = ben.say(f"BOT_TOKEN={LIVE}\nDATABASE_URL=postgres://bot:{PASSWORD}@db/bot\n{CONFLICT}")
     assert warned.text.startswith("🔐")
     assert LIVE not in warned.text + str(warned.params)
-    assert ben.alerted(say.delete, warned) == say.deleted
+    assert ben.alerted(say(texts.DELETE), warned) == say(texts.DELETED)
     assert "CONFLICT_409" in person().send("bot.log.gz", gzip.compress(LOG.encode())).text
     dan = person(chat=GROUP)
     dan.note("somebody", _fenced(TRACEBACK))
     asked = _message(1, 77, GROUP, text=TRACEBACK)
     assert "CONFLICT_409" in dan.say("/why", more={"reply_to_message": asked}).text
     fay = person()
-    assert "CONFLICT_409" in fay.say("/explain conflict_408").text
-    assert say.what_to_do in fay.say("/explain conflict_409").text
+    assert say(texts.DID_YOU_MEAN) in fay.say("/explain 409").text
+    assert say(texts.WHAT_TO_DO) in fay.press("❌ CONFLICT_409").text
     assert fay.types("409")[0]["id"] == "CONFLICT_409"
     ida = person()
-    assert say.only_good in ida.say("2026-11-22 12:00:01 INFO bot: PostgreSQL advisory lock acquired").text
-    assert ida.say(words["hello"]).text == say.nothing_found
-    assert ida.say("/privacy").text == say.privacy
-    oda = person(who=OPERATORS[lang])
-    if OPERATORS[lang] == OPERATORS["en"]:  # to whom alerts go
-        api.wait_for(lambda: oda.heard, 30)
-        oda.note("alert", _markdown(oda.heard[0].text))
-    status = oda.say("/status").text
-    assert {say.phases["polling"] in status, "instance-1" in status} == {True}
-    assert "DB_AUTH_FAILED" in oda.say("/incidents").text
-    assert say.what_to_do in oda.press(say.explain.format(number=1)).text
-    oda.press(say.back)
-    oda.press(say.silence.format(number=1))
-    assert oda.press(say.hours.format(hours=8)).text.startswith("🔕")
-    assert say.silenced_mark in oda.press(say.back).text
-    assert person().say("/status").text == say.not_admin
+    assert (
+        say(texts.ONLY_GOOD)
+        in ida.say("2026-11-22 12:00:01 INFO bot: PostgreSQL advisory lock acquired").text
+    )
+    assert ida.say(words["hello"]).text == say(texts.NOTHING_FOUND)
+    assert ida.say("/privacy").text == say(texts.PRIVACY)
+    _on_call(api, person(who=OPERATORS[lang]), lang)
+    assert person().say("/status").text == say(texts.NOT_OPERATOR)
     assert next(titles, None) is None
     return "\n".join([words["head"], *("\n".join([f"## {title}\n", *pages]) for title, pages in scenes)])
 
@@ -416,37 +444,112 @@ def _session(api, lang):
 def test_what_is_no_log(bot, api):
     """Files that are no logs, pictures, old buttons, hostile texts: each gets a kind, exact word."""
     joe = Person(api)
-    nested = io.BytesIO()
-    with zipfile.ZipFile(nested, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("inner.gz", gzip.compress(LOG.encode()))
-        archive.writestr("logs/a.log", LOG)
-    say = texts.EN
+    refused = {why: text("en") for why, text in texts.REFUSED.items()}
 
     assert joe.send("large.log", b"a" * (files.LARGEST + 1)).text.startswith("This file has 20.0 MB")
-    assert joe.send("bomb.gz", gzip.compress(b"a\n" * 5_000_000)).text == say.refused["bomb"]
-    assert joe.send("bot.exe", bytes(range(256)) * 9).text == say.refused["binary"]
-    assert joe.send("empty.log", b"").text == say.refused["empty"]
-    assert joe.send("cut.gz", gzip.compress(LOG.encode())[:-20]).text == say.refused["broken"]
-    half = joe.send("logs.zip", nested.getvalue())
+    assert joe.send("bomb.gz", gzip.compress(b"a\n" * 5_000_000)).text == refused["bomb"]
+    assert joe.send("bot.exe", bytes(range(256)) * 9).text == refused["binary"]
+    assert joe.send("empty.log", b"").text == refused["empty"]
+    half = joe.send("logs.zip", _zip({"inner.gz": gzip.compress(LOG.encode()), "logs/a.log": LOG}))
     assert "CONFLICT_409" in half.text
-    assert say.skipped.format(count=1) in half.text
+    assert texts.SKIPPED("en", 1) in half.text
     assert joe.say("/app/bot.py: started\n" + CONFLICT).text.startswith("❌ <b>CONFLICT_409</b>")
-    assert joe.say("/nonsense").text == say.unknown_command
-    assert joe.say("what a <b>lovely</b> day & night").text == say.nothing_found
+    assert joe.say("/nonsense").text == texts.UNKNOWN_COMMAND.en
+    assert joe.say("what a <b>lovely</b> day & night").text == texts.NOTHING_FOUND.en
     event = {"code": "TOKEN_INVALID", "v": 1, "fatal": True, "message": "lovely", "level": "critical"}
     assert "TOKEN_INVALID" in joe.say(json.dumps({**event, "reason": "<lovely>"})).text
     assert joe.say("❌ Error reacquiring lock: boom").text
     assert "3 times" in joe.say("\n".join([CONFLICT] * 3)).text
 
-    photo = {"photo": [{"file_id": "f", "file_unique_id": "u", "width": 1, "height": 1}]}
-    known = len(joe.heard)
-    api.push({"message": {**_message(99, joe.id, 1), "chat": {"id": joe.id, "type": "private"}, **photo}})
-    api.wait_for(lambda: len(joe.heard) > known, 30)
-    assert joe.heard[-1].text == say.no_text
+    for caption in ({}, {"caption": "what a lovely day"}):
+        photo = {"photo": [{"file_id": "f", "file_unique_id": "u", "width": 1, "height": 1}], **caption}
+        known = len(joe.heard)
+        api.push({"message": {**_message(99, joe.id, 1), "chat": {"id": joe.id, "type": "private"}, **photo}})
+        api.wait_for(lambda known=known: len(joe.heard) > known, 30)
+        assert joe.heard[-1].text == texts.NO_TEXT.en
     old = half._replace(message_id=half.message_id + 500)
-    assert joe.alerted("Details", old) == say.too_old
-    thrice = joe.heard[known - 1]
+    assert joe.alerted("Details", old) == texts.TOO_OLD.en
+    thrice = joe.heard[known - 2]
     assert [joe.alerted("Details", thrice), joe.alerted("Details", thrice)] == ["", ""]  # an edit to the same
+
+
+def _zip(members):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def _tar(members):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+OLD = 'OperationalError: ВАЖНО:  пользователь "bot" не прошёл проверку подлинности (по паролю)\n'
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (gzip.compress(LOG.encode()), 2),
+        (bz2.compress(LOG.encode()), 2),
+        (lzma.compress(LOG.encode()), 2),
+        (_tar({"a.log": LOG.encode(), "core": bytes(range(256)) * 9, "b/c.log": LOG.encode()}), 4),
+        (_zip({"a.log": LOG, "b.log": LOG}), 4),
+        (gzip.compress(LOG.encode() * 500)[:-20], 200),
+        (bytes(8000) + LOG.encode(), 2),
+        (LOG.encode("utf-16"), 2),
+        (LOG.encode("utf-16-le"), 2),
+        *((OLD.encode(page), 1) for page in PAGES),
+    ],
+    ids=["gz", "bz2", "xz", "tar.gz", "zip", "cut", "rotated", "utf-16", "no mark", *PAGES],
+)
+def test_every_form_of_a_log_is_read(data, found):
+    """Packed, in a folder, cut short, begun with NULs, in UTF-16 or an old Russian code page: all is read."""
+    reading = read_file(data)
+
+    assert reading.findings[0].code in {"CONFLICT_409", "DB_AUTH_FAILED"}
+    assert reading.findings[0].times >= found
+    assert reading.broken is (found == 200)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "empty"),
+        (gzip.compress(b""), "empty"),
+        (_zip({}), "empty"),
+        (_zip({"a.log": ""}), "empty"),
+        (bytes(9000), "binary"),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(99), "format"),
+        (gzip.compress(gzip.compress(LOG.encode())), "nested"),
+        (_zip({"a.tar.gz": _tar({"a.log": LOG.encode()})}), "nested"),
+        (_zip({f"{number}.log": LOG for number in range(MEMBERS + 1)}), "crowd"),
+        (_tar({f"{number}.log": LOG.encode() for number in range(MEMBERS + 1)}), "crowd"),
+        (_zip({"a.log": LOG})[:-30], "broken"),
+        (_tar({"a": bytes(9_000_000), "b.log": LOG.encode()}), "bomb"),
+    ],
+)
+def test_what_is_not_read_is_refused_by_its_reason(data, why):
+    """Empty, binary, nested, crowded, damaged, or far larger than it looks: each is told apart."""
+    with pytest.raises(RefusedError) as refused:
+        read_file(data)
+    assert refused.value.why == why
+
+
+def test_what_takes_too_long_is_cut_short(monkeypatch):
+    """When its time is up, what has been read is answered, and said to be the beginning only."""
+    monkeypatch.setattr("bot.reading.SECONDS", 0.0)
+    reading = read_file(LOG.encode() + b"nothing\n" * 50_000)
+
+    assert reading.cut_short > 0
+    assert texts.CUT_SHORT("en", size=1) in answers.log(reading, "en").html
 
 
 def test_who_may_delete(bot, api):
@@ -455,10 +558,10 @@ def test_who_may_delete(bot, api):
     asked = _message(1, author.id, GROUP, text=f"token={LIVE}")
     warned = ada.say("/why", more={"reply_to_message": asked})
 
-    assert ada.alerted("Delete the message", warned) == texts.EN.not_yours
+    assert ada.alerted("Delete the message", warned) == texts.NOT_YOURS.en
     api.fail_next("deleteMessage", 400, "Bad Request: message can't be deleted")
-    assert author.alerted("Delete the message", warned) == texts.EN.not_deleted
-    assert author.alerted("Delete the message", warned) == texts.EN.deleted
+    assert author.alerted("Delete the message", warned) == texts.NOT_DELETED.en
+    assert author.alerted("Delete the message", warned) == texts.DELETED.en
 
 
 def test_nobody_waits_for_others(bot, api):
@@ -484,34 +587,59 @@ def test_nobody_waits_for_others(bot, api):
     quick.say(CONFLICT)
     api.wait_for(lambda: not api.pending, 30)
     said = [each.text for each in flood.heard]
-    assert said.count(texts.EN.slow_down) == 1
+    assert said.count(texts.SLOW_DOWN.en) == 1
     assert len(said) < 30
     assert len(long.heard) == 1
 
 
+def _texts(value):
+    """The texts in a value of the module."""
+    if isinstance(value, dict):
+        return [text for each in value.values() for text in _texts(each)]
+    if isinstance(value, texts.Counted):
+        return [texts.Text(one, two) for one in value.en for two in value.ru]
+    return [value] if isinstance(value, texts.Text) else []
+
+
 def test_texts_are_complete():
-    """Both languages have every text, with the same places to fill and tags that match."""
+    """Both languages have the same places to fill and tags that match; every phase has a name."""
 
     def shape(text):
         return sorted(name for _, name, _, _ in Formatter().parse(text) if name)
 
-    for field in fields(texts.Texts):
-        en, ru = (getattr(each, field.name) for each in (texts.EN, texts.RU))
-        if isinstance(en, dict):
-            assert en.keys() == ru.keys()
-            en, ru = list(en.values()), list(ru.values())
-        elif isinstance(en, tuple):
-            assert [name for name, _ in en] == [name for name, _ in ru]
-            en, ru = [what for _, what in en], [what for _, what in ru]
-        else:
-            en, ru = [en], [ru]
-        for one, two in zip(en, ru, strict=True):
-            assert one.strip()
-            assert two.strip()
-            assert shape(one) == shape(two), field.name
-            _balanced(one)
-            _balanced(two)
-    assert {phase.value for phase in Phase} == texts.EN.phases.keys()
+    found = [text for value in vars(texts).values() for text in _texts(value)]
+    assert len(found) > 80
+    for text in found:
+        assert text.en.strip()
+        assert text.ru.strip()
+        assert text in (*_texts(texts.SKIPPED), *_texts(texts.TIMES)) or shape(text.en) == shape(text.ru), (
+            text
+        )
+        _balanced(text.en)
+        _balanced(text.ru)
+    assert {phase.value for phase in Phase} == texts.PHASES.keys()
+    assert {code.split(".")[0] for way in rules.ways.values() for code in way} == {"title", *texts.PLATFORMS}
+    said = [texts.TIMES("ru", count) for count in (2, 5, 11, 14, 21, 22, 112)]
+    assert said == ["2 раза", "5 раз", "11 раз", "14 раз", "21 раз", "22 раза", "112 раз"]
+
+
+def test_words_lead_to_codes():
+    """What people type where a code is asked for is understood, in either language; a log's words, too."""
+    for lang, query, code in (
+        ("en", "409", "CONFLICT_409"),
+        ("en", "Unauthorized", "TOKEN_INVALID"),
+        ("en", "no module named", "MODULE_MISSING"),
+        ("ru", "пароль", "DB_AUTH_FAILED"),
+        ("en", "пароль", "DB_AUTH_FAILED"),
+    ):
+        assert answers.suggestions(query, lang)[0].code == code
+    assert answers.suggestions("foobarqux", "en") == []
+    assert answers.explain("<b>", "en").rows == ()
+    page = answers.explain("CONFLICT_409", "ru", reason="webhook_active", back=True)
+    turned = answers.explained(page.rows[0][0].data)
+    assert turned is not None
+    assert turned.rows[1] == page.rows[1]
+    assert rules.speak("ru")["CONFLICT_409"].why("webhook_active").summary in turned.html
 
 
 def test_every_page_can_be_sent():
@@ -520,7 +648,7 @@ def test_every_page_can_be_sent():
         pages = [answers.codes(lang)]
         pages += [answers.explain(code, lang, detailed=deep) for code in rules for deep in (False, True)]
         found = [Finding(code, None, 2, True, 1.0, 2.0, 1, 2) for code in rules]
-        reading = Reading(tuple(found), ("token", "url", "other"), True, 3)
+        reading = Reading(tuple(found), ("token", "url", "other"), 5_000_000, broken=True, skipped=3)
         pages += [
             answers.log(reading, lang, at, detailed=deep, deletable=True)
             for at in range(len(found))
@@ -572,29 +700,58 @@ def test_memory_is_bounded():
 
 
 def test_queue_is_bounded():
-    """So many files wait for a turn, and no more; a small one does not wait for the large ones."""
+    """So many files wait, of one person and of all; a small one waits for no large one, nobody for albums."""
 
     async def crowd():
-        queue, passed = files.Queue(), []
+        queue, passed, third = files.Queue(), [], asyncio.Event()
 
-        async def wait(size):
-            async with queue.turn(size):
-                passed.append(size)
+        async def wait(who, size):
+            async with queue.turn(who, size):
+                passed.append(who)
+                if len(passed) == 3:
+                    third.set()
                 if size > files.SMALL:
                     await asyncio.Event().wait()
 
-        waiting = [asyncio.create_task(wait(files.LARGEST)) for _ in range(files.WAITING - 1)]
-        await asyncio.create_task(wait(1))
-        async with queue.turn(1):
-            with pytest.raises(files.BusyError):
-                await wait(1)
-        for task in waiting:
+        album = [asyncio.create_task(wait(1, files.LARGEST)) for _ in range(files.OF_ONE)]
+        await asyncio.create_task(wait(2, 1))
+        with pytest.raises(files.BusyError):
+            await wait(1, 1)
+        others = range(3, 3 + files.WAITING - files.OF_ONE)
+        waiting = [asyncio.create_task(wait(who, files.LARGEST)) for who in others]
+        await asyncio.sleep(0)
+        with pytest.raises(files.BusyError):
+            await wait(2, 1)
+        album[0].cancel()
+        await asyncio.wait([album[0]])
+        await asyncio.wait_for(third.wait(), 30)
+        for task in (*album, *waiting):
             task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        async with queue.turn(files.LARGEST):
-            return passed
+        await asyncio.gather(*album, *waiting, return_exceptions=True)
+        async with queue.turn(1, files.LARGEST):
+            return sorted(passed)
 
-    assert sorted(asyncio.run(crowd())) == [1, files.LARGEST]
+    assert asyncio.run(crowd()) == [1, 2, 3]
+
+
+def test_what_a_kill_interrupts_comes_again(environ, bot_api):
+    """SIGKILL while a file is read: the next process answers it, and nothing a second time."""
+    eve = Person(bot_api)
+    command = [sys.executable, "-m", "bot"]
+    bot_api.fail_next("getFile", hang=True)
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as killed:
+        eve.say(CONFLICT)
+        bot_api.send_document("bot.log", LOG.encode(), from_id=eve.id)
+        bot_api.wait_for(lambda: [each for each in bot_api.requests if each.method == "getFile"], 30)
+        killed.kill()
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as following:
+        bot_api.wait_for(lambda: len(eve.heard) == 2, 60)
+        bot_api.wait_for(lambda: not bot_api.pending, 30)
+        following.terminate()
+        assert following.wait(60) == 0
+
+    assert "2 times" in eve.heard[1].text
+    assert len(eve.heard) == 2
 
 
 def test_the_guards_word_counts_once(environ, bot_api, sentry, postgres):
