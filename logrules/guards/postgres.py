@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import socket
+import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -485,6 +486,9 @@ def _opening(url: DatabaseUrl) -> Iterator[None]:
     where = f"The lock's database {url.database!r} at {url.host}"
     try:
         yield
+    except ssl.SSLCertVerificationError as error:  # a ValueError, too; it may be renewed, or our clock be set
+        why = error.verify_message or _text(error)
+        raise UnavailableError(f"{where} shows a certificate that is not trusted: {why}") from error
     except ValueError as error:  # asyncpg.ClientConfigurationError, or a host name that is none
         raise MisconfiguredError(f"DATABASE_URL: the driver does not take it: {error}") from error
     except _NO_ENTRY as error:

@@ -23,6 +23,7 @@ from logrules.core.lease import (
 from logrules.guards.keeper import Keeper
 from logrules.guards.postgres import PostgresSession, application_name
 from logrules.testing import PostgresServer
+from tests.edges.test_doctor import untrusted
 
 KEY = lock_key("123456")
 QUICK = Timers(
@@ -545,6 +546,15 @@ async def test_server_without_tls_is_a_mistake_not_an_outage(postgres):
     """An address that asks for TLS where there is none: no waiting helps."""
     with pytest.raises(MisconfiguredError, match="no TLS"):
         await _refusal(f"{postgres.url}?sslmode=require")
+
+
+async def test_untrusted_certificate_is_an_outage_not_a_mistake(tmp_path):
+    """It may be renewed: waiting helps, and what is said names the certificate, not the address's form."""
+    with (
+        untrusted(tmp_path, b"S") as port,
+        pytest.raises(UnavailableError, match=r"not trusted: self.signed"),
+    ):
+        await _refusal(f"postgresql://bot:x@localhost:{port}/x?sslrootcert=system")
 
 
 class Faulty(PostgresSession):
