@@ -20,8 +20,11 @@ LARGEST = 20_000_000
 """Bytes: https://core.telegram.org/bots/api#getfile"""
 SMALL = 256_000
 """Bytes of plain text that are read at once, in a thread: a process would take longer to start."""
-WAITING = 100
-"""Files that wait for their turn, of all people together; further ones are asked to come again."""
+WAITING = 32
+"""Files that wait for their turn, of all people together; further ones are asked to come again.
+
+Each is an update in hand, and of those Telegram hands out a hundred at once.
+"""
 OF_ONE = 10
 """Of one person: as many as an album has."""
 
