@@ -45,7 +45,7 @@ _GOES_ON = re.compile(
 STACK = '"stack":'
 DUMPED = 4
 """Columns by which Node indents an error that it prints behind a message or in an object."""
-_GROUP = re.compile(r" +[|+]|\+-")
+_GROUP = re.compile(r" +[|+]|\+-(?!-{0,9}>)")
 _MARKS = (b"\xff", b"\xfe")
 """How UTF-16 begins."""
 _SHORT, _RECENT = 1024, 256
