@@ -118,7 +118,7 @@ _TRANSPORT = re.compile(
   | \ (?=panic:\ [a-z])                                             # …, Go's
   | [IWE]\d{{8}}-\d\d:\d\d:\d\d\.\d{{3}}\(-?\d+\)\?\ (?:\(STD(?:ERR|OUT)\)\ )?  # Meteor
   | (?:\^C)+(?=\S)                                                  # what a terminal echoes
-  | [\w@:~/.-]{{0,60}}\ ?[\#$]\ (?=Traceback\ \(most)                # …, and its prompt
+  | (?:[\w@:~/.-]{{1,60}}\ ?\#|[\w@:~/.-]{{0,60}}\ ?\$)\ (?=Traceback\ \(most)    # …, and its prompt
   | \d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d(?::\d\d)?(?:\.\d{{1,3}})?\ ?[+-]\d\d:\d\d:\   # pm2's own form
   | \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d:\                              # …, with --time
   | \d\d:\d\d:\d\d\.\d{{3}}\ \|\ (?=npm\ (?:error|ERR!)\ )            # Cloudflare's builds

@@ -67,8 +67,9 @@ _FIRST = {
     ),
     # A logger of one word, which no head can tell from a message; but some words announce somebody's own.
     Form.LOG: re.compile(
-        r"(?!(?:received|got|sent|said|says|wrote|message|msg|text|caption|content|body|data|input|query|prompt"
-        r"|question|answer|reply|response|user|from|chat|command|update|quote)\w{0,2}:)[a-z_]\w*:\s+"
+        r"(?!(?i:received|got|sent|said|says|wrote|message|msg|text|caption|content|body|data|input|query|prompt"
+        r"|question|answer|reply|response|user|from|chat|command|update|quote)\w{0,2}:)"
+        r"(?:[a-z_]\w*|[A-Z][A-Z0-9_]{3,30}):\s+"
     ),
 }
 """What may stand first in statements of these forms, and only there."""

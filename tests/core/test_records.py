@@ -180,6 +180,10 @@ STATEMENTS = {
             (Form.TRACEBACK, "at a.B.c(B.java:1)", 2),
         ],
     ),
+    "lines with the margin of what is pasted": (
+        "  HIT a\n  HIT b\n    c\n\tHIT\n\n\tHIT\n\n  at HIT (b:1:1)\n",
+        [(Form.LINE, "  HIT a", 1), (Form.LINE, "  HIT b\nc", 2)],
+    ),
     "wrapped lines": ("Error HIT {\n  a: 1,\n  b: 2\n}\n", [(Form.LINE, "Error HIT {\na: 1,\nb: 2\n}", 1)]),
     "a JSON line": ('{"level": "error", "message": "HIT", "x": 1}\n', [(Form.LOG, "HIT", 1)]),
     "tslog's JSON": (
