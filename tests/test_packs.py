@@ -55,8 +55,8 @@ def test_a_quotation_raises_nothing() -> None:
     quotes = ('42 wrote: "{}"', "alice: {}", "<alice> {}", "> {}", '"{}"')
     loud = [
         (place, said)
-        for number, (place, line) in enumerate(first_lines(rulebook().patterns))
-        for quote in (quotes[number % 5], quotes[(number + 2) % 5])
+        for place, line in first_lines(rulebook().patterns)
+        for quote in quotes
         if codes(said := quote.replace("{}", line)) and not re.match(r"> \[?\d{4}-\d\d-\d\d[T ]", said)
     ]
 
@@ -65,14 +65,13 @@ def test_a_quotation_raises_nothing() -> None:
 
 def test_chat_text_logged_as_information_raises_nothing() -> None:
     """A bot that logs what users write does not alarm anybody."""
-    loud = [
-        (place, said)
-        for place, line in first_lines(NEWS)
+    log = [
+        f"2026-01-15 08:29:41,511 - bot - INFO - {said}"
+        for _, line in first_lines(NEWS)
         for said in (f"text from 42: {line}", f"message: '{line}'", f"42 {line}")
-        if codes(f"2026-01-15 08:29:41,511 - bot - INFO - {said}")
     ]
 
-    assert loud == []
+    assert [(match.rule, match.evidence) for match in classify(rulebook(), "\n".join(log))] == []
 
 
 def test_a_sample_is_recognised_through_prefixes_and_colours() -> None:

@@ -12,7 +12,7 @@ from tests.chaos.world import world
 
 SHORT = (
     *("sigterm", "sigkill", "sigstop", "black_hole", "ghost_waiter", "cancel_race", "rolling_deploy"),
-    *("wrapper_stopped", "wrapper_and_restart"),
+    *("wrapper_stopped", "wrapper_and_restart", "wrapped_deploys"),
 )
 
 

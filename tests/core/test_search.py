@@ -30,11 +30,13 @@ def parts(*texts):
 
 
 def test_nothing_is_lost():
-    """A sample of each pattern, in the middle of a log, says the same as where every line is looked at."""
-    for number, pattern in enumerate(rulebook().patterns):
-        sample = pattern.match[number % len(pattern.match)]
-        text = f"{BEFORE}{sample}\n{BEFORE}"
-        assert classify(rulebook(), text) == classify(every_line(), text), sample
+    """Every pack's samples, each in the middle of a log, say the same as where every line is looked at."""
+    samples = [sample for pattern in rulebook().patterns for sample in pattern.match]
+    text = BEFORE + "".join(f"{sample}\n{BEFORE}" for sample in samples)
+    found = classify(rulebook(), text)
+
+    assert len(found) > 0.99 * len(samples)  # a few belong to what stands before them
+    assert found == classify(every_line(), text)
 
 
 def test_common_words_are_left_out():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from logrules import derived
 from logrules.core.effects import Annotate
 from logrules.core.engine import Engine, Policy
 from logrules.core.event import encode, of_match
@@ -53,7 +54,7 @@ class EveryLine(Rulebook):
 @cache
 def every_line() -> EveryLine:
     """The shipped packs over every record."""
-    return EveryLine(rulebook().codes, rulebook().patterns)
+    return EveryLine(rulebook().codes, rulebook().patterns, derived.wanted, derived.Databases())
 
 
 def ends(lines: bytes, wanted: int = 0) -> list[Hit]:
