@@ -7,9 +7,10 @@ guard(application).run_polling()
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as in typing, for every command's start waits for what is imported here
 if TYPE_CHECKING:
+    from typing import Any
+
     from logrules.core.lease import Timers
     from logrules.guarded import bot_token, guard
     from logrules.life import Guard

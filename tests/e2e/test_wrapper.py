@@ -650,3 +650,29 @@ def test_little_is_imported_before_the_command(environ):
     )
 
     assert HEAVY & set(done.stdout.split()) == set()
+
+
+@pytest.mark.parametrize(
+    ("when", "status"), [("argparse", 130), ("logrules.settings", 130), ("the end", -signal.SIGINT)]
+)
+def test_ctrl_c_before_or_after_all_is_no_traceback(environ, when, status):
+    """Whatever is being imported, parsed or taken apart: it ends the program, and nothing is said of it."""
+    code = f"""
+import atexit, os, signal, sys
+
+class Keys:
+    def find_spec(self, name, *_):
+        if name == {when!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Keys())
+if {when == "the end"}:
+    atexit.register(os.kill, os.getpid(), signal.SIGINT)
+from logrules.__main__ import main
+sys.exit(main())
+"""
+    command = [sys.executable, "-c", code, "run", "--once", "--", "true"]
+    done = subprocess.run(command, env=environ, capture_output=True, timeout=PATIENCE, check=False)
+
+    assert (done.returncode, done.stdout, without_ours(done.stderr)) == (status, b"", b"")
