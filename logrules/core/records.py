@@ -45,7 +45,9 @@ _GOES_ON = re.compile(
 STACK = '"stack":'
 DUMPED = 4
 """Columns by which Node indents an error that it prints behind a message or in an object."""
-_GROUP = re.compile(r" +[|+]|\+-(?!-{0,9}>)")
+_MARGIN = 2
+"""Columns by which what is pasted may be moved, as behind the item of a list."""
+_GROUP = re.compile(r" +[|+]|\+-[-+]*+(?: \d+ -+)?$")
 _MARKS = (b"\xff", b"\xfe")
 """How UTF-16 begins."""
 _SHORT, _RECENT = 1024, 256
@@ -139,8 +141,11 @@ class _Line:
 
     @property
     def counts(self) -> bool:
-        """Whether it states something on its own: at column 0, or pasted with a space before an exception."""
-        return not self.indent or tracebacks.is_qualified(self.text.lstrip())
+        """Whether it states something on its own: at column 0, or where those who paste it put it."""
+        if not self.indent or tracebacks.is_qualified(words := self.text.lstrip()):
+            return True
+        pasted = self.indent <= _MARGIN and self.text.startswith(" ")
+        return pasted and not (stacks.is_frame(words) or stacks.is_excerpt(self.text))
 
     @property
     def may_go_on(self) -> bool:
@@ -275,7 +280,13 @@ class _Draft:
         if stacks.is_goroutine(line.text) and not (self.crashed or first.head):
             near = tracebacks.is_complaint(first.text)  # else its panic is cut off, and it begins a record
         told = told or (self.crashed and stacks.is_of_go(line.text))
-        return near and (line.indent > 0 or line.goes_on or told)
+        return near and (self._is_deeper(line) or line.goes_on or told)
+
+    def _is_deeper(self, line: _Line) -> bool:
+        """Whether it stands further in than the first line; all of what is pasted may have a margin."""
+        first = self.lines[0]
+        margin = first.indent if first.kind is _Kind.PLAIN and not stacks.is_frame(line.text.lstrip()) else 0
+        return line.indent > margin
 
     def _complains(self, line: _Line) -> bool:
         """Whether a logged error is followed by the exception that it speaks of."""
