@@ -13,6 +13,7 @@ from bot import texts
 from bot.texts import language, other
 from logrules.core.engine import classify
 from logrules.core.model import Sign
+from logrules.core.text import platform_name
 from logrules.rules import Rule, rulebook, rules
 
 if TYPE_CHECKING:
@@ -297,16 +298,12 @@ def _details(rule: Rule) -> list[str]:
     for name in rule.spec.how:
         way = rules.ways[name]
         there = [
-            f"{_platform(platform, lang)}: {text[lang]}"
+            f"{platform_name(platform, lang)}: {text[lang]}"
             for platform, text in way.items()
             if platform != "title"
         ]
         parts += _list(_text(way["title"][lang]), there)
     return parts
-
-
-def _platform(name: str, lang: str) -> str:
-    return texts.PLATFORMS[name](lang) if name in texts.PLATFORMS else name
 
 
 def _reasons(rule: Rule) -> list[str]:

@@ -164,16 +164,6 @@ WHAT_TO_DO = Text("What to do", "Что делать")
 MORE_STEPS = Text("… {count} more under “Details”.", "… ещё {count}: «Подробнее».")
 HOW_TO_CHECK = Text("How to make sure", "Как убедиться")
 WHAT_NOT_TO_DO = Text("What not to do", "Чего не делать")
-PLATFORMS = {
-    "render": Text("Render", "Render"),
-    "railway": Text("Railway", "Railway"),
-    "fly": Text("Fly.io", "Fly.io"),
-    "heroku": Text("Heroku", "Heroku"),
-    "docker": Text("Docker", "Docker"),
-    "kubernetes": Text("Kubernetes", "Kubernetes"),
-    "systemd": Text("systemd", "systemd"),
-    "local": Text("On your computer", "На своём компьютере"),
-}
 REASONS = Text("It has these reasons", "Какие бывают причины")
 
 # Secrets

@@ -10,7 +10,6 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from logrules.core.redact import Redactor
-from logrules.page import PLATFORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -129,11 +128,9 @@ class Pages:
         for name in spec.how:
             ways = dict(self._rules.ways[name])
             yield f"**{ways.pop('title')[self._lang]}**"
-            yield "\n".join(f"- {self._platform(each)}: {text[self._lang]}" for each, text in ways.items())
-
-    def _platform(self, name: str) -> str:
-        known = PLATFORMS.get(name, name.capitalize())
-        return known if isinstance(known, str) else known[self._lang]
+            yield "\n".join(
+                f"- {platform_name(each, self._lang)}: {text[self._lang]}" for each, text in ways.items()
+            )
 
     def _reasons(self, spec: Code) -> Iterator[str]:
         if spec.reasons:

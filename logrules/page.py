@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from logrules.core.model import Sign
-from logrules.core.text import Part, parts, printable
+from logrules.core.text import Part, parts, platform_name, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,16 +33,6 @@ LOOK = {
     Sign.WARN: ("!", "bold yellow"),
     Sign.INFO: ("i", "bold cyan"),
     Sign.GOOD: ("✔", "bold green"),
-}
-PLATFORMS: dict[str, str | dict[str, str]] = {
-    "render": "Render",
-    "railway": "Railway",
-    "fly": "Fly.io",
-    "heroku": "Heroku",
-    "docker": "Docker",
-    "kubernetes": "Kubernetes",
-    "systemd": "systemd",
-    "local": {"en": "Your machine", "ru": "Своя машина"},
 }
 _QUOTED = re.compile(r"`([^`]+)`")
 
@@ -108,7 +98,7 @@ class Page:
     def ways(self, ways: Mapping[str, Texts], lang: str, *, indent: int = 2) -> None:
         """How one thing is done on each platform."""
         for platform, text in ways.items():
-            name = _name(platform, lang)
+            name = platform_name(platform, lang)
             if self._console.width < _TWO_COLUMNS:
                 self.line(name, indent=indent, style="dim")
                 self._hung("", parts(printable(text[lang])), indent + 2)
@@ -160,8 +150,3 @@ def _has_colours() -> bool:
     """https://no-color.org: a NO_COLOR that is not empty."""
     dumb = os.environ.get("TERM") in {"dumb", "unknown"}
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and not dumb
-
-
-def _name(platform: str, lang: str) -> str:
-    known = PLATFORMS.get(platform) or platform.replace("_", " ").capitalize()
-    return known if isinstance(known, str) else known[lang]

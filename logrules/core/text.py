@@ -60,6 +60,24 @@ def _said(text: str, *, first: bool) -> list[Part]:
     return [Part(words, is_command=False)] if words else []
 
 
+PLATFORMS: dict[str, str | dict[str, str]] = {
+    "render": "Render",
+    "railway": "Railway",
+    "fly": "Fly.io",
+    "heroku": "Heroku",
+    "docker": "Docker",
+    "kubernetes": "Kubernetes",
+    "systemd": "systemd",
+    "local": {"en": "Your machine", "ru": "Своя машина"},
+}
+
+
+def platform_name(platform: str, lang: str) -> str:
+    """What people call it."""
+    known = PLATFORMS.get(platform) or platform.replace("_", " ").capitalize()
+    return known if isinstance(known, str) else known[lang]
+
+
 _UNITS = {"en": ("d", "h", "min", "s"), "ru": ("д", "ч", "мин", "с")}
 _SECONDS = (86400, 3600, 60, 1)
 

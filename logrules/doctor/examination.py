@@ -129,11 +129,10 @@ def show(findings: Iterable[Finding], known: Rules) -> None:
     from logrules.page import Page
 
     page, lang, told = Page(), known.lang, list(findings)
-    shown = set[tuple[str | None, str | None]]()
+    shown = set[str]()
     for each in told:
         if each.state in {State.BAD, State.WARN}:
-            _trouble(page, each, known, told_before=(each.code, each.reason) in shown)
-            shown.add((each.code, each.reason))
+            _trouble(page, each, known, shown)
             page.blank()
     for each in told:
         if each.state is State.OK:
@@ -148,14 +147,14 @@ def show(findings: Iterable[Finding], known: Rules) -> None:
     page.say(PAGE[{State.BAD: "ill", State.WARN: "warned"}.get(worst, "well")][lang], indent=0)
 
 
-def _trouble(page: Page, finding: Finding, known: Rules, *, told_before: bool) -> None:
-    """What is wrong and what to do: all of it where the bot cannot start, else where to begin, and once."""
-    rule = finding.rule(known)
+def _trouble(page: Page, finding: Finding, known: Rules, shown: set[str]) -> None:
+    """What is wrong and what to do; `shown` holds what was told before, and is not told again."""
     title = AREAS[finding.area][known.lang]
     code = f"{finding.code} ({finding.reason})" if finding.reason else finding.code or ""
     page.title(_MARKS[finding.state], title, (f"  {code}", "not bold"))
     page.quote(finding.message(known.lang))
-    if rule is not None and not told_before:
-        steps = rule.steps if finding.state is State.BAD else rule.steps[:1]
-        page.steps(steps, numbered=len(steps) > 1)
+    steps = [step for step in finding.steps(known) if step not in shown]
+    page.steps(steps, numbered=len(steps) > 1)
+    if finding.code and finding.code not in shown:
         page.line(PAGE["more"][known.lang].format(code=finding.code), style="dim")
+    shown.update([finding.code or "", *steps])

@@ -58,6 +58,17 @@ class Finding(NamedTuple):
         """What its code means, and leads to."""
         return known[self.code].why(self.reason) if self.code else None
 
+    def steps(self, known: Rules) -> list[str]:
+        """What to do: all of it where the bot cannot work, else where to begin; or what says.toml picks."""
+        rule, row = self.rule(known), SAYS[self.name]
+        if rule is None:
+            return []
+        if row.steps is None:
+            return rule.steps if self.state is State.BAD else rule.steps[:1]
+        if self.name.startswith("away.") and self.area != row.area:
+            return []  # they are Telegram's
+        return [rule.steps[number - 1] for number in row.steps]
+
 
 def found(name: str, /, *, area: str = "", state: str = "", **attrs: Any) -> Finding:
     """The finding with this name; `area` and `state` where they are not the usual ones."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from logrules import settings
+from logrules.core.text import platform_name
 from logrules.doctor.finding import found
-from logrules.doctor.platform import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,9 @@ def disk(patient: Patient) -> Iterator[Finding]:
         yield found("disk.unwritable", path=str(path))
         return
     space = os.statvfs(there)
+    if not space.f_blocks:  # such as /proc, where a superuser may write nothing either
+        yield found("disk.unwritable", path=str(path))
+        return
     free = space.f_bavail * space.f_frsize >> 20
     if free < LEAST or (space.f_files and not space.f_favail):
         yield found("disk.full", path=str(path), free=free)
@@ -50,7 +53,7 @@ def disk(patient: Patient) -> Iterator[Finding]:
     if where is None or patient.read.state_url is not None or _is_mounted(there):
         yield found("disk.ok", path=str(path), free=free)
     else:
-        yield found("disk.thrown_away", path=str(path), platform=NAMES[where])
+        yield found("disk.thrown_away", path=str(path), platform=platform_name(where, "en"))
 
 
 def _is_mounted(folder: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from logrules import settings
 from logrules.core import database_url
 from logrules.core.model import ConfigError
+from logrules.core.text import platform_name
 from logrules.doctor.finding import found
 
 if TYPE_CHECKING:
@@ -17,13 +18,6 @@ if TYPE_CHECKING:
 
 MARGIN = 2.0
 """Seconds between the end of all drains and the platform's SIGKILL."""
-NAMES = {
-    "render": "Render",
-    "railway": "Railway",
-    "fly": "Fly.io",
-    "heroku": "Heroku",
-    "kubernetes": "Kubernetes",
-}
 
 
 def platform(patient: Patient) -> Iterator[Finding]:
@@ -37,7 +31,7 @@ def platform(patient: Patient) -> Iterator[Finding]:
         wrong.append(found("platform.preview"))
     if not wrong:
         kind = patient.environ.get("RENDER_SERVICE_TYPE") or patient.environ.get("DYNO")
-        yield found("platform.ok", platform=NAMES[name] + (f", {kind}" if kind else ""))
+        yield found("platform.ok", platform=platform_name(name, "en") + (f", {kind}" if kind else ""))
     yield from wrong
 
 

@@ -16,12 +16,15 @@ class Row(NamedTuple):
     reason: str | None
     text: dict[str, str]
     """By language."""
+    steps: tuple[int, ...] | None
+    """Which of its code's steps are told here, from 1 on; None for the usual ones."""
 
 
 def _row(name: str, table: dict[str, Any]) -> Row:
     code, _, reason = table.get("code", "").partition(".")
     text = {lang: table[lang] for lang in ("en", "ru")}
-    return Row(table.get("area", name), table["state"], code or None, reason or None, text)
+    steps = tuple(table["steps"]) if "steps" in table else None
+    return Row(table.get("area", name), table["state"], code or None, reason or None, text, steps)
 
 
 _TABLES: dict[str, Any] = tomllib.loads(resources.files(__package__).joinpath("says.toml").read_text("utf-8"))

@@ -618,7 +618,6 @@ def test_texts_are_complete():
         _balanced(text.en)
         _balanced(text.ru)
     assert {phase.value for phase in Phase} == texts.PHASES.keys()
-    assert {code.split(".")[0] for way in rules.ways.values() for code in way} == {"title", *texts.PLATFORMS}
     said = [texts.TIMES("ru", count) for count in (2, 5, 11, 14, 21, 22, 112)]
     assert said == ["2 раза", "5 раз", "11 раз", "14 раз", "21 раз", "22 раза", "112 раз"]
 

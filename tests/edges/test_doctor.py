@@ -93,11 +93,15 @@ def test_everything_that_can_be_said_is_sound() -> None:
         assert (row.code is not None) == (row.state in {"bad", "warn"}), name
         assert row.area in AREAS, name
         assert row.code is None or row.reason is None or row.reason in rules[row.code].reasons, name
-        assert row.code is None or rules[row.code].steps, name
+        steps = [found(name).steps(rules.speak(lang)) for lang in ("en", "ru")]
+        assert len(steps[0]) == len(steps[1]), name
+        assert row.steps is not None or bool(steps[0]) is (row.code is not None), name
         assert fields(row.text["en"]) == fields(row.text["ru"]), name
         words = re.sub(r"{.*?}|[A-Z_]{4,}", "", row.text["ru"])
         assert not re.search("[a-z]{4}", words) or re.search("[а-я]", words), name
         assert not re.search("[А-я]", row.text["en"]), name
+    assert "SIGKILL" in found("platform.drain").steps(rules.speak("en"))[0]
+    assert found("away.tcp", area="sentry").steps(rules) == []  # those of its code are Telegram's
 
 
 def test_findings_are_those_that_are_described() -> None:
