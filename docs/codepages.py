@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from logrules.core.redact import Redactor
+from logrules.core.text import platform_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -15,8 +15,7 @@ from logrules.core.event import Event, encode, timestamp
 from logrules.core.model import Exit, Sign
 from logrules.core.pack import PackError
 from logrules.core.redact import Redactor
-from logrules.core.text import parts
-from logrules.page import PLATFORMS
+from logrules.core.text import PLATFORMS, parts
 from logrules.rules import extended, rules
 
 if TYPE_CHECKING:
