@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test fuzz chaos families ptb image package bench-guard bench-alerts bench-run bench-emit bench-scan lint lock clean
+.PHONY: demo test fuzz fuzz-cli chaos families ptb image package bench-guard bench-alerts bench-run bench-emit bench-scan lint lock clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m bot.demo
@@ -18,6 +18,10 @@ chaos: $(VENV)/.ready
 # A million logs that nobody has seen, and near misses of every expression; `make fuzz SEED=7 COUNT=1000`.
 fuzz: $(VENV)/.ready
 	@$(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
+
+# Every command with arguments and an environment that nobody would mean; the same SEED and COUNT.
+fuzz-cli: $(VENV)/.ready
+	@$(BIN)/python -m tests.fuzz.arguments $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
 
 # Real clients of the Bot API under `logrules run`, those of Node.js, too; once they are here `make test` has them.
 families: $(VENV)/.ready $(VENV)/clients/node_modules

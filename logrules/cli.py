@@ -78,7 +78,8 @@ class _Formatter(argparse.HelpFormatter):
 
 class _Parser(argparse.ArgumentParser):
     def __init__(self, **given: Any) -> None:
-        super().__init__(formatter_class=_Formatter, **given)
+        # An abbreviation would change its meaning with the next option that begins like it.
+        super().__init__(formatter_class=_Formatter, allow_abbrev=False, **given)
 
     def format_help(self) -> str:
         from logrules import manual
@@ -87,7 +88,9 @@ class _Parser(argparse.ArgumentParser):
         return manual.overview(self) if whole else super().format_help() + manual.more(self.prog)
 
     def error(self, message: str) -> NoReturn:
-        complain(f"{message}. See: {self.prog} --help")
+        from logrules import manual
+
+        complain(f"{message}.{manual.meant(message, self)} See: {self.prog} --help")
         self.exit(Exit.CONFIG)
 
 
@@ -461,7 +464,11 @@ def _silence(options: argparse.Namespace) -> int:
     from logrules import oncall
 
     if options.code is None:
+        if options.lasts or options.why or options.service or options.end:
+            options.parser.error("which CODE? Without one, what is silenced is listed")
         return oncall.silences(_known(options), as_json=options.json)
+    if options.end and (options.lasts or options.why):
+        options.parser.error("--end ends it now: it takes neither --for nor --why")
     asked = oncall.Asked(options.code, options.lasts, options.why, options.service, options.end)
     return oncall.silence(asked, _known(options), as_json=options.json)
 

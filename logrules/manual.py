@@ -6,6 +6,8 @@ Imported when somebody asks for it, as no other start should pay for it.
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -156,6 +158,20 @@ def more(prog: str) -> str:
         for head, lines in parts.items()
         if lines
     )
+
+
+def meant(message: str, parser: argparse.ArgumentParser) -> str:
+    """What argparse does not say in its `message` of an unknown option or choice: which one was meant."""
+    option = re.search(r"unrecognized arguments: (--[\w-]+)", message)
+    choice = re.search(r"invalid choice: '?(.*?)'? \(choose from (.*)\)", message)
+    if option:
+        word, known = option[1], [*parser._option_string_actions]  # noqa: SLF001
+    elif choice:
+        word, known = choice[1], re.findall(r"[\w-]+", choice[2])
+    else:
+        return ""
+    near = difflib.get_close_matches(word[:100], known, 1)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def overview(parser: argparse.ArgumentParser) -> str:

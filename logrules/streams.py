@@ -31,12 +31,18 @@ def ensure_standard() -> None:
     sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  for good
 
 
+LONGEST = 2000
+"""Characters of a complaint: whoever is shown what they wrote wants no megabyte of it."""
+
+
 def complain(text: str) -> None:
     """One line on standard error: without secrets, and without what would move a terminal's cursor."""
     from logrules.core.redact import Redactor, secrets_in
 
     clean = Redactor(secrets_in(os.environ))(text)
     line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in clean)
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
     try:
         print(f"logrules: {line}", file=sys.stderr, flush=True)
     except OSError:
