@@ -68,7 +68,7 @@ REFUSED = [
     ("run -- true", {"LOGRULES_OVERLAP": "soon"}, 78, "LOGRULES_OVERLAP must be a number of seconds"),
     ("run -- true", {"LOGRULES_LEASE": "-1"}, 78, "LOGRULES_LEASE"),
     ("run -- true", {"SENTRY_DSN": f"https://{PASSWORD}@"}, 78, "SENTRY_DSN"),
-    ("run -- true", {"LOGRULES_ALERT_TOKEN": TOKEN[:12]}, 78, "LOGRULES_ALERT_TOKEN"),
+    ("run -- true", {"LOGRULES_ALERT_TOKEN": PASSWORD}, 78, "LOGRULES_ALERT_TOKEN"),
     ("run -- true", {"LOGRULES_ALERT_WEBHOOK": "ftp://x"}, 78, "LOGRULES_ALERT_WEBHOOK"),
     ("alerts", {"LOGRULES_STATE_URL": URL.replace("@h", "@127.0.0.1:9")}, 69, "cannot be used"),
     ("run --lock -- true", {"ONE": TOKEN, "TWO": f"9{TOKEN}"}, 78, "ONE"),
