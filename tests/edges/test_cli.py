@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from logrules.core.engine import classify
 from logrules.core.text import parts
 from logrules.newrule import new_rule
 from logrules.rules import extended, rules
+from tests import warm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,16 +36,41 @@ ENVIRON = {name: os.environ[name] for name in ("PATH", "XDG_CACHE_HOME")} | {
 
 def run(*arguments: str, stdin: str | bytes = b"", **environ: str) -> subprocess.CompletedProcess[str]:
     """One call of a command; standard output is a pipe."""
-    data = stdin.encode() if isinstance(stdin, str) else stdin
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        input=data,
-        capture_output=True,
-        check=False,
-        env=ENVIRON | environ,
-        timeout=60,
+    return warm.run([*COMMAND, *arguments], data=stdin, env=ENVIRON | environ)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["scan", "-"],
+        ["explain", "--lang", "ru", "CONFLICT_409"],
+        ["codes", "--json"],
+        ["check", "none.toml"],
+        ["new-rule", "ERROR - Payment 7 refused"],
+        ["schema"],
+        ["export", "sentry-rules", "--legacy"],
+        ["silence", "CONFLICT_409"],
+        ["alerts"],
+        ["completion", "bash"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_what_begins_warm_does_what_python_starts(arguments: list[str], tmp_path: Path) -> None:
+    """A command as a shell starts it; the tests' way to begin one says and returns the same."""
+    command = [*COMMAND, *arguments]
+    data = f"{STARTED}\n{STARTED[:23]} - bot - ERROR - {CONFLICT} ".encode() + b"\xff\n"
+    environ = ENVIRON | {"LOGRULES_STATE": str(tmp_path / "bot.sqlite3")}
+    cold = subprocess.run(
+        command, input=data, env=environ, cwd=tmp_path, capture_output=True, check=False, timeout=60
     )
-    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+    done = warm.run(command, data=data, env=environ, cwd=tmp_path)
+
+    assert cold.stdout or cold.stderr
+    assert (done.returncode, done.stdout.encode(), done.stderr.encode()) == (
+        cold.returncode,
+        cold.stdout,
+        cold.stderr,
+    )
 
 
 class TestExport:
@@ -105,24 +130,7 @@ def events(text: str) -> list[dict[str, Any]]:
 
 def at_terminal(*arguments: str, **environ: str) -> str:
     """What a command prints to a terminal."""
-    master, slave = pty.openpty()
-    with subprocess.Popen(
-        [*COMMAND, *arguments], stdout=slave, env=ENVIRON | {"TERM": "xterm"} | environ
-    ) as child:
-        os.close(slave)
-        shown = b""
-        while data := _read(master):
-            shown += data
-        os.close(master)
-        assert child.wait(60) == 0
-    return shown.decode()
-
-
-def _read(master: int) -> bytes:
-    try:
-        return os.read(master, 65536)
-    except OSError:  # Linux says EIO where the other side is closed
-        return b""
+    return warm.at_terminal([*COMMAND, *arguments], env=ENVIRON | {"TERM": "xterm"} | environ)
 
 
 @pytest.fixture

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +15,7 @@ import pytest
 from logrules.core.redact import Redactor
 from logrules.core.text import Part, is_command, parts
 from logrules.rules import rules
+from tests import warm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,32 +33,15 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """One call; standard output is a pipe."""
-    return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, check=False, text=True, env=ENVIRON | environ, timeout=60
-    )
+    return warm.run([*COMMAND, *arguments], env=ENVIRON | environ)
 
 
 def at_terminal(*arguments: str, columns: int = 80, **environ: str) -> str:
     """What it prints to a terminal of so many columns."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    with subprocess.Popen(
-        [*COMMAND, *arguments], stdout=slave, env=ENVIRON | {"TERM": "xterm"} | environ
-    ) as child:
-        os.close(slave)
-        shown = b""
-        while data := _read(master):
-            shown += data
-        os.close(master)
-        assert child.wait(60) == 0
-    return shown.decode().replace("\r\n", "\n")
-
-
-def _read(master: int) -> bytes:
-    try:
-        return os.read(master, 65536)
-    except OSError:  # Linux says EIO where the other side is closed
-        return b""
+    shown = warm.at_terminal(
+        [*COMMAND, *arguments], columns=columns, env=ENVIRON | {"TERM": "xterm"} | environ
+    )
+    return shown.replace("\r\n", "\n")
 
 
 def wide(line: str) -> int:
@@ -217,7 +197,10 @@ def test_no_secret_and_no_control_character_leaves(tmp_path: Any) -> None:
 
 def test_a_terminal_without_unicode_is_spoken_to() -> None:
     """Where an output knows no arrows and no Cyrillic, they are spelled out, and nothing fails."""
-    done = run("--lang", "ru", "CONFLICT_409", PYTHONIOENCODING="ascii")
+    command = [*COMMAND, "--lang", "ru", "CONFLICT_409"]
+    done = subprocess.run(
+        command, env=ENVIRON | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=False, text=True
+    )
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "CONFLICT_409" in done.stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from logrules.rules import rules
 from logrules.stores.postgres import Mirror
 from logrules.stores.sqlite import Store
 from logrules.testing.ports import free_port
+from tests import warm
 
 TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 ENVIRON = {name: os.environ[name] for name in ("PATH", "XDG_CACHE_HOME")} | {
@@ -49,14 +49,8 @@ def store(path):
 
 
 def run(path, *arguments, **environ):
-    return subprocess.run(
-        [sys.executable, "-m", "logrules", *arguments],
-        env={**ENVIRON, "LOGRULES_STATE": str(path), **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    command = [sys.executable, "-m", "logrules", *arguments]
+    return warm.run(command, env={**ENVIRON, "LOGRULES_STATE": str(path), **environ})
 
 
 def lines(done):
@@ -66,23 +60,11 @@ def lines(done):
 
 def at_terminal(path, *arguments, **environ):
     """What it prints to a terminal, its colours left out."""
-    master, slave = pty.openpty()
-    with subprocess.Popen(
+    return warm.at_terminal(
         [sys.executable, "-m", "logrules", *arguments],
-        stdout=slave,
         stderr=subprocess.DEVNULL,
         env={**ENVIRON, "TERM": "dumb", "COLUMNS": "100", "LOGRULES_STATE": str(path), **environ},
-    ) as child:
-        os.close(slave)
-        shown = b""
-        try:
-            while data := os.read(master, 65536):
-                shown += data
-        except OSError:  # Linux says EIO where the other side is closed
-            pass
-        os.close(master)
-        assert child.wait(60) == 0
-    return shown.decode()
+    )
 
 
 def test_alerts_lists_what_is_wrong_and_who_does_not_know(store, path):

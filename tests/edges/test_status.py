@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pty
-import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager
@@ -23,6 +21,7 @@ from logrules.status import _of_seat
 from logrules.stores.sqlite import Store
 from logrules.testing import PostgresServer
 from logrules.testing.ports import free_port
+from tests import warm
 
 PASSWORD = "s3cr3t-of-the-db"
 ENVIRON = {name: os.environ[name] for name in ("PATH", "XDG_CACHE_HOME")} | {
@@ -71,13 +70,13 @@ def is_waited_for(database):
     return database.query("select count(*) from pg_locks where not granted") != ["0"]
 
 
+COMMAND = [sys.executable, "-m", "logrules", "status"]
+
+
 async def run(database, *arguments, **environ):
     """The command, while this loop goes on."""
     environ = {**ENVIRON, "DATABASE_URL": database.url, "LOGRULES_STATE": ":memory:", **environ}
-    command = [sys.executable, "-m", "logrules", "status", *arguments]
-    return await asyncio.to_thread(
-        subprocess.run, command, env=environ, capture_output=True, text=True, check=False, timeout=60
-    )
+    return await asyncio.to_thread(warm.run, [*COMMAND, *arguments], env=environ)
 
 
 def lines(done):
@@ -208,27 +207,11 @@ async def test_people_get_a_table(database, tmp_path, lang, words):
     Store(store, rules.specs, (), redact=str, on_failure=pytest.fail).close()
     environ = {**ENVIRON, "TERM": "dumb", "COLUMNS": "100", "DATABASE_URL": database.url}
     environ |= {"LOGRULES_STATE": str(store), "LOGRULES_LANG": lang}
-    master, slave = pty.openpty()
     async with bot(database, "my shop", "old"):
-        shown = await asyncio.to_thread(at_terminal, master, slave, environ)
+        shown = await asyncio.to_thread(warm.at_terminal, COMMAND, env=environ)
 
     assert all(word in shown for word in (*words, "my shop", "old", "abcdef0"))
     assert "\x1b" not in shown
-
-
-def at_terminal(master, slave, environ):
-    """What the command prints there."""
-    with subprocess.Popen([sys.executable, "-m", "logrules", "status"], stdout=slave, env=environ) as child:
-        os.close(slave)
-        shown = b""
-        try:
-            while data := os.read(master, 65536):
-                shown += data
-        except OSError:  # Linux says EIO where the other side is closed
-            pass
-        os.close(master)
-        assert child.wait(60) == 0
-    return shown.decode()
 
 
 async def test_leaves_no_connection(database):

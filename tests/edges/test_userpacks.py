@@ -17,6 +17,7 @@ from logrules.core.model import ConfigError
 from logrules.core.pack import PackError
 from logrules.rules import packs, rules
 from logrules.userpacks import known, own, read
+from tests import warm
 
 TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 ROOT = Path(__file__).parents[2]
@@ -57,11 +58,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(folder: Path, *arguments: str, stdin: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
     """One command in a working directory."""
-    return subprocess.run(
-        [sys.executable, "-m", "logrules", *arguments],
-        cwd=folder, input=stdin, capture_output=True, text=True, check=False, env=ENVIRON | environ,
-        timeout=60,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "logrules", *arguments]
+    return warm.run(command, data=stdin, cwd=folder, env=ENVIRON | environ)
 
 
 def codes(done: subprocess.CompletedProcess[str]) -> list[str]:
