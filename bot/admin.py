@@ -12,12 +12,11 @@ from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from telegram import InlineKeyboardMarkup, Update
-from telegram.error import BadRequest
 from telegram.ext import Application, CallbackQueryHandler, CommandHandler, ContextTypes, filters
 
 from bot import answers, texts
 from bot.answers import Button, Page
-from bot.handlers import lang_of, reply, turn
+from bot.handlers import heard, lang_of, place, reply, turn, unchanged
 from bot.memory import DAY, Recent
 from bot.texts import language
 from logrules import oncall
@@ -77,7 +76,7 @@ def _for_admins(handler: Handler) -> Handler:
         if user is not None and user.id in self.admins:
             await handler(self, update, context)
         elif query is not None:
-            await query.answer(texts.NOT_OPERATOR(lang_of(update)), show_alert=True)
+            await heard(query, texts.NOT_OPERATOR(lang_of(update)))
         elif update.message is not None:
             await reply(update.message, Page(texts.NOT_OPERATOR(lang_of(update))))
 
@@ -138,7 +137,7 @@ class Desk:
             page, listed = await self._list(lang)
             self._listed.keep((query.message.chat.id, query.message.message_id), listed)
         elif found is None:
-            await query.answer(texts.TOO_OLD(lang), show_alert=True)
+            await heard(query, texts.TOO_OLD(lang))
             return
         elif what == "e":
             page = answers.explain(found.code, lang, reason=found.reason, back=True)
@@ -146,7 +145,7 @@ class Desk:
             times = tuple(Button(texts.HOURS(lang, hours=each), f"q:{number}:{each}") for each in HOURS)
             html = texts.SILENCE_FOR(lang, code=escape(found.code))
             page = Page(html, (times, (Button(texts.BACK(lang), "i:0:b"),)))
-        await query.answer()
+        await heard(query)
         await turn(query, page)
 
     @_for_admins
@@ -157,11 +156,11 @@ class Desk:
             return
         lang = lang_of(update)
         if found is None:
-            await query.answer(texts.TOO_OLD(lang), show_alert=True)
+            await heard(query, texts.TOO_OLD(lang))
             return
         until = time.time() + int((query.data or "").rpartition(":")[2]) * HOUR
         if await _silenced(query, found.code, found.service, until):
-            await query.answer()
+            await heard(query)
             html = texts.SILENCED(lang, code=escape(found.code), until=_clock(until))
             await turn(query, Page(html, ((Button(texts.BACK(lang), "i:0:b"),),)))
 
@@ -174,19 +173,19 @@ class Desk:
         asked = Asked.of(query.data or "")
         known = await _kind(asked)
         if asked.what == EXPLAIN:
-            await query.answer()
-            if update.effective_message and asked.code in rules:
+            await heard(query)
+            if query.message and asked.code in rules:
                 reason = known.reason if known else None
                 page = answers.explain(
                     asked.code, lang, detailed=True, reason=reason
                 )  # the alert had the rest
-                await reply(update.effective_message, page)
+                await reply(query.message, page)
             return
         quiet = asked.what == SILENCE
         until = time.time() + (SILENCED * HOUR if quiet else 0)
         if await _silenced(query, asked.code, known.service if known else "", until):
             said = texts.SILENCED_WORD if quiet else texts.WAKES_AGAIN
-            await query.answer(said(lang, code=asked.code, until=_clock(until)), show_alert=True)
+            await heard(query, said(lang, code=asked.code, until=_clock(until)))
             await _marked(
                 query, buttons(asked.code, asked.tag, language(lang), quiet_until=until if quiet else None)
             )
@@ -278,18 +277,17 @@ async def _silenced(query: CallbackQuery, code: str, service: str, until: float)
     try:
         await asyncio.to_thread(_silence, code, service, until, query.from_user.id)
     except LogrulesError as error:
-        await query.answer(str(error)[:190], show_alert=True)
+        await heard(query, str(error)[:190])
         return False
     return True
 
 
 async def _marked(query: CallbackQuery, markup: dict[str, Any]) -> None:
     """Change the buttons of a message, and leave its words."""
-    try:
-        await query.edit_message_reply_markup(InlineKeyboardMarkup.de_json(markup))
-    except BadRequest as error:
-        if "not modified" not in error.message:
-            raise
+    with unchanged():
+        await query.get_bot().edit_message_reply_markup(
+            reply_markup=InlineKeyboardMarkup.de_json(markup), **place(query)
+        )
 
 
 def _clock(at: float) -> str:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import traceback
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from telegram import (
@@ -20,12 +21,13 @@ from telegram import (
     InlineQueryResultArticle,
     InputTextMessageContent,
     LinkPreviewOptions,
+    MaybeInaccessibleMessage,
     Message,
     ReplyParameters,
     Update,
 )
 from telegram.constants import ChatAction, ChatMemberStatus, ChatType, ParseMode
-from telegram.error import BadRequest, TelegramError
+from telegram.error import BadRequest, RetryAfter, TelegramError
 from telegram.ext import (
     Application,
     ApplicationHandlerStop,
@@ -44,7 +46,7 @@ from bot.memory import ANSWERS, DAY, Pace, Recent
 from bot.reading import Reading, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from bot.answers import Page
 
@@ -60,11 +62,17 @@ PASTED = 400_000
 """Characters of one pasted log; what is longer is a file's business."""
 WATCHED = 2_000_000
 """Bytes of a file that takes long enough to be watched."""
+AGAIN = "f:"
+"""Callback data: read the file again to which this message is the answer."""
 FIRST = "2026-01-01 00:00:00,000 ERROR bot: telegram.error.Conflict: Conflict: terminated by other getUpdates"
 """What the bot reads before anybody sends anything."""
-HELD = 45.0
-"""Seconds for which what takes long comes again after a kill: a line of files may take longer, and while an
-update is in hand others are fetched once a second only."""
+LONGEST_PAUSE = 30.0
+"""Seconds to wait at most where Telegram asks for a pause; then the answer is tried once more."""
+HELD = 0.25
+"""Seconds for which what is done apart comes again if the process is killed.
+
+While an update is in hand others are fetched once a second only; what takes longer has a note with a button.
+"""
 LOOK = 1.5
 """Seconds between two looks at how far a file is read."""
 PLAIN = LinkPreviewOptions(is_disabled=True)
@@ -88,6 +96,8 @@ class Conversation:
         self._said: Recent[Said] = Recent(ANSWERS, DAY)
         self._pace = Pace(burst=20, rate=0.7)
         self._queue = files.Queue()
+        self._at_work: set[tuple[int, int]] = set()
+        """Files that are being read, or wait for it."""
         self._parts: dict[tuple[int, int], list[Message]] = {}
 
     def register(self, application: Application[Any, Any, Any, Any, Any, Any]) -> None:
@@ -107,6 +117,7 @@ class Conversation:
                 CallbackQueryHandler(self.turned, r"^a:"),
                 CallbackQueryHandler(self.explained, r"^e:"),
                 CallbackQueryHandler(self.delete, r"^x:"),
+                CallbackQueryHandler(self.again, rf"^{AGAIN}$"),
                 MessageHandler(private & filters.Document.ALL, self.sent_file),
                 MessageHandler(private & (filters.TEXT | filters.CAPTION), self.pasted),
                 MessageHandler(private & ~filters.StatusUpdate.ALL, self.no_text),
@@ -122,7 +133,7 @@ class Conversation:
         if update.message and self._pace.tells(user.id):
             await reply(update.message, answers.Page(texts.SLOW_DOWN(user.language_code)))
         elif update.callback_query:
-            await update.callback_query.answer(texts.SLOW_DOWN(user.language_code))
+            await heard(update.callback_query, texts.SLOW_DOWN(user.language_code))
         raise ApplicationHandlerStop
 
     async def start(self, update: Update, _context: Context) -> None:
@@ -186,6 +197,21 @@ class Conversation:
         if message and message.document:
             self._apart(update, context, self._read_file(message, message.document, update))
 
+    async def again(self, update: Update, context: Context) -> None:
+        """Read a file again of which nothing more was heard: the process that read it was killed."""
+        query, lang = update.callback_query, lang_of(update)
+        if query is None:
+            return
+        note = query.message if isinstance(query.message, Message) else None
+        asked = note.reply_to_message if note else None
+        if note is None or asked is None or asked.document is None:
+            await heard(query, texts.TOO_OLD(lang))
+        elif (asked.chat_id, asked.message_id) in self._at_work:
+            await heard(query, texts.STILL_READING(lang))
+        else:
+            await heard(query)
+            self._apart(update, context, self._read_file(asked, asked.document, update, note))
+
     async def no_text(self, update: Update, _context: Context) -> None:
         """A picture, a voice."""
         await self._say(update, texts.NO_TEXT(lang_of(update)))
@@ -201,7 +227,8 @@ class Conversation:
         if not results:
             page = answers.Page(texts.INLINE_NONE_TEXT(lang, username=context.bot.username))
             results = [_article("none", texts.INLINE_NONE(lang), page.html, page)]
-        await query.answer(results, cache_time=300, is_personal=True)  # the language is the person's
+        with contextlib.suppress(BadRequest):  # who typed it has typed on
+            await query.answer(results, cache_time=300, is_personal=True)  # the language is the person's
 
     async def turned(self, update: Update, _context: Context) -> None:
         """Details, the next incident, or the other language, of a log that was read."""
@@ -210,11 +237,11 @@ class Conversation:
             return
         said = self._said.get((query.message.chat.id, query.message.message_id))
         if said is None:
-            await query.answer(texts.TOO_OLD(lang_of(update)), show_alert=True)
+            await heard(query, texts.TOO_OLD(lang_of(update)))
             return
         _, at, depth, lang = (query.data or "").split(":")
         page = answers.log(said.reading, lang, int(at), detailed=depth == "d", deletable=bool(said.sources))
-        await query.answer()
+        await heard(query)
         await turn(query, page)
 
     async def explained(self, update: Update, _context: Context) -> None:
@@ -222,7 +249,7 @@ class Conversation:
         query = update.callback_query
         if query is None:
             return
-        await query.answer()
+        await heard(query)
         if page := answers.explained(query.data or ""):
             await turn(query, page)
 
@@ -234,19 +261,19 @@ class Conversation:
         chat, key = query.message.chat, (query.message.chat.id, query.message.message_id)
         lang, said = lang_of(update), self._said.get(key)
         if said is None:
-            await query.answer(texts.TOO_OLD(lang), show_alert=True)
+            await heard(query, texts.TOO_OLD(lang))
             return
         if not (query.from_user.id == said.author or await _is_administrator(context, chat, query)):
-            await query.answer(texts.NOT_YOURS(lang), show_alert=True)
+            await heard(query, texts.NOT_YOURS(lang))
             return
         try:
             for message_id in said.sources:
                 await context.bot.delete_message(chat.id, message_id)
         except TelegramError:
-            await query.answer(texts.NOT_DELETED(lang), show_alert=True)
+            await heard(query, texts.NOT_DELETED(lang))
             return
         self._said.keep(key, said._replace(sources=()))
-        await query.answer(texts.DELETED(lang), show_alert=True)
+        await heard(query, texts.DELETED(lang))
         await turn(query, answers.log(said.reading, (query.data or "").partition(":")[2]))
 
     async def failed(self, update: object, context: Context) -> None:
@@ -259,7 +286,7 @@ class Conversation:
             await self._say(update, texts.FAILED(lang_of(update)))
 
     def _apart(self, update: Update, context: Context, work: Coroutine[Any, Any, None]) -> None:
-        """Do what takes long in a task of its own; were the process killed, the update would come again."""
+        """Do what may take long in a task of its own: nobody waits for it."""
 
         async def safely() -> None:
             try:
@@ -292,20 +319,34 @@ class Conversation:
         else:
             await self._answer(sources, reading, lang)
 
-    async def _read_file(self, message: Message, document: Document, update: Update) -> None:
+    async def _read_file(
+        self, message: Message, document: Document, update: Update, note: Message | None = None
+    ) -> None:
         lang, size = lang_of(update), document.file_size or 0
-        who = update.effective_user.id if update.effective_user else 0
         if size > files.LARGEST:
             html = texts.TOO_LARGE(lang, size=_megabytes(size), limit=files.LARGEST // 1_000_000)
             await reply(message, answers.Page(html))
             return
+        key = message.chat_id, message.message_id
+        self._at_work.add(key)
+        try:
+            await self._read_in_turn(message, document, update, note)
+        finally:
+            self._at_work.discard(key)
+
+    async def _read_in_turn(
+        self, message: Message, document: Document, update: Update, note: Message | None
+    ) -> None:
+        lang, size = lang_of(update), document.file_size or files.LARGEST
+        who = update.effective_user.id if update.effective_user else 0
         with contextlib.suppress(TelegramError):
             await message.chat.send_action(ChatAction.TYPING)
-        note: Message | None = None
         try:
-            async with self._queue.turn(who, size or files.LARGEST):
+            if not self._queue.is_free(who, size):
+                note = await reply(message, _progress(texts.IN_LINE, lang, size), note, quoting=True)
+            async with self._queue.turn(who, size):
                 if size >= WATCHED:
-                    note = await reply(message, answers.Page(texts.READING(lang, size=_megabytes(size))))
+                    note = await reply(message, _progress(texts.READING, lang, size), note, quoting=True)
                 async with _watched(note, size, lang) as tell:
                     reading = await files.read(lambda: _download(document), tell)
         except files.BusyError:
@@ -332,24 +373,40 @@ class Conversation:
             await reply(update.effective_message, answers.Page(html))
 
 
-async def reply(message: Message, page: Page, instead: Message | None = None) -> Message:
-    """Answer a message, in place of `instead` if there is one; in groups so that one sees to what."""
+async def reply(
+    message: MaybeInaccessibleMessage, page: Page, instead: Message | None = None, *, quoting: bool = False
+) -> Message:
+    """Answer a message, in place of `instead` if there is one; in groups, or `quoting`, one sees to what."""
     if instead is not None:
         with contextlib.suppress(TelegramError):
-            changed = await instead.edit_text(
-                page.html, ParseMode.HTML, link_preview_options=PLAIN, reply_markup=keyboard(page)
-            )
-            return changed if isinstance(changed, Message) else instead
-    is_private = message.chat.type == ChatType.PRIVATE
-    to = None if is_private else ReplyParameters(message.message_id, allow_sending_without_reply=True)
-    return await message.chat.send_message(
-        page.html,
-        ParseMode.HTML,
-        link_preview_options=PLAIN,
-        reply_markup=keyboard(page),
-        reply_parameters=to,
-        message_thread_id=message.message_thread_id if message.is_topic_message else None,
-    )
+            with unchanged():
+                await instead.edit_text(
+                    page.html, ParseMode.HTML, link_preview_options=PLAIN, reply_markup=keyboard(page)
+                )
+            return instead
+    quoting = quoting or message.chat.type != ChatType.PRIVATE
+    to = ReplyParameters(message.message_id, allow_sending_without_reply=True) if quoting else None
+    thread = message.message_thread_id if isinstance(message, Message) and message.is_topic_message else None
+
+    async def send() -> Message:
+        return await message.chat.send_message(
+            page.html,
+            ParseMode.HTML,
+            link_preview_options=PLAIN,
+            reply_markup=keyboard(page),
+            reply_parameters=to,
+            message_thread_id=thread,
+        )
+
+    try:
+        return await send()
+    except RetryAfter as error:
+        await asyncio.sleep(min(_seconds(error.retry_after), LONGEST_PAUSE))
+        return await send()
+
+
+def _seconds(span: int | timedelta) -> float:
+    return span.total_seconds() if isinstance(span, timedelta) else span
 
 
 def keyboard(page: Page) -> InlineKeyboardMarkup | None:
@@ -394,8 +451,8 @@ async def _watched(
             if share > told:
                 told = share
                 with contextlib.suppress(TelegramError):
-                    percent = int(100 * told)
-                    await note.edit_text(texts.READ_SO_FAR(lang, size=_megabytes(size), percent=percent))
+                    page = _progress(texts.READ_SO_FAR, lang, size, percent=int(100 * told))
+                    await note.edit_text(page.html, reply_markup=keyboard(page))
 
     task = asyncio.create_task(watch())
     try:
@@ -404,6 +461,12 @@ async def _watched(
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def _progress(text: texts.Text, lang: str | None, size: int, **fields: int) -> Page:
+    """How far a file is, with the button for when nothing more comes."""
+    html = text(lang, size=_megabytes(size), **fields)
+    return answers.Page(html, ((answers.Button(texts.AGAIN(lang), AGAIN),),))
 
 
 def _told(error: BaseException) -> None:
@@ -420,14 +483,38 @@ async def _download(document: Document) -> bytearray:
         raise RefusedError("gone") from error
 
 
+async def heard(query: CallbackQuery, word: str | None = None) -> None:
+    """Let the button rest, with a word above the chat; Telegram waits some seconds for it, and no longer."""
+    with contextlib.suppress(BadRequest):
+        await query.answer(word, show_alert=word is not None)
+
+
 async def turn(query: CallbackQuery, page: Page) -> None:
     """Show another page in place of the one whose button was pressed."""
-    try:
-        await query.edit_message_text(
-            page.html, ParseMode.HTML, link_preview_options=PLAIN, reply_markup=keyboard(page)
+    with unchanged():
+        await query.get_bot().edit_message_text(
+            page.html,
+            parse_mode=ParseMode.HTML,
+            link_preview_options=PLAIN,
+            reply_markup=keyboard(page),
+            **place(query),
         )
+
+
+def place(query: CallbackQuery) -> dict[str, Any]:
+    """Which message a button belongs to: of an old one, or one sent by inline mode, there is nothing else."""
+    if query.message is None:
+        return {"inline_message_id": query.inline_message_id}
+    return {"chat_id": query.message.chat.id, "message_id": query.message.message_id}
+
+
+@contextlib.contextmanager
+def unchanged() -> Iterator[None]:
+    """The same button pressed twice changes nothing, and is no error."""
+    try:
+        yield
     except BadRequest as error:
-        if "not modified" not in error.message:  # the same button twice
+        if "not modified" not in error.message:
             raise
 
 

@@ -222,8 +222,17 @@ TOO_OLD = Text(
 )
 
 # Files
-READING = Text("Reading your file, {size} MB…", "Читаю файл, {size} МБ…")
+IN_LINE = Text(
+    "Your file waits for its turn, {size} MB…\nNothing after a minute? Press the button.",
+    "Ваш файл ждёт очереди, {size} МБ…\nЧерез минуту ответа нет? Нажмите кнопку.",
+)
+READING = Text(
+    "Reading your file, {size} MB…\nNothing after a minute? Press the button.",
+    "Читаю файл, {size} МБ…\nЧерез минуту ответа нет? Нажмите кнопку.",
+)
 READ_SO_FAR = Text("Reading your file, {size} MB: {percent} %", "Читаю файл, {size} МБ: {percent} %")
+AGAIN = Text("Read it again", "Прочесть заново")
+STILL_READING = Text("I am still at it: one moment.", "Я ещё читаю его: минутку.")
 CUT_SHORT = Text(
     en=(
         "I have read the first {size} MB only. The end may say more: "

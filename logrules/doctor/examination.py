@@ -50,7 +50,11 @@ def doctor(known: Rules, *, as_json: bool) -> int:
     """Examine this environment, tell what was found, and give the status of the worst of it."""
     patient = Patient.of(os.environ)
     redact = Redactor([*secrets_in(os.environ), *patient.tokens.values()])
-    findings = [_clean(each, redact) for each in examine(patient, CHECKS, _progress(known.lang))]
+    progress = _progress(known.lang)
+    try:
+        findings = [_clean(each, redact) for each in examine(patient, CHECKS, progress)]
+    finally:
+        progress(len(CHECKS), len(CHECKS))  # its line goes away with Ctrl+C, too
     if as_json:
         for each in findings:
             print(json.dumps(as_dict(each, known), ensure_ascii=False))
@@ -77,7 +81,6 @@ def examine(
         if time.monotonic() > patient.until + _LAST:
             break
         threads[running[0]].join(_LOOK)
-    progress(len(checks), len(checks))
     for name in running:
         results[name].append(found("any.unfinished", area=name, seconds=BUDGET + _LAST))
     areas = list(AREAS)

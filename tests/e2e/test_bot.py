@@ -35,6 +35,7 @@ from bot.reading import Finding, Reading, read_file, read_text
 from logrules.core.health import Phase
 from logrules.rules import rules
 from logrules.testing import BotApiServer
+from logrules.testing.bot_api_methods import LATER
 
 CONFLICT = (
     "telegram.error.Conflict: Conflict: terminated by other getUpdates request; "
@@ -467,10 +468,23 @@ def test_what_is_no_log(bot, api):
         api.push({"message": {**_message(99, joe.id, 1), "chat": {"id": joe.id, "type": "private"}, **photo}})
         api.wait_for(lambda known=known: len(joe.heard) > known, 30)
         assert joe.heard[-1].text == texts.NO_TEXT.en
+    api.push({"callback_query": {**_press(joe), "data": "e:CONFLICT_409:s:ru"}})  # of a message that is gone
+    api.wait_for(lambda: "Что делать" in joe.heard[-1].text, 30)
     old = half._replace(message_id=half.message_id + 500)
     assert joe.alerted("Details", old) == texts.TOO_OLD.en
     thrice = joe.heard[known - 2]
     assert [joe.alerted("Details", thrice), joe.alerted("Details", thrice)] == ["", ""]  # an edit to the same
+
+
+def _press(person):
+    """A button of a message that Telegram does not show any more."""
+    message = {
+        "message_id": person.heard[-1].message_id,
+        "date": 0,
+        "chat": {"id": person.id, "type": "private"},
+    }
+    sender = {"id": person.id, "is_bot": False, "first_name": "A"}
+    return {"id": "0", "from": sender, "chat_instance": "0", "message": message}
 
 
 def _zip(members):
@@ -559,6 +573,8 @@ def test_who_may_delete(bot, api):
     warned = ada.say("/why", more={"reply_to_message": asked})
 
     assert ada.alerted("Delete the message", warned) == texts.NOT_YOURS.en
+    api.fail_next("sendMessage", retry_after=1)
+    assert ada.say("/codes").text.startswith("<b>The codes I know")
     api.fail_next("deleteMessage", 400, "Bad Request: message can't be deleted")
     assert author.alerted("Delete the message", warned) == texts.NOT_DELETED.en
     assert author.alerted("Delete the message", warned) == texts.DELETED.en
@@ -733,24 +749,49 @@ def test_queue_is_bounded():
     assert asyncio.run(crowd()) == [1, 2, 3]
 
 
-def test_what_a_kill_interrupts_comes_again(environ, bot_api):
-    """SIGKILL while a file is read: the next process answers it, and nothing a second time."""
+def test_what_a_kill_interrupts_is_a_tap_away(environ, bot_api):
+    """SIGKILL while a large file is read: its note stays, and its button has the next process read the file.
+
+    SIGTERM meanwhile: the file is answered first, and the process ends with 0.
+    """
     eve = Person(bot_api)
     command = [sys.executable, "-m", "bot"]
+    data = LOG.encode() + b"\n" * 2_000_000
     bot_api.fail_next("getFile", hang=True)
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as killed:
-        eve.say(CONFLICT)
-        bot_api.send_document("bot.log", LOG.encode(), from_id=eve.id)
-        bot_api.wait_for(lambda: [each for each in bot_api.requests if each.method == "getFile"], 30)
+        bot_api.send_document("bot.log", data, from_id=eve.id)
+        (update,) = bot_api.pending
+        bot_api.wait_for(lambda: eve.heard and update["update_id"] in bot_api.acknowledged, 30)
         killed.kill()
+    note = eve.heard[0]
+    assert json.loads(note.params["reply_parameters"])["message_id"] == update["message"]["message_id"]
+    (data_of_button,) = note.buttons.values()
+    pressed = {**_press(eve), "data": data_of_button}
+    pressed["message"] |= {"date": 1, "text": note.text, "reply_to_message": update["message"]}
+    held = []
+    answer = bot_api.methods["getFile"]
+
+    def hold(call):
+        held.append(call)
+        return LATER
+
+    bot_api.methods["getFile"] = hold
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as following:
-        bot_api.wait_for(lambda: len(eve.heard) == 2, 60)
-        bot_api.wait_for(lambda: not bot_api.pending, 30)
+        bot_api.push({"callback_query": pressed})
+        bot_api.wait_for(lambda: held, 60)
+        bot_api.push({"callback_query": pressed})  # once more, out of impatience
+        bot_api.wait_for(lambda: _notice(bot_api) == texts.STILL_READING.en, 30)
         following.terminate()
+        bot_api._do(lambda: held[0].reply.ok(answer(held[0])))
         assert following.wait(60) == 0
 
-    assert "2 times" in eve.heard[1].text
-    assert len(eve.heard) == 2
+    assert "2 times" in eve.heard[-1].text
+    assert {each.message_id for each in eve.heard} == {note.message_id}
+
+
+def _notice(api):
+    """The latest word above the chat."""
+    return [each.params.get("text") for each in api.requests if each.method == "answerCallbackQuery"][-1]
 
 
 def test_the_guards_word_counts_once(environ, bot_api, sentry, postgres):

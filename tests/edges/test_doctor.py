@@ -904,3 +904,17 @@ def test_render_that_does_not_answer_as_wished(render: RenderApiServer) -> None:
     assert names(carriers(render, LOGRULES_RENDER_API=f"http://127.0.0.1:{free_port()}")) == ["render.away"]
     assert names(look("render", BOT_TOKEN=TOKEN)) == ["render.off"]
     assert names(look("render", RENDER_API_KEY=render.key)) == ["render.no_token"]
+
+
+def test_ctrl_c_leaves_a_clean_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever gives up waiting gets the line of progress taken away, as at the end."""
+    told: list[tuple[int, int]] = []
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(examination, "examine", interrupted)
+    monkeypatch.setattr(examination, "_progress", lambda _: lambda done, all_: told.append((done, all_)))
+    with pytest.raises(KeyboardInterrupt):
+        examination.doctor(rules, as_json=False)
+    assert told == [(len(CHECKS), len(CHECKS))]
