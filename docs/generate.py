@@ -22,6 +22,7 @@ import msgspec
 from docs.codepages import Pages
 from docs.commands import commands
 from docs.picture import picture
+from docs.searches import searches
 from logrules.core import exports
 from logrules.core.codes import LANGUAGES
 from logrules.core.event import Event, encode, timestamp
@@ -188,7 +189,13 @@ def attribute_docs(file: Path, name: str) -> dict[str, str]:
 def rewritten(text: str, lang: str) -> str:
     """`text` with every generated block made anew."""
     makers = {"codes": codes, "event": event, "lease": lease, "cells": cells, "timers": timers}
-    makers |= {"commands": commands, "scrubbing": scrubbing, "findings": findings, "examined": examined}
+    makers |= {
+        "searches": searches,
+        "commands": commands,
+        "scrubbing": scrubbing,
+        "findings": findings,
+        "examined": examined,
+    }
     return BLOCK.sub(lambda block: f"{block[1]}{makers[block[2]](lang)}\n{block[3]}", text)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,7 +16,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from logrules import life as guarded
 from logrules import settings
+from logrules.core.health import Health, Phase, page
+from logrules.core.lease import Timers
+from logrules.core.model import Exit
 from logrules.sidecar import life, standby
 from tests.image.recipe import Step, ignored, stages
 
@@ -27,6 +35,12 @@ SECRET = re.compile(r"TOKEN|DSN|SECRET|PASSWORD|_KEY|CHAT")
 
 IMAGE = stages((ROOT / "Dockerfile").read_text("utf-8"))
 BUILD, FINAL = IMAGE
+
+
+WAY_OUT = (
+    max(life.GRACE, Timers().drain + guarded.LAST_ANSWER) + life.DRAIN + standby.LEFT_BEHIND + settings.FLUSH
+)
+"""Seconds from SIGTERM to the end, at most: a guarded bot under `run --lock`."""
 
 
 def test_blueprint_is_valid() -> None:
@@ -82,10 +96,8 @@ def test_no_secret_in_the_blueprint() -> None:
 
 
 def test_shutdown_fits_into_the_delay() -> None:
-    """Render waits longer for the end than the sidecar's own longest way there: grace, drain and flush."""
-    longest = life.GRACE + life.DRAIN + standby.LEFT_BEHIND + settings.FLUSH
-
-    assert longest < WORKER["maxShutdownDelaySeconds"]
+    """Render waits longer for the end than the longest way there: the guard's or ours, drain and flush."""
+    assert WORKER["maxShutdownDelaySeconds"] > WAY_OUT
 
 
 def test_overlap_budget_covers_a_deploy() -> None:
@@ -171,3 +183,118 @@ def test_image_finds_its_files() -> None:
     assert [source for source in copied if not (ROOT / source).exists() or ignored(source)] == []
     assert all(ignored(path) for path in (".git", ".venv", ".env", "tests/conftest.py", "render.yaml"))
     assert ignored("logrules/core/__pycache__/model.cpython-313.pyc")
+
+
+def _snippets(page: str) -> dict[str, str]:
+    """The files that a page shows, by the name in their first line."""
+    fences = re.findall(
+        r"^```\w*\n# ([^\s,]+)[^\n]*\n(.*?)^```$",
+        (ROOT / "docs" / page).read_text("utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    return {Path(name).name: body for name, body in fences}
+
+
+HOMES = _snippets("homes.md")
+HEALTH = ("/healthz", 8080)
+
+
+def test_free_variant_is_valid() -> None:
+    """The web service that the page shows is a Blueprint of Render's, free, and green while it waits."""
+    (free,) = yaml.safe_load(_snippets("render.md")["render.yaml"])
+    whole = BLUEPRINT | {"services": [free | {"envVars": WORKER["envVars"]}]}
+    waiting = Health(phase=Phase.WAITING, service="s", instance="i", version="1", since=0)
+
+    assert [error.message for error in SCHEMA.iter_errors(whole)] == []
+    assert (free["type"], free["plan"], free["previews"]) == ("web", "free", WORKER["previews"])
+    assert free["maxShutdownDelaySeconds"] > WAY_OUT
+    assert page(free["healthCheckPath"], waiting).status == 200
+    assert page("/readyz", waiting).status == 503
+
+
+def test_compose() -> None:
+    """One container with time for its end, and a health check that this image can run."""
+    bot = yaml.safe_load(HOMES["compose.yaml"])["services"]["bot"]
+    kind, program, flag, code = bot["healthcheck"]["test"]
+
+    assert int(bot["stop_grace_period"].removesuffix("s")) > WAY_OUT
+    assert (kind, program, flag) == ("CMD", "python", "-c")
+    assert f":{bot['environment']['PORT']}{HEALTH[0]}" in code
+    compile(code, "healthcheck", "exec")
+
+
+def test_kubernetes() -> None:
+    """One replica, never two at once, nobody special, and restarted only for what a restart cures."""
+    spec = yaml.safe_load(HOMES["deployment.yaml"])["spec"]
+    pod = spec["template"]["spec"]
+    (container,) = pod["containers"]
+    probe = container["livenessProbe"]
+
+    assert (spec["replicas"], spec["strategy"]["type"]) == (1, "Recreate")
+    assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+    assert pod["terminationGracePeriodSeconds"] > WAY_OUT
+    assert (probe["httpGet"]["path"], probe["httpGet"]["port"]) == HEALTH
+    assert container["env"] == [{"name": "PORT", "value": str(HEALTH[1])}]
+    assert container["securityContext"]["runAsUser"] == int(*FINAL.all("USER"))
+    assert "readinessProbe" not in container
+
+
+class _Unit(configparser.ConfigParser):
+    def optionxform(self, optionstr: str) -> str:
+        """Names keep their case."""
+        return optionstr
+
+
+def test_systemd(tmp_path: Path) -> None:
+    """TERM for the wrapper alone, time for its end, no restart that cures nothing; systemd agrees."""
+    unit = _Unit(interpolation=None)
+    unit.read_string(HOMES["my-bot.service"])
+    service = unit["Service"]
+
+    assert int(service["TimeoutStopSec"]) > WAY_OUT
+    assert (service["KillMode"], service["Restart"]) == ("mixed", "always")
+    assert int(service["RestartPreventExitStatus"]) == Exit.CONFIG
+    assert service["Environment"].endswith(f"/{service['StateDirectory']}/state.sqlite3")
+    if checker := shutil.which("systemd-analyze"):
+        file = tmp_path / "my-bot.service"
+        file.write_text(HOMES["my-bot.service"].replace("/opt/my-bot/.venv/bin/logrules", sys.executable))
+        done = subprocess.run([checker, "verify", file], capture_output=True, text=True, check=False)
+        assert [line for line in done.stderr.splitlines() if file.name in line] == []
+
+
+def test_railway_and_fly() -> None:
+    """One instance, time for its end in the form that each takes, and a green health check while it waits."""
+    railway = tomllib.loads(HOMES["railway.toml"])["deploy"]
+    fly = tomllib.loads(HOMES["fly.toml"])
+
+    assert (railway["numReplicas"], railway["healthcheckPath"]) == (1, HEALTH[0])
+    assert isinstance(railway["drainingSeconds"], int)
+    assert railway["drainingSeconds"] > WAY_OUT
+    assert fly["kill_signal"] == "SIGTERM"
+    assert int(fly["kill_timeout"].removesuffix("s")) > WAY_OUT
+    assert (fly["checks"]["health"]["path"], fly["checks"]["health"]["port"]) == HEALTH
+    assert fly["env"]["PORT"] == str(HEALTH[1])
+    assert "http_service" not in fly
+
+
+def test_heroku() -> None:
+    """A worker, told to end by Heroku itself, whose way out fits into the 30 s that nobody can change."""
+    text = (ROOT / "docs" / "homes.md").read_text("utf-8")
+    (drain,) = re.findall(r"LOGRULES_DRAIN=(\d+)", text)
+
+    assert HOMES["Procfile"] == "worker: python -m bot\n"
+    assert int(drain) + guarded.LAST_ANSWER + settings.FLUSH < 30
+
+
+@pytest.mark.parametrize("name", ["homes", "render"])
+def test_both_languages_show_the_same(name: str) -> None:
+    """Files and commands are the same in both languages, and so are the seconds that we need."""
+    english, russian = ((ROOT / "docs" / f"{name}{lang}.md").read_text("utf-8") for lang in ("", ".ru"))
+    commands = [
+        sorted(re.findall(r"`((?:heroku|fly|kubectl|docker|sudo|curl|logrules|render) .*?)`", text))
+        for text in (english, russian)
+    ]
+
+    assert _snippets(f"{name}.md") == _snippets(f"{name}.ru.md")
+    assert commands[0] == commands[1]
+    assert (f"{WAY_OUT:g} s" in english) == (f"{WAY_OUT:g} с" in russian) == (name == "homes")
