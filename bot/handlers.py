@@ -187,7 +187,8 @@ class Conversation:
         parts = self._parts.setdefault(key, [])
         parts.append(message)
         if len(_text(message)) >= FULL and sum(len(_text(part)) for part in parts) < PASTED:
-            self._apart(update, context, self._last_part(key, parts, len(parts), lang_of(update)))
+            waiting = self._last_part(key, parts, len(parts), lang_of(update))
+            self._apart(update, context, waiting, held=False)  # or the next part would come later
         else:
             await self._whole(key, parts, lang_of(update))
 
@@ -285,7 +286,9 @@ class Conversation:
         if isinstance(update, Update) and not isinstance(error, TelegramError):
             await self._say(update, texts.FAILED(lang_of(update)))
 
-    def _apart(self, update: Update, context: Context, work: Coroutine[Any, Any, None]) -> None:
+    def _apart(
+        self, update: Update, context: Context, work: Coroutine[Any, Any, None], *, held: bool = True
+    ) -> None:
         """Do what may take long in a task of its own: nobody waits for it."""
 
         async def safely() -> None:
@@ -297,7 +300,8 @@ class Conversation:
                     await self._say(update, texts.FAILED(lang_of(update)))
 
         task = context.application.create_task(safely())
-        context.application.create_task(asyncio.wait({task}, timeout=HELD), update=update)
+        if held:
+            context.application.create_task(asyncio.wait({task}, timeout=HELD), update=update)
 
     async def _last_part(
         self, key: tuple[int, int], parts: list[Message], known: int, lang: str | None
