@@ -10,9 +10,7 @@ import contextlib
 import os
 import stat
 import sys
-import tempfile
 from hashlib import blake2b
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,9 +77,9 @@ def _folder(environ: Mapping[str, str]) -> Path | None:
 
 
 def _key() -> bytes:
-    code = resources.files("logrules.core")
+    code = Path(__file__).with_name("core")
     return blake2b(
-        b"".join(code.joinpath(name).read_bytes() for name in _DERIVERS) + sys.version.encode(),
+        b"".join((code / name).read_bytes() for name in _DERIVERS) + sys.version.encode(),
         digest_size=16,
     ).digest()
 
@@ -107,6 +105,8 @@ def _owned(path: Path) -> bytes:
 
 def _write(path: Path, data: bytes) -> None:
     """All of it or nothing: another process may be reading, or writing the same."""
+    import tempfile  # and much with it, which few processes need
+
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent)

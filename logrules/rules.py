@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
-from importlib import resources
+from pathlib import Path
 
 from logrules import derived
 from logrules.core import codes, pack
@@ -25,6 +25,7 @@ from logrules.core.text import language
 
 __all__ = ["Rule", "Rules", "extended", "known", "laid", "packs", "rulebook", "rules"]
 
+_PACKS = Path(__file__).with_name("packs")
 CODES = "codes.toml"
 """The pack that says what every code means; the others say how codes look."""
 
@@ -160,7 +161,7 @@ class Rules(Mapping[str, Rule]):
 
 
 def _text(name: str) -> str:
-    return resources.files("logrules.packs").joinpath(name).read_text("utf-8")
+    return (_PACKS / name).read_text("utf-8")
 
 
 @cache
@@ -175,8 +176,7 @@ def _shipped_patterns() -> tuple[Pack, ...]:
 
 def packs() -> dict[str, str]:
     """The packs of patterns that logrules ships: file name to text."""
-    folder = resources.files("logrules.packs")
-    names = sorted(each.name for each in folder.iterdir() if each.name.endswith(".toml"))
+    names = sorted(each.name for each in _PACKS.glob("*.toml"))
     return {name: _text(name) for name in names if name != CODES}
 
 
