@@ -36,10 +36,12 @@ if TYPE_CHECKING:
 COMMANDS = (
     *("logrules.cli", "logrules.scan", "logrules.explain", "logrules.check", "logrules.newrule"),
     *("logrules.export", "logrules.oncall", "logrules.status", "logrules.page", "rich.console", "rich.table"),
+    *("logrules.sidecar.run", "logrules.sidecar.lives", "logrules.sidecar.standby", "logrules.alerts"),
+    *("logrules.stores.sqlite", "logrules.stores.postgres", "logrules.sinks.sentry"),
 )
 """What commands import."""
 BOTS = ("telegram.ext", "logrules.guarded", "logrules.guards.ptb", "logrules.sinks.health")
-"""What guarded bots import."""
+"""What guarded bots import; no Sentry SDK, which is looked for among what is imported."""
 _IS_COLD = sys.platform != "linux" or "COLD" in os.environ
 _FAR = 512
 """Descriptors from here on are nobody's while others are put in their places."""
@@ -51,7 +53,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 class Process(subprocess.Popen[Any]):
-    """`subprocess.Popen` of `[sys.executable, SCRIPT or "-m", "logrules", …]`, begun warm."""
+    """`subprocess.Popen` of Python with a script or `-m PACKAGE`, begun warm."""
 
     def __init__(
         self, arguments: Sequence[str | Path], *, modules: tuple[str, ...] = COMMANDS, **how: Any
@@ -63,14 +65,15 @@ class Process(subprocess.Popen[Any]):
         if _IS_COLD:
             super()._execute_child(args, *how)  # type: ignore[misc]  # a method that typeshed does not tell of
             return
-        assert not any((how[1], how[8], *how[19:])) or how[19:] == (-1, False, -1), "begin that with Popen"
+        assert args[0] == sys.executable, "only Python begins warm"
+        assert (how[1], how[20]) == (None, False), "nobody asks for a session, or for code of his own between"
         pass_fds, cwd, env = how[3:6]
         pipes = how[9:15]
         fds = {0: pipes[0], 1: pipes[3], 2: pipes[5]}
         fds = {target: target if fd == -1 else fd for target, fd in fds.items()} | {fd: fd for fd in pass_fds}
         asked = {
             "arguments": args[1:],
-            "cwd": cwd and os.fspath(cwd),
+            "cwd": os.fspath(cwd or Path.cwd()),
             "env": dict(os.environ if env is None else env),
         }
         try:
@@ -80,16 +83,29 @@ class Process(subprocess.Popen[Any]):
             self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]  # likewise
 
 
+def begun(command: Sequence[str], **how: Any) -> subprocess.Popen[Any]:
+    """A command of ours, warm unless it is code that changes what has been imported by then."""
+    if command[0] != sys.executable or command[1] == "-c":
+        return subprocess.Popen(command, **how)
+    return Process(command, modules=COMMANDS if command[1] == "-m" else BOTS, **how)
+
+
 def run(arguments: Sequence[str], *, data: str | bytes = b"", **how: Any) -> subprocess.CompletedProcess[str]:
     """`subprocess.run` that begins warm, with pipes at its standard streams and UTF-8 in them."""
+    done = told(arguments, data.encode() if isinstance(data, str) else data, **how)
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def told(arguments: Sequence[str], data: bytes = b"", **how: Any) -> subprocess.CompletedProcess[bytes]:
+    """The same in bytes."""
     pipe = subprocess.PIPE
     with Process(arguments, stdin=pipe, stdout=pipe, stderr=pipe, **how) as process:
         try:
-            out, err = process.communicate(data.encode() if isinstance(data, str) else data, 60)
+            out, err = process.communicate(data, 60)
         except BaseException:
             process.kill()
             raise
-    return subprocess.CompletedProcess(arguments, process.returncode, out.decode(), err.decode())
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
 def at_terminal(arguments: Sequence[str], *, columns: int = 80, **how: Any) -> str:
@@ -175,7 +191,7 @@ def _settle(asked: dict[str, Any], fds: dict[int, int]) -> None:
     for target, fd in far.items():
         os.dup2(fd, target)
         os.close(fd)
-    os.chdir(asked["cwd"] or ".")
+    os.chdir(asked["cwd"])
     os.environ.clear()
     os.environ.update(asked["env"])
     if os.environ.get("PYTHONWARNINGS") == "error":

@@ -1,12 +1,13 @@
 """The chaos suite in its short form: the faults that other tests do not hold, once.
 
-`make chaos` does all of them again and again, and measures.
+`make chaos` does all of them again and again, each bot begun by Python itself, and measures.
 """
 
 from __future__ import annotations
 
 import pytest
 
+from tests import warm
 from tests.chaos.scenarios import SCENARIOS, unguarded_deploys
 from tests.chaos.world import world
 
@@ -21,7 +22,7 @@ SHORT = (
 def test_one_poller_whatever_fails(postgres, name):
     """No overlap, nothing lost, repeats only after a death, tenures in their order, nothing left behind."""
     scenario = SCENARIOS[name]
-    with world(postgres) as made:
+    with world(postgres, warm.begun) as made:
         scenario.run(made)
         counts = made.counts(guarded=tuple(bot.name for bot in made.bots if bot.name != "rival"))
         made.end()
@@ -34,7 +35,7 @@ def test_one_poller_whatever_fails(postgres, name):
 
 def test_what_the_suite_must_see_it_sees(postgres):
     """Python-telegram-bot alone overlaps and conflicts in the same deploys: zero above is no blindness."""
-    with world(postgres) as made:
+    with world(postgres, warm.begun) as made:
         unguarded_deploys(made, deploys=1)
         counts = made.counts()
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +23,7 @@ from logrules.core.lease import Timers, strict
 from logrules.testing import BotApiServer, PostgresServer, TcpProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 TIMERS = Timers(
     lease=7, dropped=7, keepalive=0.5, answer=1, fence=6, chunk=1, check=0.5, grace=0.3, patience=30, drain=5
@@ -34,15 +35,21 @@ PATIENCE = 60.0
 """Seconds after which something that must happen has not happened."""
 
 
+Begin = Callable[..., "subprocess.Popen[str]"]
+"""How a process begins: `subprocess.Popen`, or like it."""
+
+
 class Bot:
     """One bot process and what it has said."""
 
-    def __init__(self, name: str, command: list[str], environ: dict[str, str]) -> None:
+    def __init__(
+        self, name: str, command: list[str], environ: dict[str, str], begin: Begin = subprocess.Popen
+    ) -> None:
         self.name = name
         self.events: list[dict[str, Any]] = []
         self.said = ""
         self._news = threading.Condition()
-        self.process = subprocess.Popen(
+        self.process = begin(
             command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         self._reader = threading.Thread(target=self._read)
@@ -106,8 +113,11 @@ class Counts(NamedTuple):
 class World:
     """All parts of one scenario."""
 
-    def __init__(self, api: BotApiServer, postgres: PostgresServer, proxy: TcpProxy) -> None:
+    def __init__(
+        self, api: BotApiServer, postgres: PostgresServer, proxy: TcpProxy, begin: Begin = subprocess.Popen
+    ) -> None:
         self.api = api
+        self.begin = begin
         self.postgres = postgres
         self.proxy = proxy
         self.timers = TIMERS
@@ -147,7 +157,9 @@ class World:
             "DATABASE_URL": url,
             **(more or {}),
         }
-        self.bots.append(Bot(name, [*prefix, sys.executable, str(script or self.script)], environ))
+        self.bots.append(
+            Bot(name, [*prefix, sys.executable, str(script or self.script)], environ, self.begin)
+        )
         return self.bots[-1]
 
     def holder(self, name: str = "first", **more: Any) -> Bot:
@@ -262,10 +274,10 @@ class World:
 
 
 @contextlib.contextmanager
-def world(postgres: PostgresServer) -> Iterator[World]:
+def world(postgres: PostgresServer, begin: Begin = subprocess.Popen) -> Iterator[World]:
     """A fresh one around a PostgreSQL that is up; whatever happens, no bot survives it."""
     with BotApiServer() as api, TcpProxy(postgres.port) as proxy:
-        made = World(api, postgres, proxy)
+        made = World(api, postgres, proxy, begin)
         try:
             yield made
         finally:

@@ -24,6 +24,7 @@ from sentry_relay.processing import StoreNormalizer
 from logrules.rules import rules
 from logrules.testing import PostgresServer, SentryReceiver
 from logrules.testing.sentry_receiver import KEY
+from tests import warm
 from tests.chaos.world import Bot
 
 PASSWORD = "sup3r/s3cret"
@@ -166,7 +167,7 @@ class Stage:
             "TMPDIR": str(self.folder),
             **{name: str(value) for name, value in more.items()},
         }
-        self.started.append(Bot(f"process {len(self.started)}", [*command], environ))
+        self.started.append(Bot(f"process {len(self.started)}", [*command], environ, warm.begun))
         return self.started[-1]
 
     def bot(self, way, **more):

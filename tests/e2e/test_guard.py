@@ -18,6 +18,7 @@ import pytest
 
 from logrules.testing import PostgresServer
 from logrules.testing.ports import free_port
+from tests import warm
 
 PASSWORD = "sup3r/s3cret"
 
@@ -192,12 +193,12 @@ logging.getLogger("bot").warning("run_polling returned")
 class Instance:
     """One bot process: what it says, as events, with the time of reading each."""
 
-    def __init__(self, script, environ, fds=()):
+    def __init__(self, script, environ, fds=(), begin=warm.begun):
         self.events = []
         self.raw = ""
         self._news = threading.Condition()
-        self.process = subprocess.Popen(
-            [sys.executable, script],
+        self.process = begin(
+            [sys.executable, str(script)],
             env=environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -257,7 +258,7 @@ def start(bot_api, tmp_path):
     script.write_text(BOT, "utf-8")
     instances = []
 
-    def begin(name="one", *, database=None, fds=(), **more):
+    def begin(name="one", *, database=None, fds=(), by=warm.begun, **more):
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("LOGRULES_", "PG"))}
         environ = {
             **clean,
@@ -273,7 +274,7 @@ def start(bot_api, tmp_path):
         environ.pop("DATABASE_URL", None)
         if database is not None:
             environ["DATABASE_URL"] = database if isinstance(database, str) else database.url
-        instances.append(Instance(script, environ, fds))
+        instances.append(Instance(script, environ, fds, by))
         return instances[-1]
 
     yield begin
@@ -335,7 +336,7 @@ def test_public_names_come_when_asked_for():
 
 def test_story_and_handover(bot_api, postgres, start):
     """Acquire, keep alive, delete the webhook, poll; a standby waits untouched, then takes over in order."""
-    first = start("first", database=postgres)
+    first = start("first", database=postgres, by=subprocess.Popen)
     first.wait("POLLING_STARTED")
     bot_api.send_text("one")
     wait_for_echo(bot_api, "one")

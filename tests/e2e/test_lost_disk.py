@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 
 import pytest
+
+from tests import warm
 
 CRASH = """
 import sys, time
@@ -32,14 +33,7 @@ def start(tmp_path, postgres, sentry):
         here = {"PATH": os.environ["PATH"], "LOGRULES_LANG": "en", "LOGRULES_SERVICE": "shop"}
         here |= {"LOGRULES_STATE": str(tmp_path / f"disk {starts}" / "state"), "SENTRY_DSN": sentry.dsn}
         here |= {"LOGRULES_STATE_URL": postgres.url}
-        return subprocess.run(
-            [sys.executable, "-m", "logrules", *command],
-            env={**here, **environ},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        return warm.run([sys.executable, "-m", "logrules", *command], env={**here, **environ})
 
     return run
 

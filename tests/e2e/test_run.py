@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
+
 TOKEN = "123456:" + "A" * 35
 CONFLICT = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
 LOGGED = f"2026-01-15 08:29:41,511 - telegram.ext.Updater - ERROR - Error while getting Updates: {CONFLICT}"
@@ -40,14 +42,7 @@ def _sidecar(*command: str, options=()):
 
 
 def _run(environ, *command, options=(), **given):
-    return subprocess.run(
-        _sidecar(*command, options=options),
-        env=environ,
-        capture_output=True,
-        timeout=60,
-        check=False,
-        **given,
-    )
+    return warm.told(_sidecar(*command, options=options), env=environ, **given)
 
 
 def _python(code):
@@ -86,7 +81,7 @@ def test_signal_that_asks_for_an_end(environ, number):
         f"signal.signal({int(number)}, lambda n, f: (print('got', n, flush=True), sys.exit(5)))\n"
         "print('ready', flush=True)\nsignal.pause()"
     )
-    with subprocess.Popen(
+    with warm.Process(
         _sidecar(*_python(code)), env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as sidecar:
         assert sidecar.stdout.readline() == b"ready\n"
@@ -118,7 +113,7 @@ def test_annotation_never_stands_inside_a_line(environ):
         "sys.stdin.readline()\n"
         "print('and the other half', file=sys.stderr)"
     )
-    with subprocess.Popen(
+    with warm.Process(
         _sidecar(*_python(code)),
         env=environ,
         stdin=subprocess.PIPE,
@@ -135,7 +130,7 @@ def test_one_alert_for_one_trouble(environ, sentry):
     """A sign that repeats reaches Sentry once, with the remediation and without the token."""
     line = f"{LOGGED} https://api.telegram.org/bot{TOKEN}/getUpdates"
     code = f"import sys\nfor _ in range(5): print({line!r}, flush=True)\nsys.stdin.readline()"
-    with subprocess.Popen(
+    with warm.Process(
         _sidecar(*_python(code)),
         env={**environ, "SENTRY_DSN": sentry.dsn},
         stdin=subprocess.PIPE,
@@ -211,7 +206,7 @@ def test_what_users_write_stops_nothing(environ, bot_api, message):
     code = (
         f"import sys\nfor _ in range(4): print({message!r}, flush=True)\nsys.stdin.readline()\nprint('alive')"
     )
-    sidecar = subprocess.Popen(
+    sidecar = warm.Process(
         _sidecar(*_python(code)),
         env={**environ, "BOT_TOKEN": TOKEN, "LOGRULES_BOT_API": bot_api.url},
         stdin=subprocess.PIPE,
@@ -310,7 +305,7 @@ def test_a_killed_sidecar_leaves_no_bot_behind(environ):
     )
     told = Path(environ["LOGRULES_STATE"]).parent / "told"
     os.mkfifo(told)
-    with subprocess.Popen(
+    with warm.Process(
         _sidecar(*_python(code), str(told)), env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as sidecar:
         assert sidecar.stdout.readline() == b"ready\n"

@@ -19,6 +19,7 @@ import pytest
 
 from logrules.testing import TcpProxy
 from logrules.testing.ports import free_port
+from tests import warm
 from tests.chaos.scenarios import WRAPPER
 from tests.chaos.world import PATIENCE, TIMERS, Bot
 
@@ -73,7 +74,7 @@ def begin(bot_api, tmp_path):
             "TMPDIR": str(tmp_path),
             **{key: str(value) for key, value in more.items()},
         }
-        started.append(Bot(name, [*command], environ))
+        started.append(Bot(name, [*command], environ, warm.begun))
         return started[-1]
 
     yield start
