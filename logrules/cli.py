@@ -243,7 +243,7 @@ def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
     text = "Sigma rules, for whatever searches your raw logs: Loki, Elastic, Splunk."
     sigma = whats.add_parser(
         "sigma",
-        help=text[0].lower() + text[1:-1],
+        help=text[:-1],
         description=text,
         epilog="A search finds words wherever they stand, also where somebody quotes them. Where events of "
         "`logrules run` are collected as well, each rule finds its code in them, which is exact.",
@@ -273,7 +273,7 @@ def _add_run(commands: argparse._SubParsersAction[_Parser]) -> None:
         epilog=sidecar.EPILOG,
     )
     sidecar.add_arguments(run)
-    _add_packs(run)
+    _add_packs(run.add_argument_group("what is recognised in it"))
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help=argparse.SUPPRESS)
     run.set_defaults(command=_run, parser=run)
 
@@ -341,17 +341,18 @@ def _add_completion(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
-    _add_lang(command)
-    _add_packs(command)
+    group = command.add_argument_group("texts and packs")
+    _add_lang(group)
+    _add_packs(group)
 
 
-def _add_lang(command: argparse.ArgumentParser) -> None:
+def _add_lang(command: argparse._ActionsContainer) -> None:
     command.add_argument(
         "--lang", choices=("en", "ru"), help="the language of the texts (LOGRULES_LANG, else LANG)"
     )
 
 
-def _add_packs(command: argparse.ArgumentParser) -> None:
+def _add_packs(command: argparse._ActionsContainer) -> None:
     command.add_argument(
         "--pack",
         action="append",

@@ -114,7 +114,7 @@ EXAMPLES = {
 """Of each command; two spaces and more end what is to be typed."""
 
 STATUSES = {
-    "scan": ("0   everything was read, whatever was found", _INPUT, _OUTPUT),
+    "scan": ("0   everything was read, whatever was found", _OUTPUT, _INPUT),
     "explain": ("0   explained, or the line says nothing", "78  there is no such code; a near one is named"),
     "codes": ("0   listed", _GIVEN),
     "check": ("0   every pack is sound", "78  faults, each with file, line and column"),
@@ -126,19 +126,19 @@ STATUSES = {
     "export prometheus": ("0   printed", _GIVEN),
     "export sigma": ("0   printed", _GIVEN),
     "run": (
-        "0-255  the command's own; 128 + n after signal n",
+        "0-255     the command's own; 128 + n after signal n",
         "126, 127  it may not be run; there is none",
-        "69  --lock: the database stays away",
-        "70  logrules itself has failed, and --fail closed or --lock ends it then",
-        "75  the lock is lost, or a code of --stop-on that a later start may cure",
-        "78  an option, a setting or a named pack is wrong and nothing was started,",
-        "    or Telegram refuses the token",
+        "69        --lock: the database stays away",
+        "70        logrules itself has failed, and --fail closed or --lock ends it then",
+        "75        the lock is lost, or a code of --stop-on that a later start may cure",
+        "78        an option, a setting or a named pack is wrong and nothing was started,",
+        "          or Telegram refuses the token",
     ),
-    "alerts": ("0   shown", _GIVEN, _AWAY),
-    "silence": ("0   done", _GIVEN, _AWAY),
-    "status": ("0   shown, whatever is wrong", _GIVEN, _AWAY),
+    "alerts": ("0   shown", _AWAY, _GIVEN),
+    "silence": ("0   done", _AWAY, _GIVEN),
+    "status": ("0   shown, whatever is wrong", _AWAY, _GIVEN),
     "doctor": (
-        "0   nothing is wrong",
+        "0               nothing is wrong",
         "69, 70, 75, 78  that of the worst finding's code",
     ),
     "completion": ("0   printed",),
