@@ -44,10 +44,6 @@ class Queue:
         self._waiting: Counter[int] = Counter()
         self._one: dict[int, asyncio.Lock] = {}
 
-    def is_free(self, who: int, size: int) -> bool:
-        """Whether its turn would come at once."""
-        return not self._waiting[who] and not self._lanes[size <= SMALL].locked()
-
     @asynccontextmanager
     async def turn(self, who: int, size: int) -> AsyncIterator[None]:
         """Wait for it. Raises BusyError."""

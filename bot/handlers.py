@@ -46,7 +46,7 @@ from bot.memory import ANSWERS, DAY, Pace, Recent
 from bot.reading import Reading, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+    from collections.abc import Coroutine, Iterator
 
     from bot.answers import Page
 
@@ -341,25 +341,22 @@ class Conversation:
     async def _read_in_turn(
         self, message: Message, document: Document, update: Update, note: Message | None
     ) -> None:
-        lang, size = lang_of(update), document.file_size or files.LARGEST
+        lang, size = lang_of(update), document.file_size or 0
         who = update.effective_user.id if update.effective_user else 0
         with contextlib.suppress(TelegramError):
             await message.chat.send_action(ChatAction.TYPING)
+        watch = _Watch(message, lang, size, note)
         try:
-            if not self._queue.is_free(who, size):
-                note = await reply(message, _progress(texts.IN_LINE, lang, size), note, quoting=True)
-            async with self._queue.turn(who, size):
-                if size >= WATCHED:
-                    note = await reply(message, _progress(texts.READING, lang, size), note, quoting=True)
-                async with _watched(note, size, lang) as tell:
-                    reading = await files.read(lambda: _download(document), tell)
+            async with watch, self._queue.turn(who, size or files.LARGEST):
+                watch.share = 0.0
+                reading = await files.read(lambda: _download(document), watch.tell)
         except files.BusyError:
-            await reply(message, answers.Page(texts.BUSY(lang)), note)
+            await reply(message, answers.Page(texts.BUSY(lang)), watch.note)
         except RefusedError as error:
             html = texts.REFUSED[error.why](lang, limit=MEMBERS)
-            await reply(message, answers.Page(html), note)
+            await reply(message, answers.Page(html), watch.note)
         else:
-            await self._answer([message], reading, lang, note)
+            await self._answer([message], reading, lang, watch.note)
 
     async def _answer(
         self, sources: list[Message], reading: Reading, lang: str | None, note: Message | None = None
@@ -437,40 +434,59 @@ async def introduce(application: Application[Any, Any, Any, Any, Any, Any]) -> N
     await ready
 
 
-@contextlib.asynccontextmanager
-async def _watched(
-    note: Message | None, size: int, lang: str | None
-) -> AsyncIterator[Callable[[float], None]]:
-    """While a file is read, its note tells how far; gives the function that hears it."""
-    share = 0.0
+class _Watch:
+    """What somebody hears while a file waits and is read: at once if it is large, else if it takes long.
 
-    def tell(now: float) -> None:
-        nonlocal share
-        share = now
+    Args:
+        message: With the file.
+        lang: Of whoever hears it.
+        size: Of the file, in bytes.
+        note: The message that says so already.
+    """
 
-    async def watch() -> None:
-        told = share
-        while note is not None:
-            await asyncio.sleep(LOOK)
-            if share > told:
-                told = share
+    def __init__(self, message: Message, lang: str | None, size: int, note: Message | None) -> None:
+        self.note = note
+        self.share: float | None = None
+        """How much has been read; None while it waits for its turn."""
+        self._message, self._lang, self._size = message, lang, size
+        self._over = asyncio.Event()
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.create_task(self._watch())
+
+    async def __aexit__(self, *_: object) -> None:
+        self._over.set()
+        await self._task  # what it is about to send is the note that the answer takes the place of
+
+    def tell(self, share: float) -> None:
+        """So much has been read."""
+        self.share = share
+
+    async def _watch(self) -> None:
+        told = ""
+        wait = 0.0 if self.note or self._size >= WATCHED else LOOK
+        while not await self._is_over(wait):
+            page = self._page()
+            if page.html != told:
+                told = page.html
                 with contextlib.suppress(TelegramError):
-                    page = _progress(texts.READ_SO_FAR, lang, size, percent=int(100 * told))
-                    await note.edit_text(page.html, reply_markup=keyboard(page))
+                    self.note = await reply(self._message, page, self.note, quoting=True)
+            wait = LOOK
 
-    task = asyncio.create_task(watch())
-    try:
-        yield tell
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    async def _is_over(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
+        return self._over.is_set()
 
-
-def _progress(text: texts.Text, lang: str | None, size: int, **fields: int) -> Page:
-    """How far a file is, with the button for when nothing more comes."""
-    html = text(lang, size=_megabytes(size), **fields)
-    return answers.Page(html, ((answers.Button(texts.AGAIN(lang), AGAIN),),))
+    def _page(self) -> Page:
+        """How far it is, with the button for when nothing more comes."""
+        size, lang = _megabytes(self._size), self._lang
+        if self.share:
+            html = texts.READ_SO_FAR(lang, size=size, percent=int(100 * self.share))
+        else:
+            html = (texts.IN_LINE if self.share is None else texts.READING)(lang, size=size)
+        return answers.Page(html, ((answers.Button(texts.AGAIN(lang), AGAIN),),))
 
 
 def _told(error: BaseException) -> None:
@@ -550,4 +566,4 @@ def _text(message: Message) -> str:
 
 
 def _megabytes(size: int) -> str:
-    return f"{size / 1_000_000:.1f}"
+    return f"{max(size / 1_000_000, 0.1):.1f}"

@@ -124,6 +124,7 @@ SCENES = {
     ),
 }
 
+PROGRESS = tuple(text[:12] for words in (texts.READING, texts.READ_SO_FAR, texts.IN_LINE) for text in words)
 people = itertools.count(2000)
 
 
@@ -305,7 +306,7 @@ class Person:
         known = len(self.heard)
         act()
         self.api.wait_for(
-            lambda: [each for each in self.heard[known:] if not each.text.startswith("Reading")], 30
+            lambda: [each for each in self.heard[known:] if not each.text.startswith(PROGRESS)], 30
         )
         answer = self.heard[-1]
         _balanced(answer.text)
