@@ -171,13 +171,16 @@ def _shipped_codes() -> Pack:
 
 @cache
 def _shipped_patterns() -> tuple[Pack, ...]:
-    return tuple(pack.shipped(text, name) for name, text in packs().items())
+    return tuple(pack.shipped(_text(name), name) for name in _names())  # one text at a time
 
 
 def packs() -> dict[str, str]:
     """The packs of patterns that logrules ships: file name to text."""
-    names = sorted(each.name for each in _PACKS.glob("*.toml"))
-    return {name: _text(name) for name in names if name != CODES}
+    return {name: _text(name) for name in _names()}
+
+
+def _names() -> list[str]:
+    return sorted(each.name for each in _PACKS.glob("*.toml") if each.name != CODES)
 
 
 @cache
