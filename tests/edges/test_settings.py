@@ -191,6 +191,7 @@ def test_a_malformed_token_of_the_application():
         ("LOGRULES_INSTANCE", "x" * 101),
         ("LOGRULES_ON_FATAL", "parking"),
         ("LOGRULES_WEBHOOK", "remove it"),
+        ("LOGRULES_ALERT_BUTTONS", "yes"),
         ("LOGRULES_PORT", "http://x"),
         ("LOGRULES_PORT", "65536"),
         ("LOGRULES_BOT_API", "botapi.local:8081"),

@@ -8,13 +8,14 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
+from logrules import settings
 from logrules.botapi import BotApi
 from logrules.core.delivery import Verdict, seal
 from logrules.core.incidents import decide, end_of
 from logrules.core.match import Match
 from logrules.core.redact import Redactor
 from logrules.rules import rules
-from logrules.sinks.telegram_chat import OWN_TOKEN_WAIT, TelegramChat, message
+from logrules.sinks.telegram_chat import OWN_TOKEN_WAIT, WAKE, Asked, TelegramChat, buttons, message, tag
 from logrules.testing import BotApiServer
 
 START = 1_800_000_000.0
@@ -210,3 +211,33 @@ def test_no_outcome_holds_the_token(server):
         assert server.token[7:] not in why
     server.down()
     assert server.token[7:] not in chat(server).send(make_alert()).why
+
+
+def test_buttons_stand_only_where_they_are_answered(server):
+    """With the setting and the bot's own token an alert has buttons; its end and others have none."""
+    row = decide(None, match_of(), rules.specs["CONFLICT_409"], START).incident
+    end = end_of(msgspec.structs.replace(row, closed_at=START + 600), rules.specs["CONFLICT_409"])
+    assert end is not None
+    asked = {"LOGRULES_ALERT_CHAT": "-100123", "LOGRULES_BOT_API": server.url, "BOT_TOKEN": server.token}
+    on = {"LOGRULES_ALERT_BUTTONS": "on"}
+    for environ in ({}, on | {"LOGRULES_ALERT_TOKEN": OTHER}, on):
+        for alert in (make_alert(), end):
+            assert TelegramChat.of(settings.read(asked | environ)).send(alert).verdict is Verdict.DELIVERED
+    assert [list(sent.buttons) for sent in server.sent] == [[]] * 4 + [["Explain", "Silence for 2 h"], []]
+
+
+def test_buttons_say_which_alert_they_belong_to():
+    """Their data fits into 64 bytes whatever the code, and means this service and reason only."""
+    longest = "A" * 48
+    keyboard = buttons(
+        longest, tag("a service with a very long name" * 9, "a_reason"), "ru", quiet_until=START
+    )
+    explain, wake = keyboard["inline_keyboard"][0]
+    asked = Asked.of(wake["callback_data"])
+
+    assert all(len(each["callback_data"].encode()) <= 64 for each in (explain, wake))
+    assert wake["text"] == "🔕 до 08:00 UTC: закончить"
+    assert asked.what == WAKE
+    assert asked.means(longest, "a service with a very long name" * 9, "a_reason")
+    assert not asked.means(longest, "a service with a very long name" * 9, None)
+    assert not asked.means("B", "a service with a very long name" * 9, "a_reason")
