@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from loguru import logger as loguru_logger
 
-from logrules.core.event import Event, timestamp
+from logrules.core.event import Event
 from logrules.core.model import Severity
 from logrules.tracebacks import error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from logrules.core.frame import Frame
 
 _SEVERITIES = (
     (logging.CRITICAL, Severity.CRITICAL),
@@ -33,6 +35,9 @@ _SEVERITIES = (
 )
 """loguru's numbers are the same; its own levels (TRACE 5, SUCCESS 25) fall between."""
 
+_LOGGERS = 256
+"""Loggers and levels of which the common part of a line is kept; names may be anything."""
+
 _WRITTEN = "_logrules_written"
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", _WRITTEN}
 """The attributes of a record that are not the caller's `extra`."""
@@ -41,8 +46,11 @@ _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName",
 class ConsoleLike(Protocol):
     """Whoever writes events; `logrules.sinks.console.Console` does."""
 
-    def write(self, event: Event) -> object:
-        """Write `event`, redacted; never raises."""
+    def frame(self, event: Event) -> Frame:
+        """What the lines of all events like `event` have in common."""
+
+    def write(self, event: Event, line: bytes) -> object:
+        """Write `line`, which is of the kind of `event`; never raises."""
 
 
 def install(console: ConsoleLike, service: str, instance: str, *, keep: bool = False) -> None:
@@ -66,6 +74,7 @@ class Voice:
         self._console = console
         self._service = service
         self._instance = instance
+        self._frames: dict[tuple[int, str | None], Frame] = {}
 
     def say(
         self,
@@ -78,20 +87,26 @@ class Voice:
         attrs: Mapping[str, Any] | None = None,
     ) -> None:
         """One line. `seconds` is since the epoch, `level` a number of standard logging."""
+        frame = self._frames.get(key := (level, logger)) or self._frame(key)
+        rest: dict[str, Any] = {}
+        if attrs:
+            rest["attrs"] = attrs
+        if error is not None:
+            rest["error"] = error_of(error)
+        self._console.write(frame.event, frame.line(seconds, message.rstrip("\n"), rest))
+
+    def _frame(self, key: tuple[int, str | None]) -> Frame:
+        """What all lines of a logger on one level have in common; kept for the next one."""
+        level, logger = key
         event = Event(
-            timestamp=timestamp(seconds),
-            level=_severity(level),
-            message=message.rstrip("\n"),
-            service=self._service,
-            instance=self._instance,
+            timestamp="", level=_severity(level), message="", service=self._service, instance=self._instance
         )
         if logger:
             event.logger = logger
-        if attrs:
-            event.attrs = dict(attrs)
-        if error is not None:
-            event.error = error_of(error)
-        self._console.write(event)
+        if len(self._frames) >= _LOGGERS:
+            self._frames.clear()
+        frame = self._frames[key] = self._console.frame(event)
+        return frame
 
 
 @lru_cache(64)

@@ -23,10 +23,15 @@ from logrules.tracebacks import error_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from logrules.core.frame import Frame
     from logrules.core.match import Alert
     from logrules.rules import Rules
     from logrules.settings import Settings
     from logrules.sinks.console import Console
+
+
+_KINDS = 256
+"""Kinds of reports that are kept; reasons may be anything."""
 
 
 class AlertsLike(Protocol):
@@ -62,7 +67,11 @@ class Reporter:
         self._alerts = alerts
         self._clock = clock
         self._wrapper = _Wrapper(settings.events_fd) if settings.events_fd is not None else None
+        self._is_heard = alerts is not None or self._wrapper is not None
         self._is_cut_off = False
+        self._kinds: dict[tuple[str, str | None, bool | None], tuple[Match, Frame]] = {}
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._kinds.clear)  # their lines name the process
         self.counts: Counter[str] = Counter()
         """How often each code was said."""
         self._sending = threading.local()
@@ -81,44 +90,39 @@ class Reporter:
         """Report `code`."""
         self.counts[code] += 1
         try:
-            self._report(code, message, reason=reason, fatal=fatal, error=error, epoch=epoch, attrs=attrs)
+            now = self._clock()
+            kind, frame = self._kinds.get(key := (code, reason, fatal)) or self._kind(key)
+            is_plain = epoch is None and attrs is None and error is None
+            rest = None if is_plain else _rest(epoch, attrs, error)
+            line = frame.line(now, message, rest)
+            taken = self._wrapper is not None and self._wrapper.write(line)
+            self._console.write(frame.event, line)
+            if not taken and self._is_heard:
+                self._tell(kind, now, message, rest)
         except Exception as fault:  # noqa: BLE001  whatever we were handed, it is said
             self.remark(Severity.ERROR, f"{code}: {message} (told in part: {type(fault).__name__})")
 
-    def _report(
-        self,
-        code: str,
-        message: str,
-        *,
-        reason: str | None,
-        fatal: bool | None,
-        error: BaseException | None,
-        epoch: int | None,
-        attrs: Mapping[str, Any] | None,
-    ) -> None:
+    def _kind(self, key: tuple[str, str | None, bool | None]) -> tuple[Match, Frame]:
+        """What all reports of one kind have in common; kept for the next one."""
+        code, reason, fatal = key
         code_spec = self.known.specs.get(code)
         spec = code_spec and code_spec.why(reason)
-        told = None if error is None else error_of(error)
         match = Match(
             code=code,
             reason=reason,
             fatal=bool(spec and spec.fatal) if fatal is None else fatal,
             level=spec.severity if spec else Severity.WARNING,
-            message=message,
+            message="",
             service=self._settings.service,
             instance=self._settings.instance,
-            time=self._clock(),
-            proved=True,
-            evidence=told.stack if told else "",
-            epoch=epoch,
-            attrs=dict(attrs or {}),
+            time=0.0,
         )
-        event = of_match(match, code_spec, self._settings.lang, pid=os.getpid(), error=told)
-        line = self._console.line(event)
-        taken = self._wrapper is not None and self._wrapper.write(line)
-        self._console.write(event, line)
-        if not taken:
-            self._tell(match)
+        event = of_match(match, code_spec, self._settings.lang, pid=os.getpid())
+        event.timestamp = ""
+        if len(self._kinds) >= _KINDS:
+            self._kinds.clear()
+        made = self._kinds[key] = match, self._console.frame(event)
+        return made
 
     def annotate(self, match: Match) -> None:
         """Say what somebody else's text means; who is told of it is decided elsewhere."""
@@ -135,16 +139,17 @@ class Reporter:
         }
         self("ALERT_UNDELIVERED", f"Alert not delivered: {alert.code}: {alert.message}", attrs=attrs)
 
-    def _tell(self, match: Match) -> None:
+    def _tell(self, kind: Match, now: float, message: str, rest: dict[str, Any] | None) -> None:
+        """Have a match of this `kind` told to people."""
         if self._wrapper is not None:
             self._complain_once()
         # A sink that reports its own trouble while it is being served gets no second task from that.
         if self._alerts is not None and not getattr(self._sending, "now", False):
             self._sending.now = True
             try:
-                self._alerts.send(match)
+                self._alerts.send(_match(kind, now, message, rest))
             except Exception as error:  # noqa: BLE001  a bot must not die of its alerts
-                self("ALERT_UNDELIVERED", f"Alert not taken: {match.code}: {match.message}", error=error)
+                self("ALERT_UNDELIVERED", f"Alert not taken: {kind.code}: {message}", error=error)
             finally:
                 self._sending.now = False
 
@@ -167,6 +172,38 @@ class Reporter:
         if attrs:
             event.attrs = dict(attrs)
         self._console.write(event)
+
+
+def _rest(
+    epoch: int | None, attrs: Mapping[str, Any] | None, error: BaseException | None
+) -> dict[str, Any]:
+    """What one report has to say beyond its kind, in the order of an event's fields."""
+    rest: dict[str, Any] = {}
+    if epoch is not None:
+        rest["epoch"] = epoch
+    if attrs:
+        rest["attrs"] = dict(attrs)
+    if error is not None:
+        rest["error"] = error_of(error)
+    return rest
+
+
+def _match(kind: Match, now: float, message: str, rest: dict[str, Any] | None) -> Match:
+    rest = rest or {}
+    return Match(
+        code=kind.code,
+        reason=kind.reason,
+        fatal=kind.fatal,
+        level=kind.level,
+        message=message,
+        service=kind.service,
+        instance=kind.instance,
+        time=now,
+        proved=True,
+        evidence=rest["error"].stack if "error" in rest else "",
+        epoch=rest.get("epoch"),
+        attrs=rest.get("attrs", {}),
+    )
 
 
 class _Wrapper:

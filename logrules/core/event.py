@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 from logrules.core.model import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from logrules.core.codes import Code
     from logrules.core.match import Match
@@ -33,6 +33,7 @@ BREAKING = re.compile(rb"\xe2\x80[\xa8\xa9]|\xc2[\x80-\x9f]|\x7f")
 _OURS = frozenset({"timestamp", "level", "code", "v", "fatal", "line", "count", "lang", "pid", "epoch"})
 """Fields that hold words and numbers of our own, hence nothing to redact."""
 
+_GATHERED = (dict, list, tuple, set, frozenset)
 _DEPTH = 6
 """How deep attrs may be nested; deeper, or around in circles, it is cut."""
 
@@ -81,14 +82,31 @@ _ARE_OURS = tuple(name in _OURS for name in Event.__struct_fields__)
 
 def timestamp(seconds: float) -> str:
     """RFC 3339 in UTC with six digits, so that text order is time order."""
-    part, whole = math.modf(seconds)
-    carry, micros = divmod(round(part * 1e6), 1_000_000)
-    return f"{_second(int(whole) + carry)}.{micros:06}Z"
+    return stamp(seconds).decode()
+
+
+def stamp(seconds: float) -> bytes:
+    """`timestamp` in bytes, for whoever writes lines of their own."""
+    global _latest  # noqa: PLW0603  replaced as a whole, so that no thread takes one half of it
+    second, beginning = _latest
+    passed = seconds - second
+    if not 0 <= passed < _WHOLE:
+        second = math.floor(seconds + (1 - _WHOLE))
+        passed = max(0, seconds - second)
+        beginning = _beginning(second)
+        _latest = second, beginning
+    return b"%b%06dZ" % (beginning, int(passed * 1e6 + 0.5))
+
+
+_latest: tuple[int, bytes] = 0, b"1970-01-01T00:00:00."
+"""The second that was stamped last, and how its time stamps begin: the next one is often of the same."""
+_WHOLE = 1 - 5e-7
+"""Seconds from which on a part of one is rounded up to a whole one."""
 
 
 @lru_cache(64)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
+def _beginning(second: int) -> bytes:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19].encode() + b"."
 
 
 def label(text: str | None, chars: int) -> str | None:
@@ -153,11 +171,23 @@ def _plain(event: Event, redact: Callable[[str], str]) -> dict[str, Any]:
     return plain
 
 
+def said(fields: Mapping[str, Any], redact: Callable[[str], str]) -> bytes:
+    """Some fields of an event as a JSON object, redacted. Never raises for what a field holds."""
+    return _unbroken(
+        {name: value if name in _OURS else clean(value, redact) for name, value in fields.items()}
+    )
+
+
+def quoted(text: object, redact: Callable[[str], str]) -> bytes:
+    """`text` as JSON, redacted. Never raises, whatever it is."""
+    return _unbroken(clean(text, redact))
+
+
 def clean(value: Any, redact: Callable[[str], str], depth: int = _DEPTH) -> Any:
     """`value` as JSON can say it, every text in it redacted."""
     if isinstance(value, str):
         return _text(value, redact)
-    if value is None or isinstance(value, bool):
+    if value is None or value is True or value is False:
         return value
     if isinstance(value, int):
         return value if abs(value) < 1 << 63 else hex(value)  # the encoder takes 64 bits
@@ -165,14 +195,17 @@ def clean(value: Any, redact: Callable[[str], str], depth: int = _DEPTH) -> Any:
         return value
     if isinstance(value, msgspec.Struct):
         value = {key: item for key, item in msgspec.structs.asdict(value).items() if item is not UNSET}
-    if isinstance(value, dict | list | tuple | set | frozenset):
+    if isinstance(value, _GATHERED):
         return _clean_items(value, redact, depth - 1) if depth else "…"
     return _text(_shown(value), redact)
 
 
 def _clean_items(value: Any, redact: Callable[[str], str], depth: int) -> Any:
     if isinstance(value, dict):  # a copy first: another thread may be filling it
-        return {_text(_shown(k), redact): clean(item, redact, depth) for k, item in value.copy().items()}
+        return {
+            _text(key if type(key) is str else _shown(key), redact): clean(item, redact, depth)
+            for key, item in value.copy().items()
+        }
     return [clean(item, redact, depth) for item in tuple(value)]
 
 
@@ -189,9 +222,14 @@ def _shown(value: Any) -> str:
 
 
 def _line(plain: dict[str, Any]) -> bytes:
+    return _unbroken(plain) + b"\n"
+
+
+def _unbroken(plain: object) -> bytes:
+    """JSON in which nothing breaks a line."""
     data = msgspec.json.encode(plain)
     plainly = data.isascii() and b"\x7f" not in data
-    return (data if plainly else BREAKING.sub(_escaped, data)) + b"\n"
+    return data if plainly else BREAKING.sub(_escaped, data)
 
 
 def _escaped(found: re.Match[bytes]) -> bytes:

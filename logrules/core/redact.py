@@ -101,6 +101,25 @@ HINTS = tuple({word: None for words, _, _ in _FORMS for word in words})
 
 _ANY_WORD = re.compile("|".join(sorted({re.escape(word) for words, _, _ in _FORMS for word in words})))
 
+_AFTER_NAME = (  # the ends of what `_NAME` finds, with the quote or the blank that may follow; then = or :
+    r"(?<=[dDeEyYtTnN\"'\\ \t]{0})"
+    r"(?<=[wWrR][dD]{0}|[sSſ][eE]{0}|[eE][yYtTnN]{0}|[dDeEyYtTnN\\][\"']{0}|.[\\ \t]{0})"
+)
+_SIGNS = (  # what is part of every form, each from its rarest character on
+    "@",
+    r":(?=[A-Za-z0-9_-]{30})",
+    "%(?=3[Aa])",
+    *(sign + _AFTER_NAME.format(sign) for sign in "=:"),
+    *(f"{z}(?<=[oO][rR][iI]{z})(?=[aA])" for z in "zZ"),
+    *(f"{b}(?=[eE][aA][rR][eE][rR]|[aA][sS][iI][cC])" for b in "bB"),
+    r"_(?:(?<=rnd_)|(?<=gh[pousr]_)|(?<=_pat_)|(?<=ntry[su]_))",
+    r"-(?:(?<=glpat-)|(?<=sk-)|(?<=xox[abprs]-)|(?=----BEGIN))",
+    "J(?<=eyJ)",
+)
+_ANY_SIGN = re.compile("|".join(_SIGNS))
+_RARE = "ZXJVYKjqzUWHGQxwDLFBMEPONCRIAST"
+"""Letters that words of a log hardly hold, the rarest first."""
+
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
 _CONNINFO = re.compile(r"(?i)(?<![a-z])password[ \t]{0,8}=[ \t]{0,8}(?:'([^']+)'|([^\s&']+))")
 
@@ -119,7 +138,9 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: set[str] = set()
         self._values: re.Pattern[str] | None = None
-        self._recall = lru_cache(_SHORT_TEXTS)(self._hide)
+        self.signs = _ANY_SIGN
+        """Finds something in every text that would be changed; another one whenever more is known."""
+        self._recall = lru_cache(_SHORT_TEXTS)(self.hide)
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
@@ -129,13 +150,17 @@ class Redactor:
         if known != self._known:
             longest_first = sorted(known, key=lambda shape: (-len(shape), shape))
             self._known, self._values = known, re.compile("|".join(map(re.escape, longest_first)))
-            self._recall = lru_cache(_SHORT_TEXTS)(self._hide)
+            self._recall = lru_cache(_SHORT_TEXTS)(self.hide)
+            self.signs = re.compile("|".join([*_signs(longest_first), *_SIGNS]))
 
     def __call__(self, text: str) -> str:
-        """`text` with `***` in place of every secret."""
-        return self._recall(text) if len(text) <= _SHORT else self._hide(text)
+        """`text` with `***` in place of every secret; what is short is remembered, should it come again."""
+        return self._recall(text) if len(text) <= _SHORT else self.hide(text)
 
-    def _hide(self, text: str) -> str:
+    def hide(self, text: str) -> str:
+        """The same for a text that is not likely to come again."""
+        if self.signs.search(text) is None:
+            return text
         if ":" in text or "%3" in text:
             text = _TOKEN.sub(_without_secret, text)
         if self._values is not None:
@@ -149,6 +174,15 @@ class Redactor:
                     text = form.sub(left, text)
                     break
         return text
+
+
+def _signs(shapes: Iterable[str]) -> list[str]:
+    """What is part of every shape: letters that words hardly hold, or else the whole of it."""
+    signs: set[str] = set()
+    for shape in shapes:
+        if signs.isdisjoint(shape):
+            signs.add(next((letter for letter in _RARE if letter in shape), shape))
+    return sorted(map(re.escape, signs))
 
 
 def _without_secret(token: re.Match[str]) -> str:

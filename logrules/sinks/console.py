@@ -11,11 +11,12 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from logrules.core.event import Event, encode
+from logrules.core.event import Event, encode, timestamp
+from logrules.core.frame import Frame
 from logrules.core.model import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from logrules.core.redact import Redactor
 
 PATIENCE = 1.0
 """Seconds that one line waits for a full pipe which does not block; the lines after it do not wait."""
@@ -43,18 +44,32 @@ class LineWriter:
 
     def write(self, line: bytes) -> bool:
         """Write `line`, which ends in a newline. False if it could not be written; it is counted then."""
-        with self.lock:
+        lock = self.lock
+        lock.acquire()  # `with` costs twice as much
+        try:
             # The rest of a torn line is lost; what follows must not be glued to it.
             was_torn, self._torn = self._torn, True  # for a signal handler that writes before this is out
             data = b"\n" + line if was_torn else line
-            written, self.error = self._write(memoryview(data))
-            self._torn = data[written - 1] != _NEWLINE if written else was_torn
-            self.lost += self.error is not None
-            return self.error is None
+            try:
+                written = os.write(self.fd, data)
+            except OSError:
+                written = 0  # the next try says why
+            if written == len(data):
+                self._torn, self.error = False, None
+                return True
+            return self._go_on(data, written, was_torn=was_torn)
+        finally:
+            lock.release()
 
-    def _write(self, data: memoryview) -> tuple[int, OSError | None]:
+    def _go_on(self, data: bytes, written: int, *, was_torn: bool) -> bool:
+        """Write what is left of `data`."""
+        written, self.error = self._write(memoryview(data), written)
+        self._torn = data[written - 1] != _NEWLINE if written else was_torn
+        self.lost += self.error is not None
+        return self.error is None
+
+    def _write(self, data: memoryview, written: int) -> tuple[int, OSError | None]:
         deadline = time.monotonic() + (PATIENCE if self.error is None else 0)
-        written = 0
         while written < len(data):
             try:
                 written += os.write(self.fd, data[written:])
@@ -81,7 +96,7 @@ class LineWriter:
 class Console:
     """Events as lines on one descriptor, or through a writer of one's own; redacted."""
 
-    def __init__(self, to: int | LineWriter, redact: Callable[[str], str]) -> None:
+    def __init__(self, to: int | LineWriter, redact: Redactor) -> None:
         self.redact = redact
         self._lines = LineWriter(to) if isinstance(to, int) else to
 
@@ -89,21 +104,31 @@ class Console:
         """What `write` writes, for whoever is to have it first."""
         return encode(event, self.redact)
 
+    def frame(self, event: Event) -> Frame:
+        """What the lines of all events like `event` have in common."""
+        return Frame(event, self.redact)
+
     def write(self, event: Event, line: bytes | None = None) -> bytes:
         """Write `event`, as `line` where it is known already, and give that; never raises."""
         line = line or self.line(event)
+        if self._lines.lost == 0:  # what is lost just now, the next line owns up to
+            self._lines.write(line)
+        else:
+            self._write_after_loss(event, line)
+        return line
+
+    def _write_after_loss(self, event: Event, line: bytes) -> None:
         with self._lines.lock:
             if self._lines.lost == 0 or self._owns_up(event):
                 self._lines.write(line)
             else:
                 self._lines.lost += 1
-        return line
 
     def _owns_up(self, event: Event) -> bool:
         """Say how many lines were lost before `event`. False if even that cannot be written."""
         lost, error = self._lines.lost, self._lines.error
         notice = Event(
-            timestamp=event.timestamp,
+            timestamp=timestamp(time.time()),
             level=Severity.WARNING,
             message=f"{lost} log lines could not be written: {error.strerror if error else 'output blocked'}",
             service=event.service,

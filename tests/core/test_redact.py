@@ -244,6 +244,34 @@ def test_twice_is_once_and_no_registered_secret_survives():
         assert not [secret for secret in (SECRET, "hunter22", KEY) if secret in shown], text
 
 
+BEFORE = ["", '"', "'", "x", "\\", "(", "_", "-", "1", " ", "://u", "token "]
+NAMES = "passwd Password PASSPHRASE pwd private_key privatekey secret Sentry_Key TOKEN api-key access_key"
+NAMES += " paſſphraſe paſſphraſe toKen Authorization AUTHORIZATION bearer BASIC my_token key eyJ xoxa- xoxp-"
+NAMES += " rnd_ ghp_ ghu_ ghr_ glpat- sk- sntrys_ sntryu_ -----BEGIN~PRIVATE~KEY----- hunter22"
+NAMES += " github_pat_" * 3 + " 1234567" * 6
+BETWEEN = "|=|:| = |: |\t:\t|\\'=|\\\":|' : |\":\"|, |','| |':b'|;|:|%3A|@|\n"
+VALUES = "|abc|'a b|\"x y|hunter2|None|***|5|//x|[1|\\x|change it|hunter22|Basic Ym9iOg==|длинный пароль"
+LONG = [f"Bearer {KEY}", KEY, KEY, "aB3-" * 5, "aB3_" * 8, NASTY.strip()]
+
+
+def test_what_shows_no_sign_would_not_be_changed():
+    """A text is only looked through where a part of every form or value is found: nothing is missed by that.
+
+    An `@` before it is such a sign, and has no other effect there.
+    """
+    redactors = Redactor(), Redactor([TOKEN, "hunter22", KEY]), Redactor(["длинный пароль", NASTY.strip()])
+    parts = BEFORE, NAMES.split(), BETWEEN.split("|"), [*VALUES.split("|"), *LONG], BEFORE
+    dice = random.Random(409)
+    left = 0
+    for _ in range(10_000):
+        text = "".join(map(dice.choice, parts)).replace("~", " ")
+        redact = dice.choice(redactors)
+        left += redact.signs.search(text) is None
+
+        assert redact.hide(text) == redact.hide(f"@\n{text}")[2:], text
+    assert left > 1000
+
+
 HOSTILE = [
     "1",
     "123456:",

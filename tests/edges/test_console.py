@@ -64,7 +64,7 @@ def shrink(writer):
 def test_a_line_is_one_json_object(pipe):
     """An event is one line with the schema's version, in the schema's order, Cyrillic readable."""
     reader, writer = pipe
-    line = Console(writer, str).write(event("Webhook удалён"))
+    line = Console(writer, Redactor()).write(event("Webhook удалён"))
 
     assert drained(reader) == line
     assert list(json.loads(line)) == ["timestamp", "level", "message", "service", "instance", "v"]
@@ -89,7 +89,7 @@ def test_a_closed_pipe_is_no_reason_to_die(pipe):
     """When the reader has gone, lines are lost in silence."""
     reader, writer = pipe
     os.close(reader)
-    console = Console(writer, str)
+    console = Console(writer, Redactor())
 
     for _ in range(3):
         console.write(event())
@@ -100,7 +100,7 @@ def test_a_closed_descriptor_is_no_reason_to_die(pipe):
     _, writer = pipe
     os.close(writer)
 
-    assert json.loads(Console(writer, str).write(event()))
+    assert json.loads(Console(writer, Redactor()).write(event()))
 
 
 def test_a_full_disk_is_no_reason_to_die():
@@ -108,7 +108,7 @@ def test_a_full_disk_is_no_reason_to_die():
     full = os.open("/dev/full", os.O_WRONLY)
     try:
         for _ in range(3):
-            Console(full, str).write(event())
+            Console(full, Redactor()).write(event())
     finally:
         os.close(full)
 
@@ -118,7 +118,7 @@ def test_what_was_lost_is_said_once_it_can_be(tmp_path, pipe):
     reader, writer = pipe
     full = os.open("/dev/full", os.O_WRONLY)
     kept = os.dup(writer)
-    console = Console(writer, str)
+    console = Console(writer, Redactor())
     os.dup2(full, writer)  # the disk fills up
     for _ in range(3):
         console.write(event("lost"))
@@ -139,7 +139,7 @@ def test_a_slow_reader_is_waited_for(pipe):
     """A descriptor that does not block is waited for while its reader drains the pipe: nothing is lost."""
     reader, writer = pipe
     shrink(writer)
-    console = Console(writer, str)
+    console = Console(writer, Redactor())
     received = bytearray()
 
     def read():
@@ -160,7 +160,7 @@ def test_a_reader_that_stopped_costs_one_wait_and_tears_no_later_line(pipe):
     """When nobody reads, a torn line is ended before the next, and the loss is counted."""
     reader, writer = pipe
     size = shrink(writer)
-    console = Console(writer, str)
+    console = Console(writer, Redactor())
     torn = console.write(event("x" * 2 * size))  # more than the pipe holds: waits its patience, then gives up
     console.write(event("lost"))
     begun = drained(reader)
@@ -177,7 +177,7 @@ def test_a_reader_that_stopped_costs_one_wait_and_tears_no_later_line(pipe):
 def test_threads_do_not_mix_their_lines(pipe):
     """Lines of several threads are whole lines."""
     reader, writer = pipe
-    console = Console(writer, str)
+    console = Console(writer, Redactor())
     received = bytearray()
 
     def read():
@@ -205,6 +205,7 @@ SMALL_PIPE = """
 import fcntl, os, select, signal, threading
 from logrules.core.event import Event
 from logrules.core.model import Severity
+from logrules.core.redact import Redactor
 from logrules.sinks.console import Console
 
 def event(message):
@@ -212,7 +213,7 @@ def event(message):
 
 reader, writer = os.pipe()
 fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
-console = Console(writer, str)
+console = Console(writer, Redactor())
 """
 
 FORK = """

@@ -214,9 +214,9 @@ def test_a_stray_descriptor_is_not_written_to(tmp_path):
     reader, writer = os.pipe()
     with (tmp_path / "precious").open("w+b") as file:
         settings = read({"LOGRULES_EVENT_FD": str(file.fileno())})
-        Reporter(settings, Console(writer, str), None)("LOCK_ACQUIRED", "one")
+        Reporter(settings, Console(writer, Redactor()), None)("LOCK_ACQUIRED", "one")
         assert (tmp_path / "precious").read_bytes() == b""
-    Reporter(settings, Console(writer, str), None)("LOCK_ACQUIRED", "two")
+    Reporter(settings, Console(writer, Redactor()), None)("LOCK_ACQUIRED", "two")
     os.close(writer)
     with os.fdopen(reader, "rb") as lines:
         assert [m for line in lines if (m := json.loads(line)["message"]) in {"one", "two"}] == ["one", "two"]
@@ -318,6 +318,29 @@ def test_a_long_traceback_keeps_its_ends(stage):
     assert line["error"]["stack"].startswith("Traceback")
     assert line["error"]["stack"].rstrip().endswith("ValueError: bottom")
     assert "lines left out" in line["error"]["stack"]
+
+
+def test_what_is_kept_of_a_kind_is_this_process_and_this_reason(stage):
+    """A line names the process that says it, also after a fork, and its own reason, whatever came before."""
+    one = stage()
+    one.report("LOCK_LOST", "from the parent")
+    child = os.fork()
+    if child == 0:
+        one.report("LOCK_LOST", "from the child")
+        os._exit(0)
+    os.waitpid(child, 0)
+    seen = []
+    for number in range(600):
+        one.report("FROM_THE_FUTURE", "hello", reason=f"reason {number % 400}", fatal=number % 2 == 0)
+        seen += one.lines()
+
+    assert [(line["message"], line["pid"]) for line in seen[:2]] == [
+        ("from the parent", os.getpid()),
+        ("from the child", child),
+    ]
+    assert [(line["reason"], line["fatal"]) for line in seen[2:]] == [
+        (f"reason {number % 400}", number % 2 == 0) for number in range(600)
+    ]
 
 
 def test_annotations_and_the_undelivered(stage):
