@@ -12,20 +12,43 @@ from typing import TYPE_CHECKING, Any
 from logrules.core.scanner import Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 SHORTEST = 3
 """Bytes below which a literal is too common to be worth a look."""
 
-_TRAFFIC = b"""\
+_TRAFFIC = """\
 08:29:41 - httpx - INFO - HTTP Request: POST https://api.telegram.org/bot1:x/getUpdates "HTTP/1.1 200 OK"
+INFO httpx: HTTP Request: POST https://api.telegram.org/bot1:x/sendMessage "HTTP/1.1 200 OK", took 0.3 s
+DEBUG aiogram: https://api.telegram.org/bot1:x/answerCallbackQuery took 12 ms; telegram: bot got an update
 08:29:41 - apscheduler.executors.default - INFO - Running job "tick (trigger: interval[0:00:05])"
 2026-01-15 08:29:41,511 - aiogram.event - INFO - Update id=1 is handled. Duration 12 ms by bot id=1
 INFO:     127.0.0.1:40112 - "GET /healthz HTTP/1.1" 200 OK
 INFO sqlalchemy.engine.Engine SELECT 1 FROM users WHERE id = $1
 the bot is telegram user message
-""".lower()
-"""What fills the logs of healthy bots: words that stand here are found all the time."""
+10.0.0.1 - - [15/Jan/2026:08:29:41 +0000] "POST /hook HTTP/1.1" 304 5 "-" "Mozilla/5.0 (X11; Linux x86_64)"
+Jan 15 08:29:41 host kernel: usb 1-1: new device found, block IO error, network link up, full duplex
+Jan 15 08:29:41 host sshd[1]: Failed password for invalid user root from 10.0.0.1 port 22 ssh2
+Jan 15 08:29:41 host sshd[1]: Connection closed, reset; received disconnect: authentication failure
+Jan 15 08:29:41 host systemd[1]: Starting server.service: Deactivated; Started session 1 of user root
+Jan 15 08:29:41 host CRON[1]: (root) CMD (execute); Stopped, terminating; Main PID: 1
+2026-01-15 08:29:41.511 UTC [1] LOG:  checkpoint complete: wrote 1 buffers, connection received
+INFO dfs.DataNode: Receiving and Received block, Served block, Deleting block, Exception while writing
+INFO dfs.FSNamesystem: BLOCK* NameSystem.addStoredBlock: blockMap updated: blk_1 is added
+INFO BLOCK* NameSystem.allocateBlock: MemoryStore: Block broadcast_1 stored; System Manager: INVALID
+WARN LeaseRenewer: Failed to renew lease, waiting for file
+INFO task worker process started, running, ready, initialized, exit code 0, lost, session expired
+WARN cannot find file; missing, unable to read config; connect refused, retry failed; unknown host
+WARN server error: timed out, timeout; write failed; could not open; request failed, not found
+DEBUG connect_tcp.complete return_value=None, opening, client closed; send, get, set, open, write, delete
+INFO - discord.gateway: Shard ID 1 has sent the RESUME payload; job took 3 ms, " at ", took=3ms
+user of chat, channel asked to start, run, get, load; Retrying server, already tried 1 time(s), in use
+another instance, application, other sessions, second: active, configured, detected; No data found
+Exception: at java.lang.Thread.run(Thread.java:1) Error: ERROR false null not connected to 1 of 2
+бот пользователь сообщение ответ готов запуск запущен ошибка время завершено успешно отправлено получено
+"""
+"""What fills the logs of healthy bots and systems: words that stand here are found all the time."""
+_LINES = [(line, line.lower()) for line in _TRAFFIC.encode().splitlines()]
 _ENOUGH = 12
 """Bytes beyond which a longer literal is no rarer."""
 _MANY = 64
@@ -47,6 +70,11 @@ def candidates(pattern: str) -> list[list[Literal]]:
     """Sets of literals of each of which every match of `pattern` holds at least one."""
     tree = parsed(pattern)
     return _candidates(tree, caseless=bool(tree.state.flags & re.IGNORECASE))
+
+
+def is_common(literals: Sequence[Literal]) -> bool:
+    """Whether one of them may stand in every other line."""
+    return _lines_with(literals) > 0
 
 
 def leading(pattern: str) -> bool:
@@ -78,9 +106,16 @@ def _best(candidates: list[list[Literal]]) -> list[Literal]:
     return max(usable, key=_rarity, default=[])  # the first of equals
 
 
-def _rarity(literals: list[Literal]) -> tuple[bool, int]:
-    return not any(literal.data.lower() in _TRAFFIC for literal in literals), min(
-        _shortest(literals), _ENOUGH
+def _rarity(literals: list[Literal]) -> tuple[int, int]:
+    return -_lines_with(literals), min(_shortest(literals), _ENOUGH)
+
+
+def _lines_with(literals: Sequence[Literal]) -> int:
+    """How many lines of the usual traffic hold one of them; numbers stand anywhere."""
+    numbers = any(data.strip(b" :,.(").isdigit() for data, _ in literals)
+    return numbers + sum(
+        any(data.lower() in folded if caseless else data in line for data, caseless in literals)
+        for line, folded in _LINES
     )
 
 

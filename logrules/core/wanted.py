@@ -22,7 +22,7 @@ _MADE_UP = b"(cut off)"
 """Stated of a traceback, and no word of it."""
 _SHORTEST, _LONGEST, _MOST = 3, 32, 2
 """Letters of a word, words of a part, and parts beside the rarest that are worth looking for."""
-_SIGNS = (b"#", b"@")
+_SIGNS = (b"#", b"@", b"^C")
 """…but for signs that few lines hold."""
 _SPOILT = frozenset(b"\"'\\\t\r\n\x1b")
 _DIGEST = 16
@@ -46,10 +46,13 @@ def _wanted(text: str) -> Wanted:
         if number != rarest and _is_plain(_in_one_line(each), is_ascii=is_ascii)
     ]
     beside.sort(key=lambda number: -min(len(literal.data) for literal in sets[number]))
+    spans = _may_wrap(parsed(text))
+    if spans:  # what stands in later lines has not been read yet
+        beside = [number for number in beside if number < rarest]
     kept = sorted([rarest, *beside[:_MOST]])
     parts = tuple(tuple(_seen_as(_in_one_line(sets[number]))) for number in kept)
     begins = kept[0] == 0 and leading(text) and all(literal.data[:1].isalnum() for literal in parts[0])
-    return Wanted(parts, kept.index(rarest), _may_wrap(parsed(text)), begins)
+    return Wanted(parts, kept.index(rarest), spans, begins)
 
 
 def _is_plain(literals: Sequence[Literal], *, is_ascii: bool) -> bool:

@@ -68,6 +68,13 @@ def test_words_stand_in_one_line_in_their_order():
     assert found(b"conflict\n", Wanted(parts("conflict", "flict"))) == []
 
 
+def test_words_in_any_number():
+    """More common words than one expression may name are looked for one by one."""
+    many = "|".join(f"user {number}" for number in range(4000))
+
+    assert found(b"the user 77\nuser 3999 of bot\n", Wanted(parts(many, "bot"), 1)) == [(1, 0)]
+
+
 def test_what_was_told_is_not_told_again():
     """Of lines that are seen once more only what ends behind them counts; what began in them is known."""
     spans = Wanted(parts("server", "gone"), 1, spans=True)
@@ -88,14 +95,19 @@ def test_no_statement_begins_within_a_word():
 
 
 def test_only_words_that_look_the_same_everywhere_are_asked_for():
-    """Beside its rarest words a pattern asks for nothing that JSON escapes; its expression tells of wraps."""
+    """Beside its rarest words a pattern asks for nothing that JSON escapes; if it wraps, none behind."""
     (plain, quoted, wraps, begins) = wanted(
-        ["lost (?:my|the) advisory lock", 'advisory lock "of" x lost', "advisory lock[^a]lost", "(?:a|b)x: y"]
+        [
+            "lost (?:my|the) advisory lock",
+            'advisory lock "of" x lost',
+            "lost[^a]advisory lock[^a]and",
+            "(?:a|b)x: y",
+        ]
     )
 
     assert plain.parts == parts("lost my advisory lock|lost the advisory lock")
     assert [part[0].data for part in quoted.parts] == [b'advisory lock "of" x lost']
-    assert (wraps.parts, wraps.spans, plain.spans) == (parts("advisory lock", "lost"), True, False)
+    assert (wraps.parts, wraps.spans, plain.spans) == (parts("lost", "advisory lock"), True, False)
     assert begins.begins
 
 
