@@ -21,6 +21,7 @@ from logrules.sidecar import heartbeat
 from logrules.sidecar.heartbeat import Pulse
 from logrules.sidecar.inbox import Inbox
 from logrules.sidecar.options import OnFatal
+from logrules.sources import arena
 from logrules.streams import complain
 
 if TYPE_CHECKING:
@@ -265,6 +266,7 @@ class Watch:
 
             self._mouth = Mouth(2, self._wake)
             sys.setswitchinterval(HANDOVER_AT_WORK if self._options.changes_output else HANDOVER)
+            arena.share()
             threading.Thread(target=self._live, name="watch", daemon=True).start()
         return self._mouth
 
