@@ -566,6 +566,7 @@ def test_every_form_of_a_log_is_read(data, found):
         (_zip({"a.log": LOG})[:-30], "broken"),
         (_tar({"a": bytes(9_000_000), "b.log": LOG.encode()}), "bomb"),
     ],
+    ids=range(12),  # no name of its bytes, which hold the time
 )
 def test_what_is_not_read_is_refused_by_its_reason(data, why):
     """Empty, binary, nested, crowded, damaged, or far larger than it looks: each is told apart."""
