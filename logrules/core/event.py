@@ -187,6 +187,8 @@ def clean(value: Any, redact: Callable[[str], str], depth: int = _DEPTH) -> Any:
     """`value` as JSON can say it, every text in it redacted."""
     if isinstance(value, str):
         return _text(value, redact)
+    if isinstance(value, _GATHERED):
+        return _clean_items(value, redact, depth - 1) if depth else "…"
     if value is None or value is True or value is False:
         return value
     if isinstance(value, int):
@@ -194,19 +196,19 @@ def clean(value: Any, redact: Callable[[str], str], depth: int = _DEPTH) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, msgspec.Struct):
-        value = {key: item for key, item in msgspec.structs.asdict(value).items() if item is not UNSET}
-    if isinstance(value, _GATHERED):
-        return _clean_items(value, redact, depth - 1) if depth else "…"
+        told = {key: item for key, item in msgspec.structs.asdict(value).items() if item is not UNSET}
+        return clean(told, redact, depth)
     return _text(_shown(value), redact)
 
 
 def _clean_items(value: Any, redact: Callable[[str], str], depth: int) -> Any:
-    if isinstance(value, dict):  # a copy first: another thread may be filling it
-        return {
-            _text(key if type(key) is str else _shown(key), redact): clean(item, redact, depth)
-            for key, item in value.copy().items()
-        }
-    return [clean(item, redact, depth) for item in tuple(value)]
+    if not isinstance(value, dict):
+        return [clean(item, redact, depth) for item in tuple(value)]
+    cleaned = {}
+    for key, item in value.copy().items():  # a copy: another thread may be filling it
+        name = redact(key) if type(key) is str and key.isascii() else _text(_shown(key), redact)
+        cleaned[name] = redact(item) if type(item) is str and item.isascii() else clean(item, redact, depth)
+    return cleaned
 
 
 def _text(text: str, redact: Callable[[str], str]) -> str:
