@@ -55,6 +55,7 @@ class Listed(NamedTuple):
     service: str
     code: str
     reason: str | None
+    silenced: bool
 
 
 def ids(environ: Mapping[str, str]) -> frozenset[int]:
@@ -143,8 +144,9 @@ class Desk:
             page = answers.explain(found.code, lang, reason=found.reason, back=True)
         else:
             times = tuple(Button(texts.HOURS(lang, hours=each), f"q:{number}:{each}") for each in HOURS)
+            ends = (Button(texts.END_SILENCE(lang), f"q:{number}:0"),) if found.silenced else ()
             html = texts.SILENCE_FOR(lang, code=escape(found.code))
-            page = Page(html, (times, (Button(texts.BACK(lang), "i:0:b"),)))
+            page = Page(html, (times, *filter(None, (ends,)), (Button(texts.BACK(lang), "i:0:b"),)))
         await heard(query)
         await turn(query, page)
 
@@ -158,10 +160,12 @@ class Desk:
         if found is None:
             await heard(query, texts.TOO_OLD(lang))
             return
-        until = time.time() + int((query.data or "").rpartition(":")[2]) * HOUR
+        hours = int((query.data or "").rpartition(":")[2])
+        until = time.time() + hours * HOUR
         if await _silenced(query, found.code, found.service, until):
             await heard(query)
-            html = texts.SILENCED(lang, code=escape(found.code), until=_clock(until))
+            said = texts.SILENCED if hours else texts.WAKES_AGAIN
+            html = said(lang, code=escape(found.code), until=_clock(until))
             await turn(query, Page(html, ((Button(texts.BACK(lang), "i:0:b"),),)))
 
     @_for_admins
@@ -216,7 +220,7 @@ class Desk:
             )
             for number in range(len(rows))
         )
-        listed = [Listed(row.service, row.code, row.reason) for row in rows]
+        listed = [Listed(row.service, row.code, row.reason, _is_silenced(row, ledger, now)) for row in rows]
         return Page("\n".join([texts.INCIDENTS(lang), *lines]), buttons), listed
 
 
@@ -241,7 +245,6 @@ def _status(health: Health, open_: str, lang: str) -> str:
 
 
 def _incident(number: int, row: Incident, ledger: Ledger, now: float, lang: str) -> str:
-    silenced = any(each.covers(row, now) for each in ledger.silences)
     return texts.INCIDENT(
         lang,
         number=number,
@@ -250,8 +253,12 @@ def _incident(number: int, row: Incident, ledger: Ledger, now: float, lang: str)
         times=texts.TIMES(lang, row.count),
         since=span(now - row.first_seen, lang),
         last=span(now - row.last_seen, lang),
-        silenced=texts.SILENCED_MARK if silenced else "",
+        silenced=texts.SILENCED_MARK if _is_silenced(row, ledger, now) else "",
     )
+
+
+def _is_silenced(row: Incident, ledger: Ledger, now: float) -> bool:
+    return any(each.covers(row, now) for each in ledger.silences)
 
 
 def _ledger(*, open_only: bool = True) -> Ledger:

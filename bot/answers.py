@@ -13,6 +13,7 @@ from bot import texts
 from bot.texts import language, other
 from logrules.core.engine import classify
 from logrules.core.model import Sign
+from logrules.core.redact import Redactor
 from logrules.core.text import platform_name
 from logrules.rules import Rule, rulebook, rules
 
@@ -36,6 +37,7 @@ QUERY = 256
 STEPS = 3
 """Steps that stand in the short form: the likeliest come first."""
 MARKS = {Sign.GOOD: "✅", Sign.INFO: "ℹ️", Sign.WARN: "⚠️", Sign.BAD: "❌"}
+_redact = Redactor()
 _CODE = re.compile(r"`([^`]+)`")
 _ENDING = re.compile(r"(?<=[а-яё]{3})[аеёиоуыэюяйь]{1,2}$")
 
@@ -140,7 +142,7 @@ def _unknown(said: str, lang: str) -> Page:
     known = rules.speak(lang)
     near = get_close_matches(re.sub(r"\W+", "_", said).upper(), known, n=MEANT)
     meant = near or _meant(said, lang)[:MEANT]
-    unknown = texts.UNKNOWN_CODE(lang, code=escape(said[:48]))
+    unknown = texts.UNKNOWN_CODE(lang, code=escape(_redact(said)[:48]))
     if not meant:
         return Page(f"{unknown}\n{texts.EXPLAIN_USAGE(lang)}")
     buttons = tuple(

@@ -414,6 +414,7 @@ SILENCE_FOR = Text(
     ru="На сколько отключить оповещения о <b>{code}</b>?",
 )
 HOURS = Text("{hours} h", "{hours} ч")
+END_SILENCE = Text("Wake me again", "Снова будить")
 BACK = Text("Back", "Назад")
 SILENCED = Text(
     en="🔕 <b>{code}</b> wakes nobody until {until} UTC. It is counted and logged all the same.",

@@ -410,6 +410,8 @@ def _on_call(api, oda, lang):
     oda.press(texts.SILENCE(lang, number=1))
     assert oda.press(texts.HOURS(lang, hours=8)).text.startswith("🔕")
     assert texts.SILENCED_MARK in oda.press(texts.BACK(lang)).text
+    oda.press(texts.SILENCE(lang, number=1))
+    assert oda.press(texts.END_SILENCE(lang)).text == texts.WAKES_AGAIN(lang, code="DB_AUTH_FAILED")
 
 
 def _session(api, lang):
@@ -668,6 +670,7 @@ def test_words_lead_to_codes():
         assert answers.suggestions(query, lang)[0].code == code
     assert answers.suggestions("foobarqux", "en") == []
     assert answers.explain("<b>", "en").rows == ()
+    assert LIVE.partition(":")[2][:9] not in answers.explain(LIVE, "en").html
     page = answers.explain("CONFLICT_409", "ru", reason="webhook_active", back=True)
     turned = answers.explained(page.rows[0][0].data)
     assert turned is not None
