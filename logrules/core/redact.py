@@ -117,8 +117,8 @@ _SIGNS = (  # what is part of every form, each from its rarest character on
     "J(?<=eyJ)",
 )
 _ANY_SIGN = re.compile("|".join(_SIGNS))
-_RARE = "ZXJVYKjqzUWHGQxwDLFBMEPONCRIAST"
-"""Letters that words of a log hardly hold, the rarest first."""
+_RARE = "ZXJVYKjqzWHDwxFGBMLNOUQPCRSEAIT"
+"""Letters that words of a log hardly hold, the rarest first; `getUpdates` and `PostgreSQL` are such words."""
 
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
 _CONNINFO = re.compile(r"(?i)(?<![a-z])password[ \t]{0,8}=[ \t]{0,8}(?:'([^']+)'|([^\s&']+))")
