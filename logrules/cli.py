@@ -32,10 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status, with one clear line: 78 for what the user can put right."""
     ensure_standard()
     asked = sys.argv[1:] if argv is None else argv
-    options, unknown = _parser(asked).parse_known_args(asked)
-    if unknown:  # said by the command's own parser, whose help knows what there is
-        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
+        options, unknown = _parser(asked).parse_known_args(asked)
+        if unknown:  # said by the command's own parser, whose help knows what there is
+            options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         status: int = options.command(options)
         sys.stdout.flush()
     except OutputError as error:
@@ -92,6 +92,10 @@ class _Parser(argparse.ArgumentParser):
 
         complain(f"{message}.{manual.meant(message, self)} See: {self.prog} --help")
         self.exit(Exit.CONFIG)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # argparse would keep it to itself that a help could not be written.
+        print(message, end="", file=file or sys.stderr, flush=True)
 
 
 def _parser(asked: Sequence[str]) -> argparse.ArgumentParser:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 
 import pytest
 
@@ -109,3 +111,14 @@ def test_what_nobody_would_type():
     calls = [call(dice, commands, names) for _ in range(100)]
 
     assert [(str(each), fault) for each in calls for fault in faults(ended(each))] == []
+
+
+def test_a_help_that_cannot_be_written_is_told_of():
+    """A full disk is no success: status 69, whoever's words they were."""
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "logrules", "--help"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+
+    assert (done.returncode, done.stderr.count(b"\n")) == (69, 1)
+    assert b"cannot write the output" in done.stderr
