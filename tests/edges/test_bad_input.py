@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -115,7 +116,7 @@ def test_what_nobody_would_type():
 
 def test_a_help_that_cannot_be_written_is_told_of():
     """A full disk is no success: status 69, whoever's words they were."""
-    with open("/dev/full", "wb") as full:
+    with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "logrules", "--help"], stdout=full, stderr=subprocess.PIPE, check=False
         )
