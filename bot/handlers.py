@@ -10,6 +10,7 @@ import contextlib
 import logging
 import traceback
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from telegram import (
@@ -27,7 +28,7 @@ from telegram import (
     Update,
 )
 from telegram.constants import ChatAction, ChatMemberStatus, ChatType, ParseMode
-from telegram.error import BadRequest, RetryAfter, TelegramError
+from telegram.error import BadRequest, Forbidden, NetworkError, RetryAfter, TelegramError, TimedOut
 from telegram.ext import (
     Application,
     ApplicationHandlerStop,
@@ -66,8 +67,8 @@ AGAIN = "f:"
 """Callback data: read the file again to which this message is the answer."""
 FIRST = "2026-01-01 00:00:00,000 ERROR bot: telegram.error.Conflict: Conflict: terminated by other getUpdates"
 """What the bot reads before anybody sends anything."""
-LONGEST_PAUSE = 30.0
-"""Seconds to wait at most where Telegram asks for a pause; then the answer is tried once more."""
+PAUSE, LONGEST_PAUSE = 1.0, 30.0
+"""Seconds after which an answer that Telegram did not take is tried once more: usually, and at most."""
 HELD = 0.25
 """Seconds for which what is done apart comes again if the process is killed.
 
@@ -401,13 +402,15 @@ async def reply(
 
     try:
         return await send()
+    except NetworkError as error:
+        if isinstance(error, (BadRequest, TimedOut)):  # no use, or perhaps sent
+            raise
+        pause = PAUSE
     except RetryAfter as error:
-        await asyncio.sleep(min(_seconds(error.retry_after), LONGEST_PAUSE))
-        return await send()
-
-
-def _seconds(span: int | timedelta) -> float:
-    return span.total_seconds() if isinstance(span, timedelta) else span
+        asked = error.retry_after
+        pause = min(asked.total_seconds() if isinstance(asked, timedelta) else asked, LONGEST_PAUSE)
+    await asyncio.sleep(pause)
+    return await send()
 
 
 def keyboard(page: Page) -> InlineKeyboardMarkup | None:
@@ -491,8 +494,11 @@ class _Watch:
 
 def _told(error: BaseException) -> None:
     """Tell the operator what failed and where. An exception's words may be a user's: they are left out."""
+    if isinstance(error, Forbidden):  # who has blocked the bot, or thrown it out of the group, misses nothing
+        return
     frames = traceback.extract_tb(error.__traceback__)
-    place = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "no frame"
+    ours = [frame for frame in frames if Path(frame.filename).parent == Path(__file__).parent] or frames
+    place = f"{Path(ours[-1].filename).name}, line {ours[-1].lineno}" if ours else "no frame"
     logger.error("A handler failed with %s in %s", type(error).__name__, place)
 
 

@@ -586,15 +586,23 @@ def test_what_takes_too_long_is_cut_short(monkeypatch):
     assert texts.CUT_SHORT("en", size=1) in answers.log(reading, "en").html
 
 
-def test_who_may_delete(bot, api):
-    """In a group a message is deleted for its author or an administrator; if the bot may not, it says so."""
+def test_what_telegram_does_not_take(bot, api):
+    """What the bot may not delete is said; an answer is tried once more; who has blocked it is no error.
+
+    In a group a message is deleted for its author or an administrator.
+    """
     ada, author = Person(api, chat=GROUP), Person(api, chat=GROUP)
     asked = _message(1, author.id, GROUP, text=f"token={LIVE}")
     warned = ada.say("/why", more={"reply_to_message": asked})
 
     assert ada.alerted("Delete the message", warned) == texts.NOT_YOURS.en
-    api.fail_next("sendMessage", retry_after=1)
-    assert ada.say("/codes").text.startswith("<b>The codes I know")
+    for fault in ({"retry_after": 1}, {"status": 502}):
+        api.fail_next("sendMessage", **fault)
+        assert ada.say("/codes").text.startswith("<b>The codes I know")
+    api.fail_next("sendMessage", 403, "Forbidden: bot was blocked by the user")
+    api.send_text("/codes", from_id=ada.id, chat_id=GROUP)  # no error in the log: see `bot`
+    api.wait_for(lambda: [each for each in api.requests if each.status == 403], 30)
+    assert ada.say("/privacy").text == texts.PRIVACY.en
     api.fail_next("deleteMessage", 400, "Bad Request: message can't be deleted")
     assert author.alerted("Delete the message", warned) == texts.NOT_DELETED.en
     assert author.alerted("Delete the message", warned) == texts.DELETED.en
