@@ -19,8 +19,6 @@ from logrules.core import wanted as core
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from logrules.core.search import Wanted
-
 MOST = 20_000
 """Expressions that are worth keeping: those of several sets of packs."""
 DATABASES = 4
@@ -32,8 +30,8 @@ _DERIVERS = ("factors.py", "mojibake.py", "search.py", "wanted.py")
 """The modules whose change changes what is derived."""
 
 
-def wanted(texts: Sequence[str]) -> list[Wanted]:
-    """What each expression wants, as `logrules.core.wanted` derives it."""
+def wanted(texts: Sequence[str]) -> list[bytes]:
+    """What each expression wants, packed, as `logrules.core.wanted` derives it."""
     folder, key = _folder(os.environ), _key()
     path = folder / f"literals-{sys.implementation.cache_tag}" if folder else None
     known = _read(path, key) if path else {}
@@ -84,7 +82,7 @@ def _key() -> bytes:
     ).digest()
 
 
-def _read(path: Path, key: bytes) -> dict[str, Wanted]:
+def _read(path: Path, key: bytes) -> dict[str, bytes]:
     try:
         return core.load(_owned(path), key)
     except ValueError:

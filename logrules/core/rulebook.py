@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from logrules.core.model import Form, Severity, Sign
 from logrules.core.records import level_of
 from logrules.core.scanner import Literal, Store
-from logrules.core.search import Hit, Search, Wanted
+from logrules.core.search import Hit, Search, Shelf, Wanted, packed
 from logrules.core.wanted import wanted
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Rulebook:
         self,
         codes: Mapping[str, Code],
         patterns: Iterable[Pattern],
-        derive: Callable[[Sequence[str]], list[Wanted]] = wanted,
+        derive: Callable[[Sequence[str]], list[bytes]] = wanted,
         store: Store | None = None,
     ) -> None:
         self.codes = codes
@@ -130,7 +130,7 @@ class Rulebook:
         self._derive, self._store = derive, store
         leads = dict.fromkeys(pattern.lead for pattern in self.patterns if pattern.lead)
         self._lead = re.compile("|".join(leads)) if leads else None
-        self._pairs: list[list[Pair]] = []
+        self._pairs: list[tuple[Pair, ...]] = []
         """For all that the scanner finds, the (pattern, alternative) pairs that may match where it stands."""
         self._floors: list[int] = []
         """…and the lowest level of a record in which one of them counts."""
@@ -139,8 +139,8 @@ class Rulebook:
     @cached_property
     def search(self) -> Search:
         """What every pattern and every code wants, ready to be found."""
-        pairs: dict[Wanted, list[Pair]] = {
-            Wanted(((Literal(f'"{code}"'.encode()),),)): [] for code in self.codes
+        pairs: dict[bytes, list[Pair]] = {
+            packed(Wanted(((Literal(f'"{code}"'.encode()),),))): [] for code in self.codes
         }
         texts = [
             (number, choice, text)
@@ -150,11 +150,11 @@ class Rulebook:
         found = self._derive([text for _, _, text in texts])
         for (number, choice, _), each in zip(texts, found, strict=True):
             pairs.setdefault(each, []).append((number, choice))
-        self._pairs = list(pairs.values())
+        self._pairs = [tuple(each) for each in pairs.values()]
         self._floors = [
             min((self._floor(self.patterns[at]).rank for at, _ in each), default=0) for each in self._pairs
         ]
-        return Search(list(pairs), self._store)
+        return Search(Shelf(pairs), self._store)
 
     def hits(self, lines: bytes, start: int = 0) -> list[Hit]:
         """Which whole lines that end behind `start` may hold the last of what a pattern matches."""

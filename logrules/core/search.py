@@ -7,14 +7,17 @@ one and enough to scan, else `bytes.find`: both give the same hits.
 from __future__ import annotations
 
 import re
-from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, NamedTuple, overload
+
+import msgspec
 
 from logrules.core.factors import is_common
 from logrules.core.scanner import WARM_UP, Database, Literal, Store, compiled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
 REACH = 4
 """Lines before its last one, in which the rest of a wrapped statement may stand."""
@@ -46,6 +49,37 @@ class Wanted(NamedTuple):
     """The first part begins a statement, hence not within a word."""
 
 
+_RECENT = 256
+"""What is wanted that stays unpacked."""
+packed = msgspec.msgpack.Encoder().encode
+"""Something wanted as it is kept: most of it is asked for once a day, if ever."""
+unpacked = msgspec.msgpack.Decoder(Wanted).decode
+
+
+class Shelf(Sequence[Wanted]):
+    """Much that is wanted, packed until it is asked for."""
+
+    def __init__(self, packs: Iterable[bytes]) -> None:
+        self._packs = list(packs)
+        self.at = lru_cache(_RECENT)(self._unpacked)
+
+    def __len__(self) -> int:
+        return len(self._packs)
+
+    def __iter__(self) -> Iterator[Wanted]:
+        return map(unpacked, self._packs)
+
+    @overload
+    def __getitem__(self, number: int) -> Wanted: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Wanted]: ...
+    def __getitem__(self, number: int | slice) -> Wanted | list[Wanted]:
+        return self.at(number) if isinstance(number, int) else [*map(unpacked, self._packs[number])]
+
+    def _unpacked(self, number: int) -> Wanted:
+        return unpacked(self._packs[number])
+
+
 class Hit(NamedTuple):
     """Where a line ends that holds the last of something wanted, and which it is."""
 
@@ -71,7 +105,7 @@ class Search:
     def __init__(
         self, wanted: Sequence[Wanted], store: Store | None = None, *, warm_up: int = WARM_UP
     ) -> None:
-        self.wanted = tuple(wanted)
+        self.wanted = wanted if isinstance(wanted, Shelf) else Shelf(map(packed, wanted))
         self._store = store
         self._warm_up = warm_up
         self._asks_at = max(0, warm_up - _SOON) if store else warm_up
@@ -103,13 +137,16 @@ class Search:
     def _prepare(self, *, only_kept: bool) -> None:
         """Go over to Vectorscan; with `only_kept` if its database was kept."""
         expressions: dict[bytes, _Sought] = {}
+        known: dict[_Sought, _Sought] = {}
         for number, wanted in enumerate(self.wanted):
             for text, length in _expressions(wanted):
-                expressions.setdefault(text, _Sought(length, [], [], [])).add(number, wanted)
+                sought = expressions.get(text, _Sought()).plus(number, wanted, length)
+                expressions[text] = known.setdefault(sought, sought)
         self._sought = list(expressions.values())
         self._database = compiled(list(expressions), store=self._store, only_kept=only_kept)
         if self._database:
             self._warm_up = 0
+            self.__dict__.pop("_words", None)
 
     def _lines(self, data: bytes, start: int, ends: list[tuple[int, int]]) -> Iterator[Hit]:
         """The hits among what Vectorscan has found, once for each line."""
@@ -124,50 +161,53 @@ class Search:
                 known.add(expression)
                 yield from (Hit(around.end, number) for number in sought.sure)
                 for number in sought.more:
-                    if around.holds(self.wanted[number]):
+                    if around.holds(self.wanted.at(number)):
                         yield Hit(around.end, number)
             if sought.first and not _is_within_a_word(data, end - sought.length):
                 yield from (Hit(around.end, number) for number in sought.first)
 
     @cached_property
-    def _by_literal(self) -> dict[Literal, list[int]]:
-        found: dict[Literal, list[int]] = {}
+    def _words(self) -> tuple[dict[bytes, tuple[int, ...]], dict[bytes, tuple[int, ...]]]:
+        """What is wanted by each literal; then by each that is caseless, which is in small letters."""
+        found: tuple[dict[bytes, tuple[int, ...]], dict[bytes, tuple[int, ...]]] = ({}, {})
+        known: dict[tuple[int, ...], tuple[int, ...]] = {}
         for number, wanted in enumerate(self.wanted):
-            for literal in wanted.parts[wanted.rarest]:
-                found.setdefault(literal, []).append(number)
+            for literal, caseless in wanted.parts[wanted.rarest]:
+                word = literal.lower() if caseless else literal
+                numbers = (*found[caseless].get(word, ()), number)
+                found[caseless][word] = known.setdefault(numbers, numbers)
         return found
 
     def _found(self, data: bytes, start: int) -> set[Hit]:
         """The same without Vectorscan."""
         hits = set()
-        folded = data.lower()
-        for literal, numbers in self._by_literal.items():
-            for end in _lines_with(literal, data, folded, start):
-                around = _Around(data, end)
-                hits |= {Hit(end, number) for number in numbers if around.holds(self.wanted[number])}
+        for where, words in zip((data, data.lower()), self._words, strict=True):
+            for word, numbers in words.items():
+                for end in _lines_with(word, data, where, start):
+                    around = _Around(data, end)
+                    hits |= {Hit(end, number) for number in numbers if around.holds(self.wanted.at(number))}
         return hits
 
 
 class _Sought(NamedTuple):
     """What is wanted where an expression matches."""
 
-    length: int
-    """Of the one literal that it is."""
-    sure: list[int]
+    sure: tuple[int, ...] = ()
     """What is there for certain."""
-    first: list[int]
-    """What is there unless that stands within a word."""
-    more: list[int]
+    more: tuple[int, ...] = ()
     """What may be there."""
+    first: tuple[int, ...] = ()
+    """What is there unless the literal that the expression is stands within a word."""
+    length: int = 0
+    """Of that literal."""
 
-    def add(self, number: int, wanted: Wanted) -> None:
-        """One more."""
-        if self.length and len(wanted.parts) == 1:
-            (self.first if wanted.begins else self.sure).append(number)
-        elif self.length or wanted.begins or wanted.spans:
-            self.more.append(number)
-        else:
-            self.sure.append(number)
+    def plus(self, number: int, wanted: Wanted, length: int) -> _Sought:
+        """With one more, wanted where a literal of that length stands, or (0) what all of it makes."""
+        if length and wanted.begins and len(wanted.parts) == 1:
+            return self._replace(first=(*self.first, number), length=length)
+        if (length and len(wanted.parts) > 1) or (not length and (wanted.begins or wanted.spans)):
+            return self._replace(more=(*self.more, number))
+        return self._replace(sure=(*self.sure, number))
 
 
 class _Around:
@@ -203,9 +243,8 @@ class _Around:
         return text, text.lower()
 
 
-def _lines_with(literal: Literal, data: bytes, folded: bytes, start: int) -> Iterator[int]:
-    """Where the lines end in which a literal ends."""
-    where, word = (folded, literal.data.lower()) if literal.caseless else (data, literal.data)
+def _lines_with(word: bytes, data: bytes, where: bytes, start: int) -> Iterator[int]:
+    """Where the lines of `data` end in which a word ends; `where` is the same, or in small letters."""
     at = where.find(word, max(0, start - len(word) + 1))
     while at >= 0:
         line = data.find(b"\n", at + len(word) - 1) + 1 or len(data)

@@ -266,7 +266,7 @@ class Watch:
 
             self._mouth = Mouth(2, self._wake)
             sys.setswitchinterval(HANDOVER_AT_WORK if self._options.changes_output else HANDOVER)
-            arena.share()
+            arena.keep_little()
             threading.Thread(target=self._live, name="watch", daemon=True).start()
         return self._mouth
 

@@ -1,18 +1,23 @@
-"""Where the C library's malloc takes memory from: https://man7.org/linux/man-pages/man3/mallopt.3.html."""
+"""How malloc keeps what is freed: https://man7.org/linux/man-pages/man3/mallopt.3.html."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
-M_ARENA_MAX = -8
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
+LARGE = 512 * 1024
+"""Bytes of a block that is wanted once: more than is read of a command at a time."""
 
 
-def share() -> None:
-    """Have all threads allocate in one place: glibc gives each its own, where what one frees no other uses.
+def keep_little() -> None:
+    """Have all threads allocate in one place, and large blocks go back to the system when they are freed.
 
-    To be called before there are threads. Other C libraries have no such thing, and no such places.
+    glibc gives each thread a place of its own, where what it frees no other uses, and after the first large
+    block keeps all that are not larger. To be called before there are threads. Others do neither.
     """
     import ctypes
 
     with suppress(AttributeError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_ARENA_MAX, 1)
+        mallopt(M_MMAP_THRESHOLD, LARGE)

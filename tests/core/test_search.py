@@ -8,7 +8,7 @@ import pytest
 
 from logrules.core.engine import classify
 from logrules.core.scanner import Literal
-from logrules.core.search import FARTHEST, REACH, Hit, Search, Wanted, last_lines
+from logrules.core.search import FARTHEST, REACH, Hit, Search, Wanted, last_lines, unpacked
 from logrules.core.wanted import wanted
 from logrules.rules import rulebook
 from tests.fuzz.properties import every_line
@@ -96,13 +96,16 @@ def test_no_statement_begins_within_a_word():
 
 def test_only_words_that_look_the_same_everywhere_are_asked_for():
     """Beside its rarest words a pattern asks for nothing that JSON escapes; if it wraps, none behind."""
-    (plain, quoted, wraps, begins) = wanted(
-        [
-            "lost (?:my|the) advisory lock",
-            'advisory lock "of" x lost',
-            "lost[^a]advisory lock[^a]and",
-            "(?:a|b)x: y",
-        ]
+    (plain, quoted, wraps, begins) = map(
+        unpacked,
+        wanted(
+            [
+                "lost (?:my|the) advisory lock",
+                'advisory lock "of" x lost',
+                "lost[^a]advisory lock[^a]and",
+                "(?:a|b)x: y",
+            ]
+        ),
     )
 
     assert plain.parts == parts("lost my advisory lock|lost the advisory lock")

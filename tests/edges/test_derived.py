@@ -11,7 +11,7 @@ import pytest
 from logrules import derived
 from logrules.core import wanted as core
 from logrules.core.scanner import Literal
-from logrules.core.search import Hit, Search, Wanted
+from logrules.core.search import Hit, Search, Wanted, packed
 
 TEXTS = [
     "(?:Conflict: )?[Tt]erminated by other getUpdates request",
@@ -48,7 +48,7 @@ def test_kept_is_not_derived_again(folder, monkeypatch):
 
     def derive(texts):
         asked.append(texts)
-        return [core._wanted(text) for text in texts]
+        return [packed(core._wanted(text)) for text in texts]
 
     monkeypatch.setattr(core, "wanted", derive)
     derived.wanted(TEXTS)
@@ -78,7 +78,7 @@ def test_damaged_file_is_made_anew(folder, damage):
 def test_others_file_is_not_believed(folder, monkeypatch):
     """Whoever can write the file could make us blind to what he likes."""
     derived.wanted(TEXTS)
-    lie = core.dump(dict.fromkeys(TEXTS, Wanted(())), derived._key())
+    lie = core.dump(dict.fromkeys(TEXTS, packed(Wanted(()))), derived._key())
     kept(folder).write_bytes(lie)
     monkeypatch.setattr(os, "geteuid", lambda: kept(folder).stat().st_uid + 1)
 
