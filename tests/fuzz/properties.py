@@ -46,7 +46,7 @@ class EveryLine(Rulebook):
         """What patterns look for, and the end of each line."""
         found = self.search.scan(lines, start)
         if len(self._pairs) == len(self.search.wanted):
-            self._pairs.append([])
+            self._pairs.append(())
         every = ends(lines, len(self.search.wanted))
         return sorted([*found, *(hit for hit in every if hit.end > start)])
 
