@@ -16,8 +16,8 @@ from telegram.ext import Application, CallbackQueryHandler, CommandHandler, Cont
 
 from bot import answers, texts
 from bot.answers import Button, Page
-from bot.handlers import heard, lang_of, place, reply, turn, unchanged
 from bot.memory import DAY, Recent
+from bot.sending import heard, lang_of, place, reply, turn, unchanged
 from bot.texts import language
 from logrules import oncall
 from logrules.core.event import timestamp
@@ -58,14 +58,13 @@ class Listed(NamedTuple):
     silenced: bool
 
 
-def ids(environ: Mapping[str, str]) -> frozenset[int]:
-    """Who may: BOT_ADMINS, the numbers of people, and whoever gets the alerts in private."""
+def ids(environ: Mapping[str, str]) -> tuple[frozenset[int], bool]:
+    """Who may: BOT_ADMINS and whoever gets the alerts in private; and whether all of it was understood."""
     words = re.split(r"[\s,;]+", environ.get("BOT_ADMINS", "").strip())
     numbers = [int(word) for word in words if word.isascii() and word.isdigit()]
-    if len(numbers) < len([word for word in words if word]):
-        logger.warning("BOT_ADMINS takes the numbers of people, such as 1001,1002: what is none is left out")
     chat = environ.get("LOGRULES_ALERT_CHAT", "").strip()
-    return frozenset([*numbers, *([int(chat)] if chat.isascii() and chat.isdigit() else [])])
+    alerted = [int(chat)] if chat.isascii() and chat.isdigit() else []
+    return frozenset([*numbers, *alerted]), len(numbers) == len([word for word in words if word])
 
 
 def _for_admins(handler: Handler) -> Handler:

@@ -18,6 +18,7 @@ Search your log for the codes; `logrules explain CODE` tells what each one asks 
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -27,6 +28,8 @@ from telegram.ext import Application, ApplicationBuilder
 from bot.admin import Desk, ids
 from bot.handlers import Conversation, introduce
 from logrules import bot_token, guard
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE = 64
 """Messages that are answered side by side: one that waits for a large file is nobody else's delay."""
@@ -51,9 +54,12 @@ def build(token: str, bot_api: str, desk: Desk) -> Application[Any, Any, Any, An
 
 def main() -> None:
     """Run the bot until it is told to end, or must. Raises SystemExit with the status of a fatal code."""
-    desk = Desk(ids(os.environ))
+    operators, all_read = ids(os.environ)
+    desk = Desk(operators)
     bot_api = os.environ.get("LOGRULES_BOT_API") or "https://api.telegram.org"
     application = build(bot_token(), bot_api, desk)
     guarded = guard(application)
+    if not all_read:  # said now that the log has its form
+        logger.warning("BOT_ADMINS takes the numbers of people, such as 1001,1002: what is none is left out")
     desk.health = guarded.health
     guarded.run_polling(allowed_updates=UPDATES)

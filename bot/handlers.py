@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import traceback
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,18 +16,13 @@ from telegram import (
     BotCommand,
     CallbackQuery,
     Document,
-    InlineKeyboardButton,
-    InlineKeyboardMarkup,
     InlineQueryResultArticle,
     InputTextMessageContent,
-    LinkPreviewOptions,
-    MaybeInaccessibleMessage,
     Message,
-    ReplyParameters,
     Update,
 )
 from telegram.constants import ChatAction, ChatMemberStatus, ChatType, ParseMode
-from telegram.error import BadRequest, Forbidden, NetworkError, RetryAfter, TelegramError, TimedOut
+from telegram.error import BadRequest, Forbidden, TelegramError
 from telegram.ext import (
     Application,
     ApplicationHandlerStop,
@@ -45,9 +39,11 @@ from bot import answers, files, texts
 from bot.archives import MEMBERS, RefusedError
 from bot.memory import ANSWERS, DAY, Pace, Recent
 from bot.reading import Reading, read_text
+from bot.sending import PLAIN, heard, keyboard, lang_of, reply, turn
+from bot.watch import AGAIN, Watch, megabytes
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine
 
     from bot.answers import Page
 
@@ -61,22 +57,13 @@ PATIENCE = 1.0
 """Seconds to wait for the next part."""
 PASTED = 400_000
 """Characters of one pasted log; what is longer is a file's business."""
-WATCHED = 2_000_000
-"""Bytes of a file that takes long enough to be watched."""
-AGAIN = "f:"
-"""Callback data: read the file again to which this message is the answer."""
 FIRST = "2026-01-01 00:00:00,000 ERROR bot: telegram.error.Conflict: Conflict: terminated by other getUpdates"
 """What the bot reads before anybody sends anything."""
-PAUSE, LONGEST_PAUSE = 1.0, 30.0
-"""Seconds after which an answer that Telegram did not take is tried once more: usually, and at most."""
 HELD = 0.25
 """Seconds for which what is done apart comes again if the process is killed.
 
 While an update is in hand others are fetched once a second only; what takes longer has a note with a button.
 """
-LOOK = 1.5
-"""Seconds between two looks at how far a file is read."""
-PLAIN = LinkPreviewOptions(is_disabled=True)
 
 
 class Said(NamedTuple):
@@ -329,7 +316,7 @@ class Conversation:
     ) -> None:
         lang, size = lang_of(update), document.file_size or 0
         if size > files.LARGEST:
-            html = texts.TOO_LARGE(lang, size=_megabytes(size), limit=files.LARGEST // 1_000_000)
+            html = texts.TOO_LARGE(lang, size=megabytes(size), limit=files.LARGEST // 1_000_000)
             await reply(message, answers.Page(html))
             return
         key = message.chat_id, message.message_id
@@ -346,7 +333,7 @@ class Conversation:
         who = update.effective_user.id if update.effective_user else 0
         with contextlib.suppress(TelegramError):
             await message.chat.send_action(ChatAction.TYPING)
-        watch = _Watch(message, lang, size, note)
+        watch = Watch(message, lang, size, note)
         try:
             async with watch, self._queue.turn(who, size or files.LARGEST):
                 watch.share = 0.0
@@ -375,55 +362,6 @@ class Conversation:
             await reply(update.effective_message, answers.Page(html))
 
 
-async def reply(
-    message: MaybeInaccessibleMessage, page: Page, instead: Message | None = None, *, quoting: bool = False
-) -> Message:
-    """Answer a message, in place of `instead` if there is one; in groups, or `quoting`, one sees to what."""
-    if instead is not None:
-        with contextlib.suppress(TelegramError):
-            with unchanged():
-                await instead.edit_text(
-                    page.html, ParseMode.HTML, link_preview_options=PLAIN, reply_markup=keyboard(page)
-                )
-            return instead
-    quoting = quoting or message.chat.type != ChatType.PRIVATE
-    to = ReplyParameters(message.message_id, allow_sending_without_reply=True) if quoting else None
-    thread = message.message_thread_id if isinstance(message, Message) and message.is_topic_message else None
-
-    async def send() -> Message:
-        return await message.chat.send_message(
-            page.html,
-            ParseMode.HTML,
-            link_preview_options=PLAIN,
-            reply_markup=keyboard(page),
-            reply_parameters=to,
-            message_thread_id=thread,
-        )
-
-    try:
-        return await send()
-    except NetworkError as error:
-        if isinstance(error, (BadRequest, TimedOut)):  # no use, or perhaps sent
-            raise
-        pause = PAUSE
-    except RetryAfter as error:
-        asked = error.retry_after
-        pause = min(asked.total_seconds() if isinstance(asked, timedelta) else asked, LONGEST_PAUSE)
-    await asyncio.sleep(pause)
-    return await send()
-
-
-def keyboard(page: Page) -> InlineKeyboardMarkup | None:
-    """The buttons of a page."""
-    rows = [[InlineKeyboardButton(label, callback_data=data) for label, data in row] for row in page.rows]
-    return InlineKeyboardMarkup(rows) if rows else None
-
-
-def lang_of(update: Update) -> str | None:
-    """The language in which somebody uses Telegram."""
-    return update.effective_user.language_code if update.effective_user else None
-
-
 async def introduce(application: Application[Any, Any, Any, Any, Any, Any]) -> None:
     """Tell Telegram the commands, in both languages; where that fails they work all the same.
 
@@ -435,61 +373,6 @@ async def introduce(application: Application[Any, Any, Any, Any, Any, Any]) -> N
         with contextlib.suppress(TelegramError):
             await application.bot.set_my_commands(commands, language_code=code)
     await ready
-
-
-class _Watch:
-    """What somebody hears while a file waits and is read: at once if it is large, else if it takes long.
-
-    Args:
-        message: With the file.
-        lang: Of whoever hears it.
-        size: Of the file, in bytes.
-        note: The message that says so already.
-    """
-
-    def __init__(self, message: Message, lang: str | None, size: int, note: Message | None) -> None:
-        self.note = note
-        self.share: float | None = None
-        """How much has been read; None while it waits for its turn."""
-        self._message, self._lang, self._size = message, lang, size
-        self._over = asyncio.Event()
-
-    async def __aenter__(self) -> None:
-        self._task = asyncio.create_task(self._watch())
-
-    async def __aexit__(self, *_: object) -> None:
-        self._over.set()
-        await self._task  # what it is about to send is the note that the answer takes the place of
-
-    def tell(self, share: float) -> None:
-        """So much has been read."""
-        self.share = share
-
-    async def _watch(self) -> None:
-        told = ""
-        wait = 0.0 if self.note or self._size >= WATCHED else LOOK
-        while not await self._is_over(wait):
-            page = self._page()
-            if page.html != told:
-                told = page.html
-                with contextlib.suppress(TelegramError):
-                    self.note = await reply(self._message, page, self.note, quoting=True)
-            wait = LOOK
-
-    async def _is_over(self, seconds: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._over.wait()
-        return self._over.is_set()
-
-    def _page(self) -> Page:
-        """How far it is, with the button for when nothing more comes."""
-        size, lang = _megabytes(self._size), self._lang
-        if self.share:
-            html = texts.READ_SO_FAR(lang, size=size, percent=int(100 * self.share))
-        else:
-            html = (texts.IN_LINE if self.share is None else texts.READING)(lang, size=size)
-        return answers.Page(html, ((answers.Button(texts.AGAIN(lang), AGAIN),),))
 
 
 def _told(error: BaseException) -> None:
@@ -507,41 +390,6 @@ async def _download(document: Document) -> bytearray:
         return await (await document.get_file()).download_as_bytearray()
     except TelegramError as error:
         raise RefusedError("gone") from error
-
-
-async def heard(query: CallbackQuery, word: str | None = None) -> None:
-    """Let the button rest, with a word above the chat; Telegram waits some seconds for it, and no longer."""
-    with contextlib.suppress(BadRequest):
-        await query.answer(word, show_alert=word is not None)
-
-
-async def turn(query: CallbackQuery, page: Page) -> None:
-    """Show another page in place of the one whose button was pressed."""
-    with unchanged():
-        await query.get_bot().edit_message_text(
-            page.html,
-            parse_mode=ParseMode.HTML,
-            link_preview_options=PLAIN,
-            reply_markup=keyboard(page),
-            **place(query),
-        )
-
-
-def place(query: CallbackQuery) -> dict[str, Any]:
-    """Which message a button belongs to: of an old one, or one sent by inline mode, there is nothing else."""
-    if query.message is None:
-        return {"inline_message_id": query.inline_message_id}
-    return {"chat_id": query.message.chat.id, "message_id": query.message.message_id}
-
-
-@contextlib.contextmanager
-def unchanged() -> Iterator[None]:
-    """The same button pressed twice changes nothing, and is no error."""
-    try:
-        yield
-    except BadRequest as error:
-        if "not modified" not in error.message:
-            raise
 
 
 async def _is_administrator(context: Context, chat: Any, query: CallbackQuery) -> bool:
@@ -569,7 +417,3 @@ def _is_command(message: Message) -> bool:
 
 def _text(message: Message) -> str:
     return message.text or message.caption or ""
-
-
-def _megabytes(size: int) -> str:
-    return f"{max(size / 1_000_000, 0.1):.1f}"

@@ -199,7 +199,7 @@ def bot(api, said):
                 "LOGRULES_INSTANCE": "instance-1",
                 "LOGRULES_ALERT_CHAT": str(OPERATORS["en"]),
                 "LOGRULES_ALERT_BUTTONS": "on",
-                "BOT_ADMINS": str(OPERATORS["ru"]),
+                "BOT_ADMINS": f"{OPERATORS['ru']}, somebody",
             },
             stdout=log,
             stderr=log,
@@ -211,6 +211,7 @@ def bot(api, said):
     printed = said.read_text("utf-8")
     unwanted = (api.token, LIVE, PASSWORD, "lovely", "boom", "A handler failed")
     assert not [words for words in unwanted if words in printed]
+    assert printed.count('"message":"BOT_ADMINS takes the numbers of people') == 1
     alerts = [each.text for each in api.sent if each.chat_id == str(OPERATORS["en"])]
     assert not [text for text in alerts if LIVE in text or "lovely" in text or "boom" in text]
     codes = {json.loads(line).get("code") for line in printed.splitlines() if line.startswith("{")} - {None}
