@@ -49,9 +49,9 @@ class Wrapper:
         """Whole lines as events, all with the same time stamp."""
         if b"\x1b" in lines:
             lines = ANSI.sub(b"", lines)
-        if b"\r\n" in lines:
+        if b"\r" in lines:  # one byte is found many times as fast as two
             lines = lines.replace(b"\r\n", b"\n")
-        if not (lines.startswith(b"{") or b"\n{" in lines):
+        if b"{" not in lines or not (lines.startswith(b"{") or b"\n{" in lines):
             return self._texts(lines, [], stamp)
         if _MARK in lines and lines.count(b"\n") > 1:
             return b"".join(self(line, stamp) for line in lines.splitlines(keepends=True))
