@@ -25,8 +25,8 @@ from logrules.core.text import language
 from logrules.core.updates import Updates
 from logrules.life import Guard
 from logrules.report import Reporter
-from logrules.settings import Settings, parks, port, read
-from logrules.sinks.console import Console
+from logrules.settings import Settings, form, parks, port, read
+from logrules.sinks.console import Console, LineWriter
 from logrules.stores.fatals import FatalFile
 from logrules.stores.runs import RunFiles
 
@@ -56,7 +56,7 @@ def guard(
     """
     token = application.bot.token
     redact = Redactor([*secrets_in(os.environ), token])
-    console = Console(1, redact)
+    console = _console(redact)
     try:
         _check(application)
         settings = read(os.environ, token=token)
@@ -93,13 +93,18 @@ def guard(
     )
 
 
+def _console(redact: Redactor) -> Console:
+    """Standard output: JSON for platforms, text for people."""
+    return Console(LineWriter(1, form(os.environ, 1)), redact)
+
+
 def bot_token() -> str:
     """The bot's token from BOT_TOKEN or TELEGRAM_BOT_TOKEN, for building the Application.
 
     Raises:
         SystemExit: 78, after one line that says what is missing or malformed.
     """
-    console = Console(1, Redactor(secrets_in(os.environ)))
+    console = _console(Redactor(secrets_in(os.environ)))
     try:
         token = read(os.environ).token
     except ConfigError as error:

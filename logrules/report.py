@@ -174,9 +174,7 @@ class Reporter:
         self._console.write(event)
 
 
-def _rest(
-    epoch: int | None, attrs: Mapping[str, Any] | None, error: BaseException | None
-) -> dict[str, Any]:
+def _rest(epoch: int | None, attrs: Mapping[str, Any] | None, error: BaseException | None) -> dict[str, Any]:
     """What one report has to say beyond its kind, in the order of an event's fields."""
     rest: dict[str, Any] = {}
     if epoch is not None:

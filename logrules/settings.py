@@ -18,7 +18,7 @@ from logrules.core.model import ConfigError
 from logrules.core.text import language
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from logrules.core.database_url import DatabaseUrl
@@ -166,6 +166,7 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         ConfigError: A setting is malformed; its text names the setting and how to put it right.
     """
     env = {name: value for name, value in environ.items() if value.strip()}
+    _choice(env, "LOGRULES_FORMAT", "text", usual="json")  # `form` goes by it, before anything else is read
     token = _token(env, token)
     service = _service(env, token, command)
     return Settings(
@@ -233,6 +234,21 @@ def parks(environ: Mapping[str, str]) -> bool:
         ConfigError: it is neither exit nor park.
     """
     return _choice(environ, "LOGRULES_ON_FATAL", "park", usual="exit")
+
+
+def form(environ: Mapping[str, str], fd: int) -> Callable[[bytes], bytes] | None:
+    """How event lines look on a descriptor: LOGRULES_FORMAT, else text at a terminal. None for JSON.
+
+    A bot under the wrapper says JSON, by which that knows its lines.
+    """
+    is_terminal = os.isatty(fd)
+    asked = environ.get("LOGRULES_FORMAT") or ("text" if is_terminal else "json")
+    if asked != "text" or environ.get("LOGRULES_EVENT_FD"):
+        return None
+    from logrules.core.readable import Readable
+
+    dumb = environ.get("TERM", "dumb") in {"dumb", "unknown"} or environ.get("NO_COLOR")
+    return Readable(colours=is_terminal and not dumb)
 
 
 def packs(environ: Mapping[str, str]) -> tuple[str, ...] | None:

@@ -17,8 +17,10 @@ WAITING = 1000
 class Mouth(LineWriter):
     """Takes lines from every thread; while a command prints, the one that passes its bytes on says them."""
 
-    def __init__(self, fd: int, wake: Callable[[], None]) -> None:
-        super().__init__(fd)
+    def __init__(
+        self, fd: int, wake: Callable[[], None], form: Callable[[bytes], bytes] | None = None
+    ) -> None:
+        super().__init__(fd, form)
         self._wake = wake
         self._waiting: deque[bytes] = deque()
         self._may_speak: Callable[[], bool] | None = None

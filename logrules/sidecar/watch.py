@@ -262,9 +262,11 @@ class Watch:
 
     def _start(self) -> Mouth:
         if self._mouth is None:
+            from logrules.settings import form
             from logrules.sidecar.mouth import Mouth
 
-            self._mouth = Mouth(2, self._wake)
+            looks = None if self._options.as_json else form(os.environ, 2)
+            self._mouth = Mouth(2, self._wake, looks)
             sys.setswitchinterval(HANDOVER_AT_WORK if self._options.changes_output else HANDOVER)
             arena.keep_little()
             threading.Thread(target=self._live, name="watch", daemon=True).start()

@@ -16,6 +16,8 @@ from logrules.core.frame import Frame
 from logrules.core.model import Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from logrules.core.redact import Redactor
 
 PATIENCE = 1.0
@@ -25,10 +27,16 @@ _NEWLINE = ord("\n")
 
 
 class LineWriter:
-    """Whole lines to one descriptor. Never raises; thread-safe; a signal handler may write, too."""
+    """Whole lines to one descriptor. Never raises; thread-safe; a signal handler may write, too.
 
-    def __init__(self, fd: int) -> None:
+    Args:
+        fd: Where to.
+        form: How a line looks there; None leaves it as it is.
+    """
+
+    def __init__(self, fd: int, form: Callable[[bytes], bytes] | None = None) -> None:
         self.fd = fd
+        self._form = form
         self.lost = 0
         """How many lines could not be written, wholly or in part."""
         self.error: OSError | None = None
@@ -49,6 +57,8 @@ class LineWriter:
         try:
             # The rest of a torn line is lost; what follows must not be glued to it.
             was_torn, self._torn = self._torn, True  # for a signal handler that writes before this is out
+            if self._form is not None:
+                line = self._form(line)
             data = b"\n" + line if was_torn else line
             try:
                 written = os.write(self.fd, data)

@@ -8,7 +8,7 @@ import pytest
 
 from logrules.core.lease import Timers
 from logrules.core.model import ConfigError
-from logrules.settings import platform, read
+from logrules.settings import form, platform, read
 
 TOKEN = "123456:" + "A" * 35
 DSN = "https://0123456789abcdef@o1.ingest.sentry.io/5"
@@ -389,3 +389,26 @@ def test_packs_are_named_as_path_names_folders(value, expected):
 def test_a_platform_is_known_by_what_it_sets(environ, expected):
     """So that remediations can name the way of that platform only."""
     assert platform(environ) == expected
+
+
+def test_event_lines_are_text_for_people_and_json_for_programs() -> None:
+    """Text at a terminal, else JSON, as under the wrapper; the setting goes before; colours if wanted."""
+    ours, theirs = os.openpty()
+    reader, writer = os.pipe()
+    line = b'{"timestamp":"2026-11-22T09:40:42.1Z","level":"info","message":"m"}\n'
+
+    def shown(environ: dict[str, str], fd: int) -> bytes:
+        look = form(environ, fd)
+        return look(line) if look else line
+
+    assert shown({"TERM": "xterm"}, theirs) == b"\x1b[2m09:40:42\x1b[0m \x1b[36mi\x1b[0m  m\n"
+    for plain in ({"TERM": "dumb"}, {}, {"TERM": "xterm", "NO_COLOR": "1"}):
+        assert shown(plain, theirs) == b"09:40:42 i  m\n"
+    assert shown({"LOGRULES_FORMAT": "text", "TERM": "xterm"}, writer) == b"09:40:42 i  m\n"
+    for asked in ({"LOGRULES_FORMAT": "json"}, {"LOGRULES_EVENT_FD": "3"}):
+        assert shown(asked, theirs) == line
+    assert shown({}, writer) == line
+    with pytest.raises(ConfigError, match="LOGRULES_FORMAT must be json or text"):
+        read({"LOGRULES_FORMAT": "pretty"})
+    for fd in (ours, theirs, reader, writer):
+        os.close(fd)
