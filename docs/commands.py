@@ -10,7 +10,7 @@ import re
 import textwrap
 
 from logrules import manual
-from logrules.cli import _parser
+from logrules.arguments import parser
 
 MEANS = {"en": "| | Meaning |", "ru": "| | Что значит |"}
 ENDS = {"en": "Exit statuses:", "ru": "Коды завершения:"}
@@ -20,7 +20,7 @@ _GROUPS = {"", "export"}
 
 def commands(lang: str) -> str:
     """All of them, in the order of `logrules --help`."""
-    told = (each for each in manual.tree(_parser(())) if each[0] not in _GROUPS)
+    told = (each for each in manual.tree(parser(())) if each[0] not in _GROUPS)
     return "\n\n".join(_command(path, parser, lang) for path, parser in told)
 
 

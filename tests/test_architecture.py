@@ -43,6 +43,7 @@ FLOORS = (
     ("logrules.doctor",),
     ("logrules.sidecar", "logrules.guarded"),
     ("logrules",),  # the public names, lazily
+    ("logrules.arguments",),
     ("logrules.cli",),
     ("logrules.__main__",),
     ("bot",),

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from logrules.arguments import parser
 from logrules.check import faults_of
 from logrules.cli import main
 from logrules.core.engine import classify
 from logrules.core.text import parts
 from logrules.newrule import new_rule
 from logrules.rules import extended, rules
+from logrules.sidecar import options
 from tests import warm
 
 if TYPE_CHECKING:
@@ -563,3 +565,19 @@ print([name for name in {heavy!r} if name in sys.modules])
     )
 
     assert done.stdout.decode().strip() == "[]"
+
+
+def test_plain_run_waits_for_nothing_that_it_has_no_use_for() -> None:
+    """Without options none are parsed, which are the usual ones; what watches the command comes after it."""
+    late = ("argparse", "json", "msgspec", "selectors", "threading", "pathlib", "logrules.sidecar.lives")
+    code = f"""
+import os, sys
+os.fork = lambda: os._exit(sum(2 ** at for at, name in enumerate({late!r}) if name in sys.modules))
+from logrules.cli import main
+main(["run", "--", "true"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, env=ENVIRON)
+    given = parser(["run"]).parse_args(["run", "--", "true"])
+
+    assert done.returncode == 0
+    assert options.read(given, None) == options.Options()

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
-from logrules import cli, manual
+from logrules import arguments, cli, manual
 from logrules.core.model import Exit
 
 TOKEN = "123456789:AADummyTokenDummyTokenDummyTokenDum"
@@ -161,7 +161,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=2000)
     options = parser.parse_args()
     dice = random.Random(options.seed)
-    commands = [each for each in manual.tree(cli._parser(())) if each[0] not in {"run", "doctor"}]
+    commands = [each for each in manual.tree(arguments.parser(())) if each[0] not in {"run", "doctor"}]
     names = settings()
     wrong = 0
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
