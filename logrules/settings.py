@@ -8,7 +8,6 @@ A command waits for this before it is started: what takes long to import is impo
 
 from __future__ import annotations
 
-import base64
 import math
 import os
 import re
@@ -429,6 +428,8 @@ def _webhook_key(env: Mapping[str, str]) -> bytes | None:
     secret = env.get("LOGRULES_ALERT_WEBHOOK_SECRET")
     if secret is None:
         return None
+    import base64
+
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except ValueError:
