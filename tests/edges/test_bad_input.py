@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from logrules import cli, manual
+from logrules import arguments, manual
 from tests.fuzz.arguments import PASSWORD, TOKEN, Call, call, ended, faults, prepare, settings
 
 URL = f"postgres://u:{PASSWORD}@h/db"
@@ -107,7 +107,7 @@ def test_what_is_wrong_is_named(words, environ, status, said):
 def test_what_nobody_would_type():
     """A hundred calls thrown by dice, the same each time; `make fuzz-cli` throws more."""
     dice = random.Random(409)
-    commands = [each for each in manual.tree(cli._parser(())) if each[0] not in {"run", "doctor"}]
+    commands = [each for each in manual.tree(arguments.parser(())) if each[0] not in {"run", "doctor"}]
     names = settings()
     calls = [call(dice, commands, names) for _ in range(100)]
 
