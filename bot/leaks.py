@@ -20,6 +20,8 @@ LOOKED_AT = 20_000
 
 _ANNOUNCED = Scanner([Literal(hint.encode(), caseless=True) for hint in HINTS])
 _TOKEN = re.compile(rb"(?::|%3[Aa])[A-Za-z0-9_-]{30}")
+_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----\s{1,8}[A-Za-z0-9+/=]{16}")
+"""The one secret of several lines."""
 _FORMS = {
     "token": re.compile(r"\d{6,}(?::|%3[Aa])\*\*\*"),
     "url": re.compile(r"://[^\s/@*]*:?\*\*\*@"),
@@ -43,6 +45,8 @@ class Leaks:
 
     def feed(self, lines: bytes) -> None:
         """Look at whole lines, in UTF-8."""
+        if _PRIVATE_KEY.search(lines):
+            self.kinds.add("other")
         looked_at = 0
         for at in self._suspects(lines):
             if at < looked_at:

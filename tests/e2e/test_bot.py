@@ -713,6 +713,9 @@ def test_secrets_that_look_alive():
     assert kinds(f"https://api.telegram.org/bot{LIVE}/getMe") == ("token",)
     assert kinds(f"postgres://bot:{PASSWORD}@db/bot\nBOT_TOKEN={LIVE}") == ("token", "url")
     assert kinds(f"DB_PASSWORD='{PASSWORD}'") == ("other",)
+    assert kinds("-----BEGIN PRIVATE KEY-----\nDummyDummyDummyDummyDummy\n-----END PRIVATE KEY-----") == (
+        "other",
+    )
     assert read_file(f"a\ntoken={LIVE}".encode("utf-16")).leaks == ("token",)
     for harmless in (
         "postgres://bot:***@db/bot",
