@@ -408,7 +408,16 @@ def _sinks(settings: Settings) -> dict[str, Callable[[], Receiver]]:
         sinks["telegram"] = lambda: _telegram_chat(settings)
     if settings.alert_webhook:
         sinks["webhook"] = lambda: _webhook(settings)
-    return sinks | {named: partial(load, named) for named in settings.alert_receivers}
+    sinks |= {named: partial(load, named) for named in settings.alert_receivers}
+    return {name: partial(_linking, build, settings) for name, build in sinks.items()}
+
+
+def _linking(build: Callable[[], Receiver], settings: Settings) -> Receiver:
+    """A receiver whose alerts name the page on their code: as the setting has it now, whenever they began."""
+    receiver = build()
+    if settings.runbooks is None:
+        return receiver
+    return lambda alert: receiver(alert.with_runbook(settings.runbook(alert.code)))
 
 
 def _sentry(settings: Settings) -> Receiver:

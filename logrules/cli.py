@@ -124,9 +124,9 @@ def _export_scrubbing(_options: Namespace) -> int:
 
 
 def _export_prometheus(options: Namespace) -> int:
-    from logrules import export
+    from logrules import export, settings
 
-    return export.prometheus(_known(options), options.job)
+    return export.prometheus(_known(options), options.job, settings.runbooks(os.environ))
 
 
 def _export_sigma(options: Namespace) -> int:

@@ -41,8 +41,10 @@ def sentry_scrubbing() -> int:
     return Exit.OK
 
 
-def prometheus(known: Rules, job: str) -> int:
+def prometheus(known: Rules, job: str, runbooks: str | None) -> int:
     """Print a file of alerting rules for the bots that Prometheus scrapes as `job`.
+
+    With the address of pages on codes each rule links to its own.
 
     Raises:
         LogrulesError: `job` is no name that could stand in a rule.
@@ -50,7 +52,7 @@ def prometheus(known: Rules, job: str) -> int:
     if not re.fullmatch(r"[\w./:-]{1,100}", job):
         raise LogrulesError("--job: the job_name of your scrape_configs: letters, digits and ./:_- in it")
     print(_PROMETHEUS.format(job=job), end="")
-    print(dumped(promrules.group(known.specs, known.lang, job)), end="")
+    print(dumped(promrules.group(known.specs, known.lang, job, runbooks=runbooks)), end="")
     return Exit.OK
 
 

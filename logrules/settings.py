@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.model import ConfigError
-from logrules.core.text import language
+from logrules.core.text import language, runbook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -118,6 +118,8 @@ class Settings(NamedTuple):
     """Seconds that a dying process gives its alerts."""
     bot_api: str = BOT_API
     """Where the Bot API is, without a slash at the end."""
+    runbooks: str | None = None
+    """The address of pages on codes, with {code} and {lang} in it."""
     durations: Mapping[str, float] = {}
     """The lock's durations that are not the usual ones."""
     packs: tuple[str, ...] | None = None
@@ -141,6 +143,10 @@ class Settings(NamedTuple):
         from pathlib import Path
 
         return Path(self.state_file) if self.state_file else None
+
+    def runbook(self, code: str) -> str:
+        """The address of the page on `code`; empty if nobody has named one."""
+        return runbook(self.runbooks, code, self.lang)
 
     @property
     def timers(self) -> Timers:
@@ -197,6 +203,7 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         held=_held(env),
         flush=_seconds(env, "LOGRULES_FLUSH", FLUSH),
         bot_api=_api(env, "LOGRULES_BOT_API", BOT_API, "a Bot API server"),
+        runbooks=runbooks(env),
         durations=_durations(env),
         packs=packs(env),
         port=port(env),
@@ -248,6 +255,16 @@ def form(environ: Mapping[str, str], fd: int) -> Callable[[bytes], bytes] | None
 
     dumb = environ.get("TERM", "dumb") in {"dumb", "unknown"} or environ.get("NO_COLOR")
     return Readable(colours=is_terminal and not dumb)
+
+
+def runbooks(environ: Mapping[str, str]) -> str | None:
+    """LOGRULES_RUNBOOKS, by itself. Raises ConfigError: it leads to no page of a code."""
+    address = environ.get("LOGRULES_RUNBOOKS", "").strip()
+    if address and not re.fullmatch(r"https?://[^\s<>\"]*\{code\}[^\s<>\"]*", address):
+        raise ConfigError(
+            "LOGRULES_RUNBOOKS must be an address with {code} in it, such as https://HOST/{lang}/{code}.md"
+        )
+    return address or None
 
 
 def packs(environ: Mapping[str, str]) -> tuple[str, ...] | None:

@@ -67,6 +67,12 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str = ""
     epoch: int | None = None
     attrs: dict[str, Any] = {}
+    runbook: str = ""
+    """The address of a page on its code, where the operator has named one."""
+
+    def with_runbook(self, address: str) -> Alert:
+        """The same alert with this page."""
+        return msgspec.structs.replace(self, runbook=address)
 
     @property
     def is_end(self) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logrules.core.health import Phase
 from logrules.core.model import Severity
+from logrules.core.text import runbook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,18 +83,20 @@ SURVIVED = {
 from being delivered is among them: here is another way to be told."""
 
 
-def group(codes: Mapping[str, Code], lang: str, job: str) -> dict[str, Any]:
+def group(codes: Mapping[str, Code], lang: str, job: str, *, runbooks: str | None = None) -> dict[str, Any]:
     """A file of rules, as Prometheus reads it.
 
     Args:
         codes: What the codes mean.
         lang: The language of annotations.
         job: The `job_name` under which Prometheus scrapes the bots.
+        runbooks: The address of pages on codes, see `runbook`.
     """
     selector = f'job="{job}"'
-    states = [_rule(each, codes[each.code], lang, selector) for each in _STATES]
-    told = [_rule(each, codes[each.code], lang, selector) for each in _events()]
-    return {"groups": [{"name": "logrules", "rules": [*states, *told]}]}
+    rules = [_rule(each, codes[each.code], lang, selector) for each in (*_STATES, *_events())]
+    for rule in rules if runbooks else ():
+        rule["annotations"]["runbook_url"] = runbook(runbooks, rule["labels"]["code"], lang)
+    return {"groups": [{"name": "logrules", "rules": rules}]}
 
 
 def _events() -> Iterator[_State]:

@@ -37,6 +37,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text)
 
 
+def runbook(pages: str | None, code: str, lang: str) -> str:
+    """The address of the page on `code`, of `pages` with {code} and {lang} in it; empty without one."""
+    return (pages or "").replace("{code}", code).replace("{lang}", lang)
+
+
 def is_command(quoted: str) -> bool:
     """Whether what stands between backticks is to be typed: a shell's command, or SQL."""
     return " " in quoted and bool(re.match(_COMMAND, quoted))

@@ -166,7 +166,8 @@ def event(alert: Alert, lang: str, now: float) -> dict[str, Any]:
 def _message(alert: Alert, lang: str) -> str:
     """The first line becomes the issue's title; mails and chat integrations show the rest."""
     steps = alert.remediation.get(lang) or alert.remediation.get("en", "")
-    parts = (f"{alert.code}: {alert.title}", alert.message, steps, f"logrules explain {alert.code}")
+    more = alert.runbook or f"logrules explain {alert.code}"
+    parts = (f"{alert.code}: {alert.title}", alert.message, steps, more)
     return "\n\n".join(part for part in parts if part)[:MESSAGE_CHARS]
 
 

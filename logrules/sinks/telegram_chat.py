@@ -180,9 +180,16 @@ def message(alert: Alert, lang: str) -> str:
         *_counted(alert, words),
         f"\n<b>{words['todo']}</b>\n{_marked(_cut(steps, STEPS_CHARS))}",
         f"\n<pre>{_end(alert.evidence, EVIDENCE_CHARS)}</pre>" if alert.evidence not in alert.message else "",
-        f"\n{words['more']}: <code>logrules explain {escape(alert.code)}</code>",
+        f"\n{words['more']}: {_page(alert)}",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _page(alert: Alert) -> str:
+    """Where more is said of its code."""
+    if alert.runbook:
+        return f'<a href="{escape(alert.runbook)}">{escape(alert.code)}</a>'
+    return f"<code>logrules explain {escape(alert.code)}</code>"
 
 
 def _counted(alert: Alert, words: dict[str, str]) -> Iterator[str]:

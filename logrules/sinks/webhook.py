@@ -64,7 +64,7 @@ def message(alert: Alert) -> dict[str, Any]:
         for name in ("first_seen", "last_seen", "closed_at")
     }
     names = ("code", "reason", "level", "fatal", "title", "message", "remediation", "service", "instance")
-    facts = ("count", "suppressed", "before", "number", "epoch", "evidence", "attrs")
+    facts = ("count", "suppressed", "before", "number", "epoch", "evidence", "attrs", "runbook")
     return {
         "type": "alert.resolved" if alert.is_end else "alert.firing",
         "timestamp": timestamp(alert.time),

@@ -44,7 +44,8 @@ match = ['ERROR - shop is shut']
 @pytest.mark.parametrize("lang", ["en", "ru"])
 def test_prometheus_rules_rest_on_what_metrics_show(lang):
     """Each rule asks for series, states and codes that /metrics has; its texts are those of its code."""
-    made = promrules.group(rules.specs, lang, "bots")["groups"][0]["rules"]
+    pages = "https://wiki.example/{lang}/{code}"
+    made = promrules.group(rules.specs, lang, "bots", runbooks=pages)["groups"][0]["rules"]
     shown = {series[1]: set(re.findall(r"(\w+)=", series[2])) for series in SERIES.finditer(SHOWN)}
     asked = [found for rule in made for found in SERIES.finditer(rule["expr"])]
     values = {value for found in asked for value in re.findall(r'(?:state|code)="(\w+)"', found[2])}
@@ -58,6 +59,7 @@ def test_prometheus_rules_rest_on_what_metrics_show(lang):
     assert {value for value in values if f'"{value}"' not in SHOWN} == set()
     for rule in made:
         spec = rules.specs[rule["labels"]["code"]]
+        assert rule["annotations"].pop("runbook_url") == f"https://wiki.example/{lang}/{spec.code}"
         assert spec.remediation_lines(lang) in rule["annotations"]["description"]
         assert re.fullmatch(r"\d+m", rule["for"])
 

@@ -89,12 +89,14 @@ def test_function_is_given_alerts(module, opened):
             return DELIVERED
     """,
     )
-    alerts = opened("ours:tell")
+    alerts = opened("ours:tell", runbooks="https://wiki.example/{lang}/{code}")
     alerts.send(make_match(message="m"))
 
     assert alerts.configured
     assert alerts.flush(20) == []
-    assert [(alert.code, alert.message) for alert in sys.modules["ours"].told] == [("CONFLICT_409", "m")]
+    (alert,) = sys.modules["ours"].told
+    assert (alert.code, alert.message) == ("CONFLICT_409", "m")
+    assert alert.runbook == "https://wiki.example/en/CONFLICT_409"
 
 
 def test_attributes_are_followed(module):

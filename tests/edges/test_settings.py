@@ -192,6 +192,8 @@ def test_a_malformed_token_of_the_application():
         ("LOGRULES_ON_FATAL", "parking"),
         ("LOGRULES_WEBHOOK", "remove it"),
         ("LOGRULES_ALERT_BUTTONS", "yes"),
+        ("LOGRULES_RUNBOOKS", "https://wiki.example/codes"),
+        ("LOGRULES_RUNBOOKS", "javascript:{code}"),
         ("LOGRULES_PORT", "http://x"),
         ("LOGRULES_PORT", "65536"),
         ("LOGRULES_BOT_API", "botapi.local:8081"),

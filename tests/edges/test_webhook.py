@@ -85,6 +85,7 @@ def test_message_says_all_that_a_program_needs(receiver, webhook):
         "epoch": 3,
         "evidence": "the line «ы»",
         "attrs": {"pid": 1},
+        "runbook": "",
     }
 
 
