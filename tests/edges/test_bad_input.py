@@ -22,8 +22,15 @@ REFUSED = [
     ("run --redct -- true", {}, 78, "Did you mean --redact?"),
     ("export promtheus", {}, 78, "Did you mean prometheus?"),
     ("completion tcsh", {}, 78, "choose from 'bash', 'zsh', 'fish'"),
-    ("explain CONFLICT_408", {}, 78, "Did you mean CONFLICT_409"),
+    ("run --bogus -- true", {}, 78, "unrecognized arguments: --bogus. See: logrules run --help"),
+    ("run --bogus", {}, 78, "unrecognized arguments: --bogus. See: logrules run --help"),
+    ("explain --bogus X", {}, 78, "unrecognized arguments: --bogus. See: logrules explain --help"),
+    ("schema more", {}, 78, "unrecognized arguments: more. See: logrules schema --help"),
+    ("explain CONFLICT_408", {}, 78, "there is no code CONFLICT_408. Did you mean CONFLICT_409"),
     ("export sigma --code CONFLICT_408", {}, 78, "did you mean 'CONFLICT_409'"),
+    ("export sentry-rules --legacy --code CONFLICT_408", {}, 78, "did you mean 'CONFLICT_409'"),
+    ("export sentry-rules --legacy --code BOT_BLOCKED", {}, 78, "BOT_BLOCKED wakes nobody"),
+    ("new-rule --code nope x failed", {}, 78, "nope"),
     ("silence CONFLICT_408 --for 2h", {}, 78, "CONFLICT_409"),
     ("run --stop-on CONFLICT_408 -- true", {}, 78, "Did you mean CONFLICT_409?"),
     # What is missing.
@@ -63,6 +70,8 @@ REFUSED = [
     ("codes --pack bad.toml", {}, 78, "not UTF-8"),
     ("codes --pack folder", {}, 78, "no pack in the folder"),
     ("codes --pack /dev/zero", {}, 78, "it is no file"),
+    (("new-rule", "   indented"), {}, 78, "state nothing"),
+    (("new-rule", "1 2 3"), {}, 78, "the same each time"),
     # Surroundings.
     ("codes", {"LOGRULES_PACKS": "nothing.toml"}, 78, "nothing.toml: No such file"),
     ("alerts", {"LOGRULES_STATE_URL": "http://x"}, 78, "LOGRULES_STATE_URL"),
@@ -94,13 +103,16 @@ def _folder(tmp_path_factory):
 @pytest.mark.parametrize(("words", "environ", "status", "said"), REFUSED, ids=range(len(REFUSED)))
 def test_what_is_wrong_is_named(words, environ, status, said):
     """One call: its status, its sentence, and on the way there neither a traceback nor a secret."""
-    found = ended(Call(tuple(words.split(" ") if words else ()), {"HOME": ".", **environ}))
+    typed = words if isinstance(words, tuple) else tuple(words.split(" ") if words else ())
+    found = ended(Call(typed, {"HOME": ".", **environ}))
+    lines = found.err.splitlines()
 
     assert found.status == status
     assert said in found.err
     assert [*faults(found)] == []
     assert found.out == ""
-    assert all(line.startswith("logrules: ") for line in found.err.splitlines())
+    assert all(line.startswith("logrules: ") for line in lines)
+    assert len(lines) == 1 or typed[0] in {"alerts", "scan"}  # which store it is; one line per file
     assert len(found.err) < 4000
 
 
