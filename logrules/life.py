@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Self
 from logrules import locks, loops, onfatal
 from logrules.alerts import NOBODY
 from logrules.core.conflict import Conflicts, Policy, conflict
-from logrules.core.engine import classify
 from logrules.core.health import Health, Phase
 from logrules.core.lease import Action, Timers
 from logrules.core.model import Exit
@@ -468,6 +467,9 @@ class Guard:
 
 def _cause(error: BaseException, known: Rules) -> tuple[str, str]:
     """The code that says most exactly why a start failed, and a message."""
+    # Here, because it costs 70 ms, and a start that succeeds needs none of it.
+    from logrules.core.engine import classify
+
     text = "".join(traceback.format_exception(error))
     said = f"{type(error).__name__}: {error}"
     for match in reversed(classify(known.rulebook, text)):

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import urllib3
-
 from logrules import trust
 from logrules.core.delivery import Delivery, of_status, retry
 from logrules.unseen import unseen
@@ -17,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 USER_AGENT = "logrules"
-TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
+CONNECT, READ = 5.0, 10.0
+"""Seconds that an attempt may take, where nobody has said how many."""
 
 
 class Post:
@@ -42,17 +41,21 @@ class Post:
         category: str = "error",
         timeout: float | None = None,
     ) -> None:
+        import urllib3  # here, because it costs 25 ms, and who has nobody to tell needs none of it
+
         self._url = url
         self._name = name
         self._headers = {"User-Agent": USER_AGENT, **headers}
         self._meanings = meanings or {}
         self._category = category
         secure: dict[str, Any] = {"ssl_context": trust.context()} if url.startswith("https:") else {}
-        limit = urllib3.Timeout(total=timeout) if timeout else TIMEOUT
+        limit = urllib3.Timeout(total=timeout) if timeout else urllib3.Timeout(connect=CONNECT, read=READ)
         self._pool = urllib3.PoolManager(retries=False, timeout=limit, **secure)
 
     def __call__(self, body: bytes, headers: Mapping[str, str] | None = None) -> Delivery:
         """Make one attempt. Never raises for what a network does."""
+        from urllib3.exceptions import HTTPError
+
         try:
             with unseen():
                 answer = self._pool.request(
@@ -63,7 +66,7 @@ class Post:
                     preload_content=False,
                 )
             answer.close()  # status and headers say it all; a body may drip for ever
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        except (HTTPError, OSError, ValueError) as error:
             return retry(f"{self._name} cannot be reached ({type(error).__name__})")
         told = {name.lower(): value for name, value in answer.headers.items()}
         outcome = of_status(answer.status, told, self._category)

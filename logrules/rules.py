@@ -15,13 +15,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from logrules import derived
 from logrules.core import codes, pack
 from logrules.core.model import Exit, Severity, Sign
 from logrules.core.pack import Known, Pack
-from logrules.core.rulebook import Rulebook
 from logrules.core.text import language
+
+if TYPE_CHECKING:
+    from logrules.core.rulebook import Rulebook
 
 __all__ = ["Rule", "Rules", "extended", "known", "laid", "packs", "rulebook", "rules"]
 
@@ -153,6 +155,10 @@ class Rules(Mapping[str, Rule]):
     @cached_property
     def rulebook(self) -> Rulebook:
         """How the codes look, ready for an engine; what the user's packs switch off is not in it."""
+        # Here, because it costs 70 ms: what recognises logs is nothing to who wants to know what codes mean.
+        from logrules import derived
+        from logrules.core.rulebook import Rulebook
+
         off = [rule for each in self.own for rule in each.off]
         ours = [pattern for each in _shipped_patterns() for pattern in each.patterns]
         own = [pattern for each in self.own for pattern in each.patterns]

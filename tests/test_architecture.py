@@ -174,6 +174,22 @@ def test_core_touches_nothing(imports):
     assert {module: names for module, names in touching.items() if names} == {}
 
 
+def test_a_guarded_bot_starts_light(modules):
+    """What recognises logs, and what sends alerts, is imported once it is needed: 100 ms of each start."""
+    heavy = {"urllib3", "sentry_sdk", "asyncpg", "rich", "hyperscan"}
+    heavy |= {f"logrules.core.{name}" for name in ("heads", "records", "search", "rulebook", "engine")}
+    at_once: set[str] = set()
+    left = {"logrules.guarded"}
+    while left:
+        at_once |= left
+        bodies = [modules[name].body for name in left if name in modules]
+        now = [node for body in bodies for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+        left = _imports(ast.Module(list(now), []), modules) - at_once
+
+    assert "logrules.life" in at_once
+    assert at_once & heavy == set()
+
+
 def test_the_lock_goes_by_clocks_that_nobody_sets(modules):
     """A clock that jumps moves no deadline: what guards the lock reads the wall clock for people only."""
     others = {"logrules.guards.ptb"}  # it reads the dates of messages, which are Telegram's

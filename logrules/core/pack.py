@@ -11,7 +11,7 @@ import tomllib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from logrules.core import codes, patterns, places, shape
+from logrules.core import codes, places, shape
 from logrules.core.model import LogrulesError
 from logrules.core.places import Place
 
@@ -147,15 +147,30 @@ def _made(pack: Pack, wrong: list[tuple[Path, str]]) -> Pack:
     tables = _sound(data.get("pattern", []), ("pattern",), wrong)
     return replace(
         pack,
-        patterns=tuple(patterns.made(_spelled(tables[n], terms), pack.source, n + 1, lead) for n in tables),
+        patterns=tuple(_pattern(_spelled(tables[n], terms), pack.source, n + 1, lead) for n in tables),
         codes=_sound(data.get("code", {}), ("code",), wrong),
         how=_sound(data.get("how", {}), ("how",), wrong),
         off=tuple(_sound(data.get("off", []), ("off",), wrong).values()),
     )
 
 
+def _pattern(table: Table, source: str, number: int, lead: str) -> Pattern:
+    # Here, because it costs 70 ms: who only wants to know what codes mean, as a guarded bot does, needs none.
+    from logrules.core import patterns
+
+    return patterns.made(table, source, number, lead)
+
+
+def _expanded(text: str, terms: Mapping[str, str]) -> str:
+    from logrules.core import patterns
+
+    return patterns.expanded(text, terms)
+
+
 def _faults_of_parts(data: Mapping[str, Any], wrong: list[tuple[Path, str]]) -> Iterator[tuple[Path, str]]:
     """What is wrong with the expressions that patterns are put together from."""
+    from logrules.core import patterns
+
     terms: dict[str, str] = {}
     for name, text in _sound(data.get("terms", {}), ("terms",), wrong).items():
         term = f"(?:{patterns.expanded(text, terms)})"
@@ -181,13 +196,13 @@ def _terms(texts: Mapping[str, str]) -> dict[str, str]:
     """The terms of a pack, spelled out; each may name those before it."""
     terms: dict[str, str] = {}
     for name, text in texts.items():
-        terms[name] = f"(?:{patterns.expanded(text, terms)})"
+        terms[name] = f"(?:{_expanded(text, terms)})"
     return terms
 
 
 def _spelled(table: Table, terms: Mapping[str, str]) -> Table:
     """A pattern's table with the terms that its expressions name spelled out."""
-    return {**table, "any": [patterns.expanded(text, terms) for text in table["any"]]} if terms else table
+    return {**table, "any": [_expanded(text, terms) for text in table["any"]]} if terms else table
 
 
 _NOTHING = (
@@ -234,6 +249,8 @@ def lint(pack: Pack, known: Known, around: Iterable[Pack] = ()) -> Iterator[Faul
         known: What we ship.
         around: The packs that are used with it.
     """
+    from logrules.core import patterns
+
     others = [pack, *around]
     names = {*known.codes, *(name for each in others for name in each.codes)}
     ways = {*known.how, *(name for each in others for name in each.how)}
