@@ -63,11 +63,11 @@ class Finding(NamedTuple):
         rule, row = self.rule(known), SAYS[self.name]
         if rule is None:
             return []
-        if row.steps is None:
-            return rule.steps if self.state is State.BAD else rule.steps[:1]
         if self.name.startswith("away.") and self.area != row.area:
             return []  # they are Telegram's
-        return [rule.steps[number - 1] for number in row.steps]
+        usual = range(1, 1 + (len(rule.steps) if self.state is State.BAD else 1))
+        steps = [rule.steps[number - 1] for number in (usual if row.steps is None else row.steps)]
+        return [step.replace("<pid>", str(self.attrs.get("pid", "<pid>"))) for step in steps]
 
 
 def found(name: str, /, *, area: str = "", state: str = "", **attrs: Any) -> Finding:

@@ -102,6 +102,7 @@ def test_everything_that_can_be_said_is_sound() -> None:
         assert not re.search("[А-я]", row.text["en"]), name
     assert "SIGKILL" in found("platform.drain").steps(rules.speak("en"))[0]
     assert found("away.tcp", area="sentry").steps(rules) == []  # those of its code are Telegram's
+    assert "pg_terminate_backend(7)" in found("lock.foreign", pid=7).steps(rules.speak("ru"))[-1]
 
 
 def test_findings_are_those_that_are_described() -> None:
