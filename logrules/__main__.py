@@ -3,11 +3,13 @@
 A Ctrl-C that comes before a command can see to it, or after that, ends it without a word, as it ends others.
 """
 
+import gc
 import sys
 
 
 def main() -> int:
     """Run a command and return the exit status; see `logrules.cli`."""
+    gc.disable()  # until a command begins: what is imported is no garbage, and looked at again and again
     try:
         from logrules import cli
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -45,6 +46,7 @@ def _asked(asked: Sequence[str]) -> Callable[[], int]:
         return partial(_begin, [*asked[2:]])
     from logrules import arguments
 
+    gc.enable()
     options, unknown = arguments.parser(asked).parse_known_args(asked)
     if unknown:  # said by the command's own parser, whose help knows what there is
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")

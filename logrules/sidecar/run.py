@@ -5,6 +5,7 @@ What needs no heavy import is refused before (see `options`); then the command i
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from logrules.core.model import ConfigError
@@ -31,6 +32,7 @@ def run(command: Sequence[str], settings: Settings, options: Options) -> int:
     with Signals() as signals:
         try:
             first = spawn(command, settings, signals) if options.lock is None else None
+            gc.enable()  # see `logrules.__main__`
             from logrules.sidecar.lives import live  # beside the command, which does not wait for it
 
             return live(command, first, signals, settings, options)
