@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     *("logrules.cli", "logrules.scan", "logrules.explain", "logrules.check", "logrules.newrule"),
     *("logrules.export", "logrules.oncall", "logrules.status", "logrules.page", "rich.console", "rich.table"),
+    *("logrules.doctor", "logrules.doctor.examination"),
     *("logrules.sidecar.run", "logrules.sidecar.lives", "logrules.sidecar.standby", "logrules.alerts"),
     *("logrules.stores.sqlite", "logrules.stores.postgres", "logrules.sinks.sentry"),
 )
@@ -215,13 +216,16 @@ def _stream(fd: int, mode: str, errors: str) -> io.TextIOWrapper:
 def _program(arguments: list[str]) -> types.CodeType:
     """What Python runs for these arguments, after `sys` says so."""
     if arguments[0] == "-m":
-        spec = importlib.util.find_spec(f"{arguments[1]}.__main__")
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109  a plain string
+        spec = importlib.util.find_spec(arguments[1])
+        if spec and spec.submodule_search_locations:
+            spec = importlib.util.find_spec(f"{arguments[1]}.__main__")
         assert spec
         assert spec.origin
-        path, folder, sys.argv = spec.origin, os.getcwd(), [spec.origin, *arguments[2:]]  # noqa: PTH109
+        path, sys.argv = spec.origin, [spec.origin, *arguments[2:]]
     else:
-        path, folder, sys.argv = arguments[0], str(Path(arguments[0]).parent), arguments
-    sys.path.insert(0, folder)
+        path, sys.argv = arguments[0], arguments
+        sys.path.insert(0, str(Path(path).parent))
     return compile(Path(path).read_bytes(), path, "exec")
 
 

@@ -13,7 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.chaos.world import TIMERS, Bot, World
+from tests.chaos.world import TIMERS, World
+from tests.processes import Bot
 
 if TYPE_CHECKING:
     from collections.abc import Callable

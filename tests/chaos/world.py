@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
@@ -21,9 +20,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logrules.core.lease import Timers, strict
 from logrules.testing import BotApiServer, PostgresServer, TcpProxy
+from tests.processes import PATIENCE, Bot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tests.processes import Begin
 
 TIMERS = Timers(
     lease=7, dropped=7, keepalive=0.5, answer=1, fence=6, chunk=1, check=0.5, grace=0.3, patience=30, drain=5
@@ -31,69 +33,6 @@ TIMERS = Timers(
 """What the bots live by: short ones."""
 STRICT = replace(TIMERS, grace=strict(TIMERS))
 """For those who want no overlap whatever happens."""
-PATIENCE = 60.0
-"""Seconds after which something that must happen has not happened."""
-
-
-Begin = Callable[..., "subprocess.Popen[str]"]
-"""How a process begins: `subprocess.Popen`, or like it."""
-
-
-class Bot:
-    """One bot process and what it has said."""
-
-    def __init__(
-        self, name: str, command: list[str], environ: dict[str, str], begin: Begin = subprocess.Popen
-    ) -> None:
-        self.name = name
-        self.events: list[dict[str, Any]] = []
-        self.said = ""
-        self._news = threading.Condition()
-        self.process = begin(
-            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            with self._news:
-                self.said += line
-                if line.startswith("{"):
-                    self.events.append({**json.loads(line), "read": time.monotonic()})
-                self._news.notify_all()
-
-    def of(self, code: str) -> list[dict[str, Any]]:
-        """Its events with this code."""
-        return [event for event in self.events if event.get("code") == code]
-
-    def wait(self, code: str, count: int = 1) -> dict[str, Any]:
-        """Its event number `count` with this code, as soon as it has said it."""
-        with self._news:
-            found = self._news.wait_for(lambda: len(self.of(code)) >= count, PATIENCE)
-            assert found, f"{self.name} has not said {code}:\n{self.said[-4000:]}"
-            return self.of(code)[count - 1]
-
-    def signal(self, number: signal.Signals) -> float:
-        """Send it; returns when."""
-        self.process.send_signal(number)
-        return time.monotonic()
-
-    def ended(self) -> int:
-        """Its status, as soon as it has one."""
-        status = self.process.wait(PATIENCE)
-        self._reader.join()
-        return status
-
-    def close(self) -> None:
-        """Whatever becomes of the test, it is gone."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self._reader.join()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
 
 
 class Counts(NamedTuple):

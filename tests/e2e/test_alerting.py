@@ -11,10 +11,6 @@ import re
 import signal
 import sqlite3
 import sys
-import threading
-import urllib.error
-import urllib.request
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +21,7 @@ from logrules.rules import rules
 from logrules.testing import PostgresServer, SentryReceiver
 from logrules.testing.sentry_receiver import KEY
 from tests import warm
-from tests.chaos.world import Bot
+from tests.processes import Bot, rival
 
 PASSWORD = "sup3r/s3cret"
 ALONE, WRAPPED = (sys.executable,), (sys.executable, "-m", "logrules", "run", "--", sys.executable)
@@ -184,30 +180,6 @@ def stage(bot_api, sentry, tmp_path):
     made = Stage(bot_api, sentry, tmp_path)
     yield made
     made.close()
-
-
-@contextmanager
-def rival(api):
-    """Somebody who polls the same bot and knows no lock."""
-    stop = threading.Event()
-
-    def poll():
-        while not stop.is_set():
-            url = f"{api.url}/bot{api.token}/getUpdates?timeout=1&offset=-1"
-            try:
-                urllib.request.urlopen(url, timeout=30).read()
-            except urllib.error.HTTPError as error:
-                error.close()
-            except OSError:
-                return
-
-    thread = threading.Thread(target=poll)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def ours(receiver, ahead=0):

@@ -8,17 +8,16 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 
 import pytest
 
 from logrules.testing import PostgresServer
 from logrules.testing.ports import free_port
 from tests import warm
+from tests.processes import Bot, rival
 
 PASSWORD = "sup3r/s3cret"
 
@@ -190,67 +189,6 @@ logging.getLogger("bot").warning("run_polling returned")
 """
 
 
-class Instance:
-    """One bot process: what it says, as events, with the time of reading each."""
-
-    def __init__(self, script, environ, fds=(), begin=warm.begun):
-        self.events = []
-        self.raw = ""
-        self._news = threading.Condition()
-        self.process = begin(
-            [sys.executable, str(script)],
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            pass_fds=fds,
-        )
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            with self._news:
-                self.raw += line
-                if line.startswith("{"):
-                    self.events.append({**json.loads(line), "read": time.monotonic()})
-                self._news.notify_all()
-
-    def codes(self):
-        return [event["code"] for event in self.events if "code" in event]
-
-    def messages(self):
-        return [event["message"] for event in self.events if "code" not in event]
-
-    def of(self, code):
-        return [event for event in self.events if event.get("code") == code]
-
-    def wait(self, code, count=1, seconds=20):
-        with self._news:
-            assert self._news.wait_for(lambda: len(self.of(code)) >= count, seconds), self.raw
-        return self.of(code)[count - 1]
-
-    def wait_for(self, message, seconds=20):
-        with self._news:
-            assert self._news.wait_for(lambda: message in self.messages(), seconds), self.raw
-
-    def term(self, seconds=20):
-        self.process.send_signal(signal.SIGTERM)
-        return self.ended(seconds)
-
-    def ended(self, seconds=20):
-        status = self.process.wait(seconds)
-        self._reader.join()
-        return status
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self._reader.join()
-        self.process.stdout.close()
-
-
 @pytest.fixture
 def start(bot_api, tmp_path):
     """Start a bot; at the end of the test none is left, and none has said a secret."""
@@ -274,13 +212,13 @@ def start(bot_api, tmp_path):
         environ.pop("DATABASE_URL", None)
         if database is not None:
             environ["DATABASE_URL"] = database if isinstance(database, str) else database.url
-        instances.append(Instance(script, environ, fds, by))
+        instances.append(Bot(name, [sys.executable, str(script)], environ, by, fds))
         return instances[-1]
 
     yield begin
     for instance in instances:
         instance.close()
-    said = "".join(instance.raw for instance in instances)
+    said = "".join(instance.said for instance in instances)
     assert bot_api.token.partition(":")[2] not in said
     assert "s3cret" not in said
     assert "was destroyed" not in said  # a task
@@ -297,30 +235,6 @@ def texts(updates):
 
 def wait_for_echo(api, text):
     api.wait_for(lambda: f"echo {text}" in echoes(api))
-
-
-@contextmanager
-def rival(api):
-    """Somebody who polls the same bot and knows no lock."""
-    stop = threading.Event()
-
-    def poll():
-        while not stop.is_set():
-            url = f"{api.url}/bot{api.token}/getUpdates?timeout=1&offset=-1"
-            try:
-                urllib.request.urlopen(url, timeout=30).read()
-            except urllib.error.HTTPError as error:
-                error.close()
-            except OSError:
-                return
-
-    thread = threading.Thread(target=poll)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def test_public_names_come_when_asked_for():
@@ -418,7 +332,7 @@ def test_foreign_poller(bot_api, postgres, sentry, start):
     bot.wait("POLLING_STARTED")
     with rival(bot_api):
         suspected = bot.wait("CONFLICT_SUSPECTED")
-        status = bot.ended(30)
+        status = bot.ended()
     proved = bot.of("CONFLICT_409")[0]
 
     assert status == 75
@@ -429,7 +343,7 @@ def test_foreign_poller(bot_api, postgres, sentry, start):
     assert proved["read"] - suspected["read"] > 3
     assert "LOCK_RELEASED" in bot.codes()
     assert [dict(event["tags"])["code"] for event in sentry.events.values()] == ["CONFLICT_409"]
-    assert "No error handlers are registered" not in bot.raw  # python-telegram-bot has seen none of it
+    assert "No error handlers are registered" not in bot.said  # python-telegram-bot has seen none of it
 
 
 def test_fault_while_dealing_with_a_conflict(bot_api, postgres, start):
@@ -467,7 +381,7 @@ def test_webhook_deleted_once(bot_api, postgres, start):
     bot_api.wait_for(lambda: len(bot_api.polls) > polls + 1)  # Telegram takes one webhook a second
     bot_api.set_webhook("https://elsewhere.example/hook")
 
-    assert bot.ended(40) == 75
+    assert bot.ended() == 75
     assert bot.of("CONFLICT_409")[0]["reason"] == "webhook_active"
 
 
@@ -576,7 +490,7 @@ def test_own_code_fails_on_the_way_out(postgres, start, how, status):
 
     assert bot.term() == status
     assert bot.codes()[-1] == "LOCK_RELEASED"
-    assert ("of the bot's own" in bot.raw) == (how == "late error")
+    assert ("of the bot's own" in bot.said) == (how == "late error")
 
 
 @pytest.fixture(scope="module")
@@ -595,7 +509,7 @@ def test_database_trouble_at_start(locked_up, start):
 
     assert (good.term(), wrong.ended(), malformed.ended(), away.ended()) == (0, 78, 78, 69)
     assert "DB_AUTH_FAILED" in wrong.codes()
-    assert len(malformed.raw.splitlines()) == 1
+    assert len(malformed.said.splitlines()) == 1
     assert malformed.codes() == ["CONFIG_INVALID"]
     assert [event["fatal"] for event in away.of("DB_UNREACHABLE")] == [False, True]
 
@@ -606,7 +520,7 @@ def test_malformed_token(start):
 
     assert bot.ended() == 78
     assert bot.codes() == ["CONFIG_INVALID"]
-    assert len(bot.raw.splitlines()) == 1
+    assert len(bot.said.splitlines()) == 1
 
 
 def test_signal_while_waiting(postgres, start):
@@ -746,7 +660,7 @@ def test_left_out_by_an_update_processor(bot_api, postgres, start, how):
     assert bot.process.poll() is None
     bot.process.kill()  # a coroutine that nobody awaits is complained of by Python itself
     bot.ended()
-    bot.raw = bot.raw.replace("never awaited", "")
+    bot.said = bot.said.replace("never awaited", "")
 
 
 @pytest.mark.parametrize("way", ["CONCURRENT", "UNBLOCKED", "TASK"])
@@ -826,7 +740,7 @@ def test_python_telegram_bots_own_way(bot_api, postgres, start):
 def test_stuck_poller_ends(bot_api, postgres, start):
     """Polls that come back neither with an answer nor with an error are cured by a restart: exit 75."""
     bot = start(database=postgres, BREAK="stuck", STALL="4", SILENCE="4")
-    stalled = bot.wait("POLLING_STALLED", seconds=30)
+    stalled = bot.wait("POLLING_STALLED")
 
     assert stalled["fatal"] is True
     assert bot.ended() == 75
@@ -858,7 +772,7 @@ def test_application_that_takes_nothing_more_ends(bot_api, postgres, start):
     first.wait("POLLING_STARTED")
     bot_api.send_text("spam")
     bot_api.send_text("one")
-    stuck = first.wait("HANDLERS_STUCK", seconds=30)
+    stuck = first.wait("HANDLERS_STUCK")
 
     assert stuck["fatal"] is True
     assert first.ended() == 75
@@ -897,9 +811,9 @@ def test_network_away_while_polling(bot_api, postgres, start):
     bot = start(database=postgres, STALL="4")
     bot.wait("POLLING_STARTED")
     bot_api.down()
-    stalled = bot.wait("POLLING_STALLED", seconds=30)
+    stalled = bot.wait("POLLING_STALLED")
     bot_api.up()
-    bot.wait("POLLING_STARTED", count=2, seconds=30)
+    bot.wait("POLLING_STARTED", count=2)
 
     assert stalled["fatal"] is False
     assert len(bot.of("POLLING_STALLED")) == 1
@@ -1149,7 +1063,7 @@ def test_own_loop(bot_api, postgres, start):
     assert fatal.ended() == 75
     assert clean.codes()[-2:] == ["LOCK_RELEASED", "SHUTDOWN_CLEAN"]
     assert "LOCK_RELEASED" in fatal.codes()
-    assert not [line for line in fatal.raw.splitlines() if not line.startswith("{")]  # no bare traceback
+    assert not [line for line in fatal.said.splitlines() if not line.startswith("{")]  # no bare traceback
 
 
 def test_in_another_thread(bot_api, postgres, start):

@@ -7,15 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import urllib.error
-import urllib.request
-from contextlib import contextmanager
 
 import pytest
 
 from logrules.rules import rules
 from logrules.testing import WebhookReceiver
+from tests.processes import rival
 
 BOT = """
 import os
@@ -87,30 +84,6 @@ def start(bot_api, hook, postgres, tmp_path):
         process.communicate()
 
 
-@contextmanager
-def rival(api):
-    """Somebody who polls the same bot and knows no lock."""
-    stop = threading.Event()
-
-    def poll():
-        while not stop.is_set():
-            url = f"{api.url}/bot{api.token}/getUpdates?timeout=1&offset=-1"
-            try:
-                urllib.request.urlopen(url, timeout=30).read()
-            except urllib.error.HTTPError as error:
-                error.close()
-            except OSError:
-                return
-
-    thread = threading.Thread(target=poll)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 @WAYS
 @pytest.mark.long
 def test_everybody_hears_of_a_conflict_and_of_its_end(start, bot_api, hook, tmp_path, way):
@@ -133,8 +106,8 @@ def test_everybody_hears_of_a_conflict_and_of_its_end(start, bot_api, hook, tmp_
     assert len({own["event_id"], *hook.events}) == 1
 
     second = start(way)
-    bot_api.wait_for(lambda: len(bot_api.sent) == 2)
-    hook.wait_for(2)
+    bot_api.wait_for(lambda: len(bot_api.sent) == 2, 60)
+    hook.wait_for(2, 60)
     second.send_signal(signal.SIGTERM)
     said += second.communicate(timeout=60)[0].decode()
     ours = [json.loads(line) for line in (tmp_path / "ours.jsonl").read_text("utf-8").splitlines()]

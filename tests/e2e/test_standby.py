@@ -21,7 +21,8 @@ from logrules.testing import TcpProxy
 from logrules.testing.ports import free_port
 from tests import warm
 from tests.chaos.scenarios import WRAPPER
-from tests.chaos.world import PATIENCE, TIMERS, Bot
+from tests.chaos.world import TIMERS
+from tests.processes import PATIENCE, Bot
 
 RUN = (sys.executable, "-m", "logrules", "run")
 CLIENTS = Path(__file__).parents[1] / "data" / "clients"
@@ -83,17 +84,6 @@ def begin(bot_api, tmp_path):
         assert bot_api.token.partition(":")[2] not in each.said
 
 
-def _said(bot, words):
-    """What it has said, as soon as these words are part of it."""
-    with bot._news:
-        assert bot._news.wait_for(lambda: words in bot.said, PATIENCE), bot.said
-    return bot.said
-
-
-def _codes(bot):
-    return [event["code"] for event in bot.events if "code" in event]
-
-
 def _gone(pid):
     latest = time.monotonic() + PATIENCE
     while Path(f"/proc/{pid}").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text("ascii"):
@@ -126,12 +116,12 @@ def test_who_stands_by_has_run_nothing(begin):
     assert _health(port) == "waiting"
     third.signal(signal.SIGTERM)
     assert third.ended() == 0
-    assert _codes(third)[-2:] == ["SHUTDOWN_SIGNAL", "SHUTDOWN_CLEAN"]
+    assert third.codes()[-2:] == ["SHUTDOWN_SIGNAL", "SHUTDOWN_CLEAN"]
     assert "listening" not in third.said + standby.said
     holder.signal(signal.SIGTERM)
     assert holder.ended() == 128 + signal.SIGTERM
-    assert "listening, and held: host" in _said(standby, "listening")
-    assert _codes(standby)[:3] == ["ALERTS_OFF", "LOCK_LOCAL_ONLY", "LOCK_WAITING"]
+    assert "listening, and held: host" in standby.wait_for("listening")
+    assert standby.codes()[:3] == ["ALERTS_OFF", "LOCK_LOCAL_ONLY", "LOCK_WAITING"]
     standby.signal(signal.SIGKILL)
 
 
@@ -140,7 +130,7 @@ def test_nothing_of_the_command_outlives_the_lock(begin, tmp_path, how):
     """What it has started ends before the lock is given back, in order; and with us if somebody kills us."""
     (tmp_path / "family.py").write_text(FAMILY, "utf-8")
     bot = begin(*RUN, "--lock", "--", sys.executable, str(tmp_path / "family.py"))
-    said = _said(bot, "grandchild ")
+    said = bot.wait_for("grandchild ")
     pid = int(said.partition("grandchild ")[2].split()[0])
     assert os.getpgid(pid) != os.getpgid(bot.process.pid)
 
@@ -155,7 +145,7 @@ def test_nothing_of_the_command_outlives_the_lock(begin, tmp_path, how):
     _gone(pid)
     order = [bot.said.index(words) for words in ("ends in order", "LOCK_RELEASED")]
     assert order == sorted(order)
-    assert "PROCESS_EXITED" not in _codes(bot)
+    assert "PROCESS_EXITED" not in bot.codes()
 
 
 def test_a_guarded_bot_inside_takes_no_second_lock(begin, bot_api, postgres, sentry):
@@ -175,13 +165,13 @@ def test_a_guarded_bot_inside_takes_no_second_lock(begin, bot_api, postgres, sen
     bot.wait("POLLING_STARTED")
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'logrules%'"
     assert postgres.query(sessions) == ["1"]
-    assert [_codes(bot).count(code) for code in ("LOCK_ACQUIRED", "KEEPALIVE_STARTED")] == [1, 1]
+    assert [bot.codes().count(code) for code in ("LOCK_ACQUIRED", "KEEPALIVE_STARTED")] == [1, 1]
     begun = bot.of("POLLING_STARTED")[0]
     assert begun["epoch"] == bot.of("LOCK_ACQUIRED")[0]["epoch"]
     assert begun["pid"] != bot.of("LOCK_ACQUIRED")[0]["pid"]
     bot_api.set_webhook("https://elsewhere.example/hook")
     assert bot.ended() == 75
-    assert _codes(bot)[-2:] == ["CONFLICT_409", "LOCK_RELEASED"]
+    assert bot.codes()[-2:] == ["CONFLICT_409", "LOCK_RELEASED"]
     assert [event["tags"]["code"] for event in sentry.events.values()] == ["CONFLICT_409"]
 
 
@@ -210,13 +200,13 @@ def test_a_lock_that_is_lost_for_good_ends_the_command(begin, postgres):
         bot = begin(
             *WRAPPER, sys.executable, "-c", TICKS, DATABASE_URL=url, TIMERS=json.dumps(asdict(TIMERS))
         )
-        _said(bot, "tick")
+        bot.wait_for("tick")
         proxy.cut(new=True)
         assert bot.ended() == 75
     lost, failed = (datetime.fromisoformat(event["timestamp"]).timestamp() for event in bot.events[-2:])
     ticks = [float(line.split()[1]) for line in bot.said.splitlines() if line.startswith("tick")]
 
-    assert _codes(bot)[-2:] == ["LOCK_LOST", "LOCK_REACQUIRE_FAILED"]
+    assert bot.codes()[-2:] == ["LOCK_LOST", "LOCK_REACQUIRE_FAILED"]
     assert max(ticks) < (lost + failed) / 2
     assert "last words" not in bot.said
 

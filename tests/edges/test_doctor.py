@@ -40,6 +40,7 @@ from logrules.rules import rules
 from logrules.testing import BotApiServer, PostgresServer, RenderApiServer, SentryReceiver, TcpProxy
 from logrules.testing.http_server import Exchange, HttpServer
 from logrules.testing.ports import free_port
+from tests import warm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -249,14 +250,7 @@ def ask(api: BotApiServer, call: str) -> int:
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "logrules", "doctor", *arguments],
-        env=ENVIRON | environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return warm.run([sys.executable, "-m", "logrules", "doctor", *arguments], env=ENVIRON | environ)
 
 
 @pytest.mark.parametrize("lang", ["en", "ru"])

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +21,6 @@ from logrules.testing import SentryReceiver
 from tests.faults.emitter import Life
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -91,7 +91,11 @@ class Told(NamedTuple):
     """Events of ours in which Sentry's normaliser finds an error, or something to cut."""
 
 
-def run(row: Row, who: str, scale: Scale, folder: Path) -> Told:
+Begin = Callable[..., "subprocess.Popen[str]"]
+"""How a process begins: `subprocess.Popen`, or like it."""
+
+
+def run(row: Row, who: str, scale: Scale, folder: Path, by: Begin = subprocess.Popen) -> Told:
     """One row, by `logrules` or by the plain `sdk`."""
     pause = 0.0 if row.burst else 2 * scale.fault / scale.events
     with SentryReceiver() as receiver:
@@ -108,20 +112,20 @@ def run(row: Row, who: str, scale: Scale, folder: Path) -> Told:
         )
         if row.fault is not None:
             row.fault(receiver, scale)
-        process = begin(life)
+        process = begin(life, by)
         if row.fault is not None:
             time.sleep(scale.fault)
             receiver.ok()
         captured = len(ended(process))
         by_its_end = len(_names(receiver))
-        ended(begin(life._replace(events=0, end="clean", flush=scale.bare_429 + 60)))
+        ended(begin(life._replace(events=0, end="clean", flush=scale.bare_429 + 60), by))
         return _counted(receiver, captured, by_its_end, ours=who == "logrules")
 
 
-def begin(life: Life) -> subprocess.Popen[str]:
+def begin(life: Life, by: Begin = subprocess.Popen) -> subprocess.Popen[str]:
     """The process, as soon as it captures."""
     command = [sys.executable, "-m", "tests.faults.emitter", json.dumps(life._asdict())]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = by(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
     return process

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests import warm
 from tests.faults.matrix import ROWS, Scale, run
 
 SHORT = Scale(events=25, fault=1.0, slow=0.2, bare_429=1.0, lease=1.0)
@@ -12,7 +13,7 @@ SHORT = Scale(events=25, fault=1.0, slow=0.2, bare_429=1.0, lease=1.0)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_nothing_captured_is_lost(row, tmp_path):
     """Every event arrives, by the process's end or after its next start; what comes twice bears one id."""
-    told = run(row, "logrules", SHORT, tmp_path)
+    told = run(row, "logrules", SHORT, tmp_path, warm.begun)
 
     assert told.captured == SHORT.events
     assert told.lost == 0
