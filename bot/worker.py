@@ -19,7 +19,7 @@ from bot.reading import Reading, read_file
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds for one file, by the clock and of the processor; it cuts itself short before."""
 MEMORY = 1 << 30
 """Bytes of address space."""
