@@ -4,7 +4,8 @@ Each stage is a root directory of its own, an overlay over this machine's, with 
 official image has it, none of this machine's environment and none of its home directories. The steps of the
 Dockerfile are carried out in it one after the other. Then the image's own command is run as process 1 of a
 PID namespace, as the image's user, against a double of Telegram's Bot API: it must poll, and end with 0 on
-SIGTERM. All of it happens in a mount namespace, which leaves nothing behind.
+SIGTERM; then it goes the way that docs/render.md leads, to the alert in a chat. All of it happens in a mount
+namespace, which leaves nothing behind.
 
 What this cannot tell: whether the base image has what a step needs (this machine has more), and how Docker
 itself behaves. It needs root, `unshare`, overlayfs, and the package registry.
@@ -27,7 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logrules.testing import BotApiServer
+from logrules.testing import BotApiServer, PostgresServer
 from tests.image.recipe import ROOT, Stage, context, stages
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ HIDDEN = ("root", "home", "tmp", "srv", "var/tmp")
 DEVICES = ("null", "zero", "full", "random", "urandom")
 PATIENCE = 60
 """Seconds: Render's delay between SIGTERM and SIGKILL, as render.yaml asks for it."""
+ALERTS = "987654321:" + "A" * 35
+"""The token of the bot that tells; nobody's."""
+CHAT = "42"
 BUILDERS = ("pip", "hatchling", "setuptools", "wheel")
 INSIDE = "LOGRULES_IMAGE_INSIDE"
 
@@ -205,6 +209,40 @@ def run(root: Root) -> None:
     check("no token in what it says", api.token.partition(":")[2] not in text, "a secret was printed")
 
 
+def walk(root: Root) -> None:
+    """The walk of docs/render.md to its last step: a second poller, and the alert in a chat.
+
+    Its settings are those of render.yaml, but for the overlap that the page waits for.
+    """
+    page = (ROOT / "docs" / "render.md").read_text("utf-8")
+    (loop,) = re.findall(r"^ +(for n in .*)$", page, re.MULTILINE)
+    with PostgresServer() as postgres, BotApiServer() as api:
+        api.add_bot(ALERTS)
+        environ = {
+            "BOT_TOKEN": api.token,
+            "DATABASE_URL": postgres.url,
+            "LOGRULES_STATE_URL": postgres.url,
+            "LOGRULES_ALERT_TOKEN": ALERTS,
+            "LOGRULES_ALERT_CHAT": CHAT,
+            "LOGRULES_BOT_API": api.url,
+            "LOGRULES_OVERLAP": "0",
+        }
+        with process_1(root, environ) as (outer, _):
+            said: list[str] = []
+            reader = threading.Thread(target=lambda: said.extend(outer.stdout or ()))
+            reader.start()
+            api.wait_for(lambda: len(api.polls) > 1, PATIENCE)
+            typed = loop.replace("https://api.telegram.org", api.url).replace("<BOT TOKEN>", api.token)
+            subprocess.run(["sh", "-c", typed], check=True)
+            status = outer.wait(PATIENCE)
+            reader.join()
+        told = [each.text for each in api.sent if each.chat_id == CHAT]
+    text = "".join(said)
+    well = status == 75 and all(code in text for code in ("CONFLICT_SUSPECTED", "CONFLICT_409"))
+    check("a second poller, as docs/render.md has it, ends it with 75", well, text)
+    check("the chat is told of it", any("CONFLICT_409" in each for each in told), text)
+
+
 def examine(root: Root) -> None:
     """What is in the last stage, and what is not."""
     packages = {path.name.partition("-")[0] for path in root.of("/venv").rglob("*.dist-info")}
@@ -243,6 +281,7 @@ def main() -> None:
     root = build(Path(folder))
     examine(root)
     run(root)
+    walk(root)
     print("image: built and run")
 
 
