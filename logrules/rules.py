@@ -23,6 +23,7 @@ from logrules.core.pack import Known, Pack
 from logrules.core.text import language
 
 if TYPE_CHECKING:
+    from logrules.core.patterns import Pattern
     from logrules.core.rulebook import Rulebook
 
 __all__ = ["Rule", "Rules", "extended", "known", "laid", "packs", "rulebook", "rules"]
@@ -155,15 +156,11 @@ class Rules(Mapping[str, Rule]):
     @cached_property
     def rulebook(self) -> Rulebook:
         """How the codes look, ready for an engine; what the user's packs switch off is not in it."""
-        # Here, because it costs 70 ms: what recognises logs is nothing to who wants to know what codes mean.
-        from logrules import derived
-        from logrules.core.rulebook import Rulebook
-
         off = [rule for each in self.own for rule in each.off]
         ours = [pattern for each in _shipped_patterns() for pattern in each.patterns]
         own = [pattern for each in self.own for pattern in each.patterns]
         left = [each for each in ours if not pack.is_off(each.rule, off)]
-        return Rulebook(self.specs, [*own, *left], derived.wanted, derived.Databases())
+        return _book(self.specs, [*own, *left])
 
 
 def _text(name: str) -> str:
@@ -227,6 +224,16 @@ def extended(own: Mapping[str, str]) -> Rules:
     return laid(read)
 
 
+@cache
 def rulebook() -> Rulebook:
-    """How the codes that logrules ships look in a log."""
-    return rules.rulebook
+    """How the codes that logrules ships look in a log, with the samples of each."""
+    ours = (pack.shipped(text, name, samples=True) for name, text in packs().items())
+    return _book(rules.specs, [pattern for each in ours for pattern in each.patterns])
+
+
+def _book(specs: Mapping[str, codes.Code], patterns: Sequence[Pattern]) -> Rulebook:
+    # Here, because it costs 70 ms: what recognises logs is nothing to who wants to know what codes mean.
+    from logrules import derived
+    from logrules.core.rulebook import Rulebook
+
+    return Rulebook(specs, patterns, derived.wanted, derived.Databases())

@@ -98,12 +98,16 @@ def load(text: str, source: str) -> Pack:
     return pack
 
 
-def shipped(text: str, source: str) -> Pack:
+def shipped(text: str, source: str, *, samples: bool = False) -> Pack:
     """A pack of ours: its faults were looked for before it was shipped, and are not again at each start.
 
-    What only a fault is told with is not kept.
+    What only a fault is told with is not kept, nor are samples that nobody asks for.
     """
-    return replace(_made(Pack(source, "", data=tomllib.loads(text)), []), data={})
+    data = tomllib.loads(text)
+    for table in data.get("pattern", ()) if not samples else ():
+        table.pop("match", None)
+        table.pop("ignore", None)
+    return replace(_made(Pack(source, "", data=data), []), data={})
 
 
 def refuse(faults: Iterable[Fault]) -> None:
