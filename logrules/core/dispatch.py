@@ -43,7 +43,7 @@ def chooser(expressions: Sequence[re.Pattern[str]]) -> Chooser:
     def left(beginning: str) -> tuple[_Tree, ...]:
         """Those that it leaves; few are looked at to its end, for half of it leaves few."""
         possible = left(beginning[: len(beginning) // 2]) if len(beginning) > 1 else trees
-        return tuple(each for each in possible if _ends(each.nodes, {0}, beginning, folds=each.folds))
+        return tuple(each for each in possible if _can_match(each, beginning))
 
     @lru_cache(_BEGINNINGS)
     def chosen(beginning: str) -> tuple[re.Pattern[str], ...]:
@@ -97,10 +97,20 @@ def _cut(sequence: Any, letters: int) -> Iterator[Any]:
         letters -= sequence[at : at + 1].getwidth()[0]
 
 
+def _can_match(tree: _Tree, text: str) -> bool:
+    """Whether an expression can match where a text begins like this; at its end all is possible."""
+    starts = {0}
+    for operation, argument in tree.nodes:
+        starts = _after(str(operation), argument, starts, text, folds=tree.folds)
+        if not starts or len(text) in starts:
+            break
+    return bool(starts)
+
+
 def _ends(tree: Iterable[Any], starts: set[int], text: str, *, folds: bool) -> set[int]:
     """Where a sequence of nodes can end that begins at one of `starts`; at the text's end all is possible."""
     for operation, argument in tree:
-        if not starts:
+        if starts <= {len(text)}:
             break
         starts = _after(str(operation), argument, starts, text, folds=folds)
     return starts

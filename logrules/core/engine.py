@@ -39,15 +39,16 @@ EVIDENCE = 8000
 class _Stream:
     """One origin: the bytes of its unfinished line, and the window over those that are whole."""
 
-    def __init__(self, origin: Origin, line: int = 1) -> None:
+    def __init__(self, origin: Origin, rulebook: Rulebook, line: int = 1) -> None:
         self.lines = Lines()
-        self.window = Window(origin, line)
+        self.window = Window(origin, line, rulebook.floor)
+        self._rulebook = rulebook
         self.deadline: float | None = None
         self.waits_for: int | None = None
         self._before: deque[bytes] = deque(maxlen=REACH)
         """The last lines: what is wanted may have begun in them."""
 
-    def push(self, lines: bytes, rulebook: Rulebook) -> None:
+    def push(self, lines: bytes) -> None:
         """Takes whole lines, and what is found in them without their colours."""
         if b"\x1b" in lines:
             lines = ANSI.sub(b"", lines)
@@ -55,7 +56,7 @@ class _Stream:
             return
         before = b"".join(self._before)
         start = len(before)
-        hits = rulebook.hits(before + lines, start)
+        hits = self._rulebook.hits(before + lines, start)
         self.window.push(
             lines, [Hit(end - start, wanted) for end, wanted in hits] if start and hits else hits
         )
@@ -91,17 +92,17 @@ class Engine:
 
     def begin(self, origin: Origin, line: int) -> None:
         """A stream whose first line has this number: a part of one, cut where a record begins."""
-        self._streams[origin] = _Stream(origin, line)
+        self._streams[origin] = _Stream(origin, self.rulebook, line)
 
     def feed(self, chunk: Chunk) -> list[Effect]:
         """What follows from bytes that were read."""
         stream = self._streams.get(chunk.origin)
         if stream is None:
-            stream = self._streams[chunk.origin] = _Stream(chunk.origin)
+            stream = self._streams[chunk.origin] = _Stream(chunk.origin, self.rulebook)
         lines = stream.lines.feed(chunk.data)
         if not lines:
             return []
-        stream.push(lines, self.rulebook)
+        stream.push(lines)
         if stream.waits_for is None and stream.window.is_idle():
             return []
         return self._closed(stream, chunk.seen, final=False)
@@ -120,7 +121,7 @@ class Engine:
         stream = self._streams.pop(origin, None)
         if stream is None:
             return []
-        stream.push(stream.lines.close(), self.rulebook)
+        stream.push(stream.lines.close())
         return self._closed(stream, now, final=True)
 
     def ended(self, status: int, now: float) -> list[Effect]:
@@ -220,8 +221,8 @@ def classify(rulebook: Rulebook, text: str) -> list[Match]:
 
 def parse(rulebook: Rulebook, text: str) -> Iterator[Parsed]:
     """The records of one text in which the rulebook has something to look for."""
-    stream = _Stream(_TEXT)
-    stream.push(stream.lines.feed(_bytes(text)) + stream.lines.close(), rulebook)
+    stream = _Stream(_TEXT, rulebook)
+    stream.push(stream.lines.feed(_bytes(text)) + stream.lines.close())
     return stream.window.take(0.0, final=True)
 
 

@@ -56,6 +56,9 @@ _RESIDUE = re.compile(
 )
 """What is left of colours where a viewer dropped or spelled out the escape."""
 
+_CODE = re.compile(r"\[\d{1,3}(?:;\d{1,3}){0,5}m")
+"""What none of it is without; found ten times as fast."""
+
 _ZONE = "(?:UTC|GMT|MSK|CES?T|EES?T|[ECMP][SD]T|IST|JST|KST|WIB|BRT)"
 _STAMP = (
     r"""(?>
@@ -336,7 +339,7 @@ def line(raw: bytes) -> Line:
 
 def _readable(text: str) -> str:
     """`text` without what viewers and code pages did to it."""
-    if "[" in text or "(B" in text:
+    if _CODE.search(text) or "(B" in text:
         text = _RESIDUE.sub("", text)
     return mojibake.repaired(text)
 

@@ -14,6 +14,7 @@ import re
 from collections import deque
 from enum import Enum, auto
 from functools import lru_cache
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logrules.core import heads, jsonlogs, stacks, tracebacks
@@ -21,7 +22,7 @@ from logrules.core.model import Form, Origin, Record, Severity
 from logrules.core.search import Hit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 REACH = 64 * 1024
 """Bytes that a record may look back, and that it may grow to; a longer line counts as its first part only."""
@@ -50,6 +51,7 @@ _MARGIN = 2
 _GROUP = re.compile(r" +[|+]|\+-[-+]*+(?: \d+ -+)?$")
 _MARKS = (b"\xff", b"\xfe")
 """How UTF-16 begins."""
+_LOUDEST = Severity.CRITICAL.rank
 _SHORT, _RECENT = 1024, 256
 """Bytes of a line that is remembered, and how many are: each is looked at more than once."""
 
@@ -107,13 +109,9 @@ def _look(raw: bytes) -> tuple[str, str | None, int, _Kind, heads.Head | None]:
 _remembered = lru_cache(_RECENT)(_look)
 
 
-def level_of(raw: bytes) -> Severity | None:
-    """The level of the record that a line begins; None if it begins none for certain, or has no level."""
-    text, _, _, kind, head = (_remembered if len(raw) <= _SHORT else _look)(raw)
-    if kind is _Kind.JSON:
-        fields = jsonlogs.fields(text)
-        return jsonlogs.read(fields).level if fields is not None else None
-    return head.level if head else None
+def rank(level: Severity | None) -> int:
+    """How loud a record is; one without a level may be as loud as any."""
+    return _LOUDEST if level is None else level.rank
 
 
 def begins(raw: bytes) -> bool:
@@ -133,6 +131,14 @@ class _Line:
         self.start, self.end = start, end
         look = _remembered if end - start <= _SHORT else _look
         self.text, self.stamp, self.indent, self.kind, self.head = look(data[start : min(end, start + REACH)])
+
+    @property
+    def rank(self) -> int:
+        """How loud the record is that it begins, or any that it does not."""
+        if self.kind is not _Kind.JSON:
+            return rank(self.head.level if self.head else None)
+        fields = jsonlogs.fields(self.text)
+        return rank(jsonlogs.read(fields).level if fields is not None else None)
 
     @property
     def goes_on(self) -> bool:
@@ -381,11 +387,16 @@ class _Draft:
                 self.outermost = None  # Python tells the causes first
 
 
+def _none(_wanted: int) -> int:
+    return 0
+
+
 class Window:
     """The last bytes of one origin, and the records that are cut out of them around each hit."""
 
-    def __init__(self, origin: Origin, line: int = 1) -> None:
+    def __init__(self, origin: Origin, line: int = 1, floor: Callable[[int], int] = _none) -> None:
         self.origin = origin
+        self._floor = floor  # the rank of the lowest level at which a hit counts
         self._parts: deque[bytes] = deque()
         self._size = 0
         self._base = 0  # where the first part stands in the stream
@@ -427,6 +438,8 @@ class Window:
             if at < self._done - self._base or at - start > REACH:
                 self._hits.popleft()  # part of a record that is out, or the far end of a monstrous line
                 continue
+            if self._is_quiet(data, start):
+                continue
             draft, closed = self._draft(data, start)
             if not closed and not final:
                 return
@@ -436,6 +449,16 @@ class Window:
             hits = frozenset(self._hits_before(end + self._base))
             self._done = end + self._base
             yield _parsed(self.origin, draft, number, hits, seen)
+
+    def _is_quiet(self, data: bytes, start: int) -> bool:
+        """Whether the first hits are in a record that begins here, too quiet for all of them; drops them."""
+        end = self._hits[0].end
+        floors = [self._floor(hit.wanted) for hit in takewhile(lambda hit: hit.end == end, self._hits)]
+        if not all(floors) or min(floors) <= _line(data, start).rank:
+            return False
+        for _ in floors:
+            self._hits.popleft()
+        return True
 
     def _hits_before(self, end: int) -> Iterator[int]:
         while self._hits and self._hits[0].end <= end:
@@ -515,8 +538,8 @@ def _parsed(origin: Origin, draft: _Draft, number: int, hits: frozenset[int], se
     else:
         stamp, level, _ = first.head or (None, None, "")
         statements = tuple(_statements(draft, number))
-    times = (heads.seconds(stamp), heads.seconds(first.stamp), seen)
-    time = next(time for time in times if time is not None)
+    times = (heads.seconds(each) for each in (stamp, first.stamp))
+    time = next((time for time in times if time is not None), seen)
     text = "\n".join(line.text for line in draft.lines).rstrip()
     logged = draft.logged or fields is not None
     record = Record(origin, number, text, time, level)

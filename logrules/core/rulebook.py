@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.model import Form, Severity, Sign
-from logrules.core.records import level_of
+from logrules.core.records import rank
 from logrules.core.scanner import Literal, Store
 from logrules.core.search import Hit, Search, Shelf, Wanted, packed
 from logrules.core.wanted import wanted
@@ -42,11 +42,7 @@ _LEAD_IN = re.compile(
     re.VERBOSE,
 )
 """What may stand before the words without making them somebody's quotation."""
-_WHY = re.compile(
-    r"""
-    (?![^:\n]{0,90}\b(?:understand|pars(?:e|ing)|recogni[sz]e|interpret|translate)\b)  # then it quotes
-    (?!(?i:what|how|why|when|where|if|is|does|did|see|fix(?:e[sd])?|closes|revert|i|my|we|you|your|she|he|this
-      |that|it|the\ error)\b)                                                          # then it is spoken of
+_FAILED = r"""
     (?:(?![^\n:：]{0,60}(?:用户|消息|收到|说))(?=[^\W\d])[^\n:：=<>"'`“]{0,60}
       (?:错误|失败|异常|出错|报错)[^\n:：<>"'`“]{0,20}[:：]\s*                           # Chinese
     |(?:[^\W\d][\w()/.-]*\ (?:[\w()/.-]+\ ){0,5})?
@@ -55,6 +51,14 @@ _WHY = re.compile(
     |[Пп]омилка|[Нн]е\ вдалося|[Ff]allo|[Ff]alha|[Ee]rro|[Ee]rreur|[Ff]ehler|[Hh]ata(?:sı)?
     |[Gg]agal|[Ee]rrore)
     (?:[\ ,][^:"'«“`\n]{1,90}?)?(?::|\ [-–—](?!-))\s+)
+"""
+_WHY = re.compile(
+    rf"""
+    (?={_FAILED})  # few do
+    (?![^:\n]{{0,90}}\b(?:understand|pars(?:e|ing)|recogni[sz]e|interpret|translate)\b)  # then it quotes
+    (?!(?i:what|how|why|when|where|if|is|does|did|see|fix(?:e[sd])?|closes|revert|i|my|we|you|your|she|he|this
+      |that|it|the\ error)\b)                                                          # then it is spoken of
+    {_FAILED}
     """,
     re.VERBOSE,
 )
@@ -135,6 +139,12 @@ class Rulebook:
         self._floors: list[int] = []
         """…and the lowest level of a record in which one of them counts."""
         self._recall = lru_cache(_RECENT)(self._tried)
+        self._pairs_of = lru_cache(_RECENT)(self._pairs_by)
+
+    @cached_property
+    def _ranks(self) -> list[int]:
+        """The lowest level, as a rank, of a record in which each pattern counts."""
+        return [self._floor(pattern).rank for pattern in self.patterns]
 
     @cached_property
     def search(self) -> Search:
@@ -151,28 +161,16 @@ class Rulebook:
         for (number, choice, _), each in zip(texts, found, strict=True):
             pairs.setdefault(each, []).append((number, choice))
         self._pairs = [tuple(each) for each in pairs.values()]
-        self._floors = [
-            min((self._floor(self.patterns[at]).rank for at, _ in each), default=0) for each in self._pairs
-        ]
+        self._floors = [min((self._ranks[at] for at, _ in each), default=0) for each in self._pairs]
         return Search(Shelf(pairs), self._store)
 
     def hits(self, lines: bytes, start: int = 0) -> list[Hit]:
         """Which whole lines that end behind `start` may hold the last of what a pattern matches."""
-        found = self.search.scan(lines, start)
-        return list(self._loud(lines, found)) if found else found
+        return self.search.scan(lines, start)
 
-    def _loud(self, lines: bytes, hits: list[Hit]) -> Iterator[Hit]:
-        """The hits without those in the first lines of records that are too quiet for them."""
-        end, rank = -1, 0
-        for hit in hits:
-            if self._floors[hit.wanted]:
-                if hit.end != end:
-                    end = hit.end
-                    level = level_of(lines[lines.rfind(b"\n", 0, end - 1) + 1 : end])
-                    rank = _LOUDEST if level is None else level.rank
-                if self._floors[hit.wanted] > rank:
-                    continue
-            yield hit
+    def floor(self, wanted: int) -> int:
+        """The rank of the lowest level of a record in which what was found counts."""
+        return self._floors[wanted]
 
     def state(self, record: Parsed) -> Found | None:
         """The exact cause that `record` states, or None."""
@@ -191,31 +189,33 @@ class Rulebook:
     def matches(self, record: Parsed) -> Iterator[Found]:
         """Every expression that matches what `record` states, whichever wins."""
         said = tuple((each.form, each.text) for each in record.statements)
-        wanted = sorted({pair for number in record.hits for pair in self._pairs[number]})
+        wanted = self._pairs_of(record.hits)
         if not wanted:
             return
-        level = record.record.level
-        rank = _LOUDEST if level is None else level.rank
+        loudness = rank(record.record.level)
         numbers = frozenset(
             number
             for number in {number for number, _ in wanted}
-            if self.patterns[number].logged in (None, record.logged)
-            and rank >= self._floor(self.patterns[number]).rank
+            if loudness >= self._ranks[number]
+            and self.patterns[number].logged in (None, record.logged)
             and self.patterns[number].stands_in(record.record.text)
         )
         # Storms say the same again and again: the answer is remembered.
         is_short = sum(len(text) for _, text in said) <= _SHORT
         tried = self._recall if is_short else self._tried
         pairs = tuple(pair for pair in wanted if pair[0] in numbers)
-        for (number, choice), at in tried(pairs, said, rank) if pairs else ():
+        for (number, choice), at in tried(pairs, said, loudness) if pairs else ():
             yield Found(self.patterns[number], record.statements[at], choice)
 
+    def _pairs_by(self, hits: frozenset[int]) -> list[Pair]:
+        return sorted({pair for number in hits for pair in self._pairs[number]})
+
     def _tried(
-        self, wanted: tuple[Pair, ...], said: tuple[Words, ...], rank: int
+        self, wanted: tuple[Pair, ...], said: tuple[Words, ...], loudness: int
     ) -> tuple[tuple[Pair, int], ...]:
         """The pairs that match what is said at a level, each with the number of the statement."""
         leads = [_LEAD_IN, *([self._lead] if self._lead else [])]
-        if rank >= Severity.WARNING.rank:
+        if loudness >= Severity.WARNING.rank:
             leads.append(_WHY)  # who says that nothing is wrong speaks of no failure, but may quote one
         found: list[tuple[Pair, int]] = []
         for at, (form, words) in enumerate(said):
@@ -259,6 +259,7 @@ def _said(found: Found) -> tuple[bool, bool, bool]:
     return pattern.reason is not None, pattern.fatal is False, pattern.fatal is not None
 
 
+@lru_cache(_RECENT)
 def _is_told(lead_in: str) -> bool:
     """Whether somebody tells in it what others said."""
     return _DUMPED.isdisjoint(lead_in) and bool(_TOLD.search(lead_in))

@@ -47,6 +47,7 @@ class EveryLine(Rulebook):
         found = self.search.scan(lines, start)
         if len(self._pairs) == len(self.search.wanted):
             self._pairs.append(())
+            self._floors.append(0)
         every = ends(lines, len(self.search.wanted))
         return sorted([*found, *(hit for hit in every if hit.end > start)])
 
