@@ -138,6 +138,7 @@ _TRANSPORT = re.compile(
   | >\ (?: (?=\ \ File\ "|During\ handling\ of\ the|The\ above\ exception\ was)|$  # …, before a traceback
         | (?=\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*]) )
   | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
+  | │\ (?=[\w.@/-]{{1,60}}\ +│\ [^\n]{{9,200}}│\ errored\ )           # pm2's table
   | \d{{4}}/\d\d/\d\d\ \d\d:\d\d:\d\d\ \|\ (?:stdout|stderr)\ \|(?:\ |$)        # Synology
   | remote:(?:\ |$)                                                 # git push, what the other side says
   | \ ?!\ {{1,8}}(?=\S)                                             # Heroku's build, where it is unhappy
@@ -169,10 +170,10 @@ _DEEPEST = 4
 """Prefixes within prefixes: GitHub's, around docker's, inside compose's, inside journald's."""
 
 # What may repeat gives nothing back (`*+`, `(?>…)`): blanks or digits must not be read in every way.
-_SEP = r"\ *+[-|:]*+\ *+"
+_SEP = r"\ *+[-|:\u2014]*+\ *+"
 _MID = rf"""(?>
       \[[^\[\]{{}}'"\n]{{1,80}}\] | \([^()\n]{{1,80}}\) | \{{[^{{}}\n]{{1,160}}\}}
-      | [\w.$/@:<>-]{{1,80}}(?=\ +[-|]\ ) | \w{{1,40}}(?=\ \[{_LEVEL}\]\ -\ ) | (?:\w+\.)+\w+ | \w+@\w+
+      | [\w.$/@:<>-]{{1,80}}(?=\ +[-|\u2014]\ ) | \w{{1,40}}(?=\ \[{_LEVEL}\]\ -\ ) | (?:\w+\.)+\w+ | \w+@\w+
       | -[\w.]+-? | p?\d+
       | [a-z]\w{{1,20}}=[^\s\]]{{1,60}}(?=\ )
     ){_SEP}"""
@@ -187,7 +188,8 @@ _AFTER = (
     (?:\[(?!-?\d{3}\ [A-Z]|(?:Errno|WinError|SSL:)\ )[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)){0,2}
     (?:(?:(?:Main)?Thread(?:-\d{1,6})?\ +)?[\w./-]{1,80}\.(?:py|js|ts|go|rs|rb|php|kt|java|cs):\d{1,6}
       \ +(?:[-|]\ +)?(?=\S))?
-    (?: (?:[\w.<>$]+:){1,2}\d+\ +[-|]\ + | (?<=:)[\w.-]+:(?:[a-z][\w-]{0,30}:(?=[A-Z]))?(?=\S) | TeleBot:\ "
+    (?: (?:[\w.<>$]+:){1,2}\d+\ +[-|\u2014]\ + | (?<=:)[\w.-]+:(?:[a-z][\w-]{0,30}:(?=[A-Z]))?(?=\S)
+      | TeleBot:\ "
       | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3} | [\w.$/-]{1,60}\ ->\ +(?=\S)
       | [\w.$/-]+\ -\ +(?:(?:Main|Dummy-|Thread)[\w-]{0,40}\ -\ +)?
       | (?!"""
@@ -241,7 +243,7 @@ _HEADS = tuple(
         (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+(?:\ >|\]))\ """,  # Rust
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
         rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +)?
-        [\[(]?(?P<stamp>{_STAMP})[\])]?\ *+[-|:,]{{0,4}}\ *+(?:{_MID}){{0,4}}?
+        [\[(]?(?P<stamp>{_STAMP})[\])]?\ *+[-|:,\u2014]{{0,4}}\ *+(?:{_MID}){{0,4}}?
         [\[(<]?\ *+(?:[\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001faff]\ufe0f?\ ?)?(?<![A-Za-z0-9_])
         (?P<level>{_ANY_LEVEL})(?:[/@][\w.:@-]++)?\ *+[\])>]?{_SEP}{_AFTER}""",
         r"""(?P<stamp>\d\d:\d\d:\d\d)(?:Z|[+-]\d\d:\d\d)\ (?P<level>debug|info|warn|error|fatal)

@@ -83,7 +83,7 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 @cache
 def _compiled(text: str) -> re.Pattern[str]:
-    return re.compile(text)
+    return re.compile(text, re.MULTILINE)  # words that others told in between end a line, too
 
 
 def made(table: Mapping[str, Any], source: str, number: int, lead: str) -> Pattern:

@@ -83,6 +83,7 @@ _SPOKEN_OF = re.compile(
     r"|[A-Z]\w{0,80}: (?:typing\.|t\.)?(?:Final|ClassVar|Type|type(?! object )|Literal)\b"
     r"|@?(?:echo|print|printf|puts|throw|return|export|const|let|var|def|REM) "
     r"|[A-Z][A-Z0-9_]{2,80}(?:,\d{3}[, ]|\t)"  # a table of errors
+    r"|[^\n]{0,400}(?:\"{3}|'{3})(?:\n|$)"  # a docstring's end
 )
 """How lines begin in which words are only listed, changed or commented: bullets, diffs, source code."""
 _TOLD = re.compile(

@@ -47,6 +47,7 @@ _OF_GO = re.compile(
 _LAST_WORDS = re.compile(
     r"panic: |goroutine \d+ \[running\]:$|thread 'main' (?:\(\d+\) )?panicked at |Unhandled [Ee]xception[.:] "
     r"|Exception in thread \"main\" "
+    r"|Error(?: \[ERR_UNHANDLED_ERROR\])?: (?:Unhandled error\. \(|Uncaught, unspecified \"error\")"
 )
 LONGEST = 4096
 """Characters of a line that are searched for an inner exception."""

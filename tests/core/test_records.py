@@ -256,6 +256,10 @@ ENDS = {
         "╭── Traceback (most recent call last) ──╮\n│ /b.py:1 in <module> │\n╰──╯\nA: HIT\n",
         True,
     ),
+    "an error of an emitter's that nobody listens to": (
+        "Error [ERR_UNHANDLED_ERROR]: Unhandled error. (HIT)\n    at A.emit (events.js:1:1)\n",
+        True,
+    ),
     "a log line": ("ERROR - HIT\n", False),
 }
 
@@ -324,6 +328,7 @@ HEADS = {
     "2026-01-15 08:29:41,511 - db.pool - WARNING - [-] - words": Severity.WARNING,
     "2017-07-01 23:46:15,169 - ERROR - words": Severity.ERROR,
     "INFO:aiogram.dispatcher:words": Severity.INFO,
+    "2026-01-15 08:29:41,511 \u2014 db.pool \u2014 WARNING \u2014 take:68 \u2014 words": Severity.WARNING,
     "ERROR: words": Severity.ERROR,
     "error: words": Severity.ERROR,
     "[2026-01-15 08:29:41] [INFO    ] discord.client: words": Severity.INFO,
