@@ -10,7 +10,7 @@ import os
 import stat
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 from logrules.core.event import Event, of_match, timestamp
@@ -72,7 +72,7 @@ class Reporter:
         self._kinds: dict[tuple[str, str | None, bool | None], tuple[Match, Frame]] = {}
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._kinds.clear)  # their lines name the process
-        self.counts: Counter[str] = Counter()
+        self.counts: dict[str, int] = defaultdict(int)
         """How often each code was said."""
         self._sending = threading.local()
 
