@@ -118,6 +118,8 @@ def test_wheel_and_sdist(package: Package) -> None:
     assert _contents(package.again) == contents
     assert sources >= {
         "tests/test_package.py",
+        "CONTRIBUTING.md",
+        "docs/homes.md",
         "bot/app.py",
         "Makefile",
         "Dockerfile",
