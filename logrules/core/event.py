@@ -187,14 +187,12 @@ def clean(value: Any, redact: Callable[[str], str], depth: int = _DEPTH) -> Any:
     """`value` as JSON can say it, every text in it redacted."""
     if isinstance(value, str):
         return _text(value, redact)
+    if isinstance(value, int):  # a bool is one, too
+        return value if abs(value) < 1 << 63 else hex(value)  # the encoder takes 64 bits
+    if value is None or (isinstance(value, float) and math.isfinite(value)):
+        return value
     if isinstance(value, _GATHERED):
         return _clean_items(value, redact, depth - 1) if depth else "…"
-    if value is None or value is True or value is False:
-        return value
-    if isinstance(value, int):
-        return value if abs(value) < 1 << 63 else hex(value)  # the encoder takes 64 bits
-    if isinstance(value, float) and math.isfinite(value):
-        return value
     if isinstance(value, msgspec.Struct):
         told = {key: item for key, item in msgspec.structs.asdict(value).items() if item is not UNSET}
         return clean(told, redact, depth)
