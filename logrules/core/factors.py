@@ -77,6 +77,12 @@ def is_common(literals: Sequence[Literal]) -> bool:
     return _lines_with(literals) > 0
 
 
+def forget() -> None:
+    """Let go of what was read of expressions: all have been asked for."""
+    candidates.cache_clear()
+    factors.cache_clear()
+
+
 def leading(pattern: str) -> bool:
     """Whether the first set of `candidates` holds what every match begins with, letter for letter."""
     run = [""]

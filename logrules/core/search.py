@@ -128,6 +128,11 @@ class Search:
         ends = self._database.ends(data)
         return sorted(set(self._lines(data, start, ends))) if ends else []
 
+    @property
+    def has_database(self) -> bool:
+        """Whether it has gone over to Vectorscan."""
+        return self._database is not None
+
     def prepare(self) -> None:
         """Go over to Vectorscan now: much is to be scanned."""
         if self._database is None and self._warm_up > 0:

@@ -98,6 +98,7 @@ class Watch:
         self._leaks: Leaks | None = None
         self._kills: int | None = None
         """Of our container, before this life."""
+        self._has_database = False
         self._unread = 0
         self._told_of_unread = -MINUTE
 
@@ -298,8 +299,16 @@ class Watch:
                     self._report("SECRET_IN_LOG", leak.message, attrs=leak.attrs)
         begun = time.monotonic()
         self._think(lambda engine: engine.feed(chunk))
+        self._tidy()
         if self._inbox.is_pressed and self._options.changes_output:
             time.sleep(min(LONGEST_BREAK, BREAK * (time.monotonic() - begun)))
+
+    def _tidy(self) -> None:
+        """What it took to build the database, which comes with the first thousands of bytes, is not kept."""
+        has_database = self._engine is not None and self._engine.rulebook.search.has_database
+        if has_database and not self._has_database:
+            self._has_database = True
+            arena.give_back()
 
     def _own_up(self, *, at_once: bool = False) -> None:
         """Say what went by unread, once a minute at most."""
@@ -362,6 +371,7 @@ class Watch:
                 self._known = self._build()
             self._engine = self._fresh(self._known)
             self._kills = _kills()
+            arena.give_back()
 
     def _build(self) -> Rules:
         from logrules.alerts import NOBODY, open_alerts

@@ -9,6 +9,14 @@ LARGE = 512 * 1024
 """Bytes of a block that is wanted once: more than is read of a command at a time."""
 
 
+def give_back() -> None:
+    """Let the system have what was freed in between; takes milliseconds."""
+    import ctypes
+
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def keep_little() -> None:
     """Have all threads allocate in one place, and large blocks go back to the system when they are freed.
 
