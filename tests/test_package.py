@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 CONFLICT = "telegram.error.Conflict: Conflict: terminated by other getUpdates request"
-BUILD = "import sys; from hatchling.build import *; print(build_sdist(sys.argv[1]), build_wheel(sys.argv[1]))"
+BUILD = (
+    "import sys, hatchling.build as b; print(*(getattr(b, f'build_{k}')(sys.argv[1]) for k in sys.argv[2:]))"
+)
 BOT = f"""
 import importlib.util, sys
 print(sys.prefix, importlib.util.find_spec("logrules"), flush=True)
@@ -40,10 +42,9 @@ class Package(NamedTuple):
     again: Path
 
 
-def _built(source: Path, target: Path) -> list[Path]:
-    done = subprocess.run(
-        [sys.executable, "-c", BUILD, target], cwd=source, capture_output=True, text=True, check=True
-    )
+def _built(source: Path, target: Path, *kinds: str) -> list[Path]:
+    command = [sys.executable, "-c", BUILD, str(target), *kinds]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=True)
     return [target / name for name in done.stdout.split()]
 
 
@@ -51,11 +52,11 @@ def _built(source: Path, target: Path) -> list[Path]:
 def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
     """Both distributions, built as any frontend has them built."""
     folder = tmp_path_factory.mktemp("dist")
-    sdist, wheel = _built(ROOT, folder)
+    sdist, wheel = _built(ROOT, folder, "sdist", "wheel")
     with tarfile.open(sdist) as archive:
         archive.extractall(folder / "sdist", filter="data")
     (source,) = (folder / "sdist").iterdir()
-    return Package(sdist, wheel, _built(source, folder / "again")[1])
+    return Package(sdist, wheel, *_built(source, folder / "again", "wheel"))
 
 
 def _closure(names: Iterator[Requirement], seen: set[str]) -> Iterator[importlib.metadata.Distribution]:
