@@ -352,7 +352,7 @@ class BotApiServer:
         """Be reachable again, on the same port."""
         self._http.up()
 
-    def wait_for(self, condition: Callable[[], T], timeout: float = 20.0) -> T:
+    def wait_for(self, condition: Callable[[], T], timeout: float = 60.0) -> T:
         """Block until `condition` is true and give what it returned; it is asked after each call and answer.
 
         Raises:
@@ -360,7 +360,7 @@ class BotApiServer:
         """
         return self._bell.wait_for(condition, timeout, lambda: f"the last calls: {self._requests[-5:]}")
 
-    async def wait_for_async(self, condition: Callable[[], T], timeout: float = 20.0) -> T:  # noqa: ASYNC109
+    async def wait_for_async(self, condition: Callable[[], T], timeout: float = 60.0) -> T:  # noqa: ASYNC109
         """`wait_for` for a test in whose event loop the bot runs."""
         return await asyncio.to_thread(self.wait_for, condition, timeout)
 

@@ -111,10 +111,10 @@ class Receiver(Generic[Item]):
         return any(form.encode() in raw for raw in list(self._raw) for form in forms)
 
     @overload
-    def wait_for(self, what: int, timeout: float = 20.0) -> list[dict[str, Any]]: ...
+    def wait_for(self, what: int, timeout: float = 60.0) -> list[dict[str, Any]]: ...
     @overload
-    def wait_for(self, what: Callable[[], T], timeout: float = 20.0) -> T: ...
-    def wait_for(self, what: int | Callable[[], T], timeout: float = 20.0) -> list[dict[str, Any]] | T:
+    def wait_for(self, what: Callable[[], T], timeout: float = 60.0) -> T: ...
+    def wait_for(self, what: int | Callable[[], T], timeout: float = 60.0) -> list[dict[str, Any]] | T:
         """Block until so many different events are there, and give all, or until a condition is true.
 
         Raises:
@@ -129,7 +129,7 @@ class Receiver(Generic[Item]):
         result: list[dict[str, Any]] | T = self._bell.wait_for(condition, timeout, self._explain)
         return result
 
-    async def wait_for_async(self, condition: Callable[[], T], timeout: float = 20.0) -> T:  # noqa: ASYNC109
+    async def wait_for_async(self, condition: Callable[[], T], timeout: float = 60.0) -> T:  # noqa: ASYNC109
         """`wait_for` a condition, in a test in whose event loop the client runs."""
         return await asyncio.to_thread(self.wait_for, condition, timeout)
 

@@ -6,6 +6,7 @@ A property's own dice follow from the bytes, so that the bytes alone reproduce w
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -60,7 +61,7 @@ def every_line() -> EveryLine:
 
 def ends(lines: bytes, wanted: int = 0) -> list[Hit]:
     """A hit at the end of each line."""
-    return [Hit(at + 1, wanted) for at, byte in enumerate(lines) if byte == ord("\n")]
+    return [Hit(found.end(), wanted) for found in re.finditer(b"\n", lines)]
 
 
 def pieces(data: bytes, dice: random.Random) -> list[bytes]:
