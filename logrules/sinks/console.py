@@ -54,6 +54,8 @@ class LineWriter:
         """Write `line`, which ends in a newline. False if it could not be written; it is counted then."""
         # `acquire` and `release` would be cheaper, but Ctrl-C between two calls would leave the lock held.
         with self.lock:
+            if self._form is not None:
+                line = self._form(line)
             # The rest of a torn line is lost; what follows must not be glued to it.
             was_torn, self._torn = self._torn, True  # for a signal handler that writes before this is out
             data = b"\n" + line if was_torn else line
