@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from logrules.core.redact import Redactor
 from logrules.core.text import platform_name
+from logrules.rules import rulebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -151,7 +152,7 @@ def _linked(codes: frozenset[str]) -> str:
 def _looks(rules: Rules) -> dict[str, list[str]]:
     """Samples of each code: first one for each of the words to search for, then the shortest of each pack."""
     samples: dict[str, dict[str, list[str]]] = {}
-    for pattern in rules.rulebook.patterns:
+    for pattern in rulebook().patterns:
         shown = [text for text in pattern.match if _fit(text)]
         samples.setdefault(pattern.code, {}).setdefault(pattern.pack, []).extend(shown)
     redact = Redactor()
