@@ -32,7 +32,10 @@ _CAUGHT = re.compile(
     r"|Exception in ASGI application|Error while getting Updates"
     r"|Fatal (?:\w+ )?error on \w{1,10} ?transport|SSL (?:handshake failed|error in data received)"
 )
-_PASTED = re.compile(rf"raise [\w.]+[( ]|{_FRAME},? in|Traceback \(most recent call last\):\s+\S")
+_PASTED = re.compile(
+    rf"raise [\w.]+[( ]|{_FRAME},? in|Traceback \(most recent call last\):\s+\S"
+    r"|(?:/|[A-Za-z]:\\)[^\s:]{1,300}\.[cm]?[jt]s:\d{1,6} [^\n]{0,600}? \^{1,80} "  # Node's
+)
 _RAISED = re.compile(
     r"\s(?=(?:(?:[A-Za-z_]\w*\.)+[A-Z]\w*|[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Conflict)): \S)"
 )
