@@ -234,10 +234,10 @@ def _warmed(modules: list[str]) -> None:
         importlib.import_module(name)
     if "logrules.scan" in modules:
         from logrules.core.engine import classify
-        from logrules.rules import rulebook
+        from logrules.rules import rules
 
         classify(
-            rulebook(), "2026-01-15 08:29:41,511 - bot - ERROR - Conflict: terminated by other getUpdates"
+            rules.rulebook, "2026-01-15 08:29:41,511 - bot - ERROR - Conflict: terminated by other getUpdates"
         )
     assert threading.active_count() == 1, "who has threads cannot be forked"
     gc.collect()
