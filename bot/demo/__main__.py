@@ -7,7 +7,7 @@ import tempfile
 import threading
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.demo.stage import PATIENCE, Bot, Stage
 from logrules.testing import BotApiServer, PostgresServer, SentryReceiver
@@ -115,9 +115,12 @@ def rival(stage: Stage, telegram: BotApiServer, sentry: SentryReceiver, environ:
             conflict = ours.wait_for("CONFLICT_409")
             stage.expect("rival: proved", "CONFLICT_409", conflict.get("code", "nothing"))
             stage.expect("rival: clean exit with status", 75, ours.wait())
-        stage.say(f"What to do, as the alert says it: {conflict.get('remediation', '')}")
         sentry.wait_for(lambda: bool(_alerts(sentry, "CONFLICT_409")), timeout=PATIENCE)
-        stage.expect("rival: alerts in Sentry", 1, len(_alerts(sentry, "CONFLICT_409")))
+        alerts = _alerts(sentry, "CONFLICT_409")
+        stage.expect("rival: alerts in Sentry", 1, len(alerts))
+        stage.say("What to do, as the alert in Sentry says it:")
+        for alert in alerts[:1]:
+            stage.quote(alert["contexts"]["remediation"]["en"])
 
 
 def database_gone(
@@ -159,7 +162,7 @@ def _holder(waiting: Mapping[str, object]) -> str:
     return "first" if "first" in str(waiting.get("message")) else str(waiting.get("message", "nobody"))
 
 
-def _alerts(sentry: SentryReceiver, code: str) -> list[object]:
+def _alerts(sentry: SentryReceiver, code: str) -> list[dict[str, Any]]:
     return [event for event in sentry.events.values() if event["tags"]["code"] == code]
 
 

@@ -57,6 +57,10 @@ class Stage:
         line = re.sub(r',"remediation".*', ", …}", line)
         self.console.print(Padding(f"[dim]{who:>6} │ {escape(line)}[/]", (0, 0, 0, 2), expand=False))
 
+    def quote(self, text: str) -> None:
+        """What somebody is told, line by line."""
+        self.console.print(Padding(escape(text), (0, 0, 0, 2), expand=False))
+
     def expect(self, what: str, expected: object, seen: object) -> None:
         """A row of the table: holds if both are the same."""
         self.expectations.append(Expectation(what, str(expected), str(seen)))
