@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     Lines = Callable[[random.Random], Iterator[str]]
 
 BLOCK = 8 * 1024 * 1024
-"""Bytes until a log repeats itself: more than a processor's caches hold."""
+"""Bytes until a log repeats itself: more than a processor's caches hold. The first time each expression that
+is needed is compiled; there are as many as no log of one bot ever needs."""
 SPARSE = 250
 """One line in so many is a failure: 0.4 %."""
 

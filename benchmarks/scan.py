@@ -26,9 +26,11 @@ from rich.table import Table
 
 from benchmarks import corpus
 from logrules.core.engine import Engine, Policy
+from logrules.core.lines import Lines
 from logrules.core.model import Chunk, Origin
 from logrules.core.patterns import Pattern
 from logrules.core.rulebook import Rulebook
+from logrules.core.wrapping import Wrapper
 from logrules.rules import rulebook, rules
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ _PLAIN = re.compile(r"[\w ,:;'/<>=-]{12,80}", re.ASCII)
 """An expression that every peer understands as we do: nothing but words."""
 CHUNK = 256 * 1024
 LINES = 20_000
+STAMP = "2026-01-15T08:29:41.511000Z"
+WRAPPED = {"run --json": "events", "loop of json.dumps": "dumps"}
 TIMES = 2
 """Runs of each process, of which the better counts."""
 SLICES = {"loop": 500, "grep -E -f": 20}
@@ -100,6 +104,27 @@ def loop(path: str, number: int) -> int:
                     sys.stderr.write(json.dumps({"level": "error", "rule": at, "message": line}) + "\n")
                     found += 1
                     break
+    return found
+
+
+def events(path: str, _number: int) -> int:
+    """What `logrules run --json` makes of its command's lines."""
+    wrapper, lines, found = Wrapper("bench", "1"), Lines(), 0
+    with Path(path).open("rb", buffering=0) as file:
+        while data := file.read(CHUNK):
+            found += sys.stderr.buffer.write(wrapper(lines.feed(data), STAMP))
+    return found
+
+
+def dumps(path: str, _number: int) -> int:
+    """The same as a first version does it, with no look at the level of a line."""
+    found = 0
+    with Path(path).open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            event = {"timestamp": STAMP, "level": "info", "message": line[:-1], "service": "bench"}
+            found += sys.stderr.write(
+                json.dumps({**event, "instance": "1", "v": 1}, ensure_ascii=False) + "\n"
+            )
     return found
 
 
@@ -258,11 +283,13 @@ def main() -> int:
     """Measure what is asked for and print it; 0 whatever comes out: the machine is not ours."""
     if sys.argv[1:2] == ["--child"]:
         mode, log, count = sys.argv[2:5]
-        print({"classify": classify, "loop": loop}[mode](log, int(count)))
+        print({"classify": classify, "loop": loop, "events": events, "dumps": dumps}[mode](log, int(count)))
         return 0
     parser = argparse.ArgumentParser(prog="make bench-scan", description=__doc__)
     parser.add_argument("--size", type=int, default=64, help="megabytes of the sparse log (default: 64)")
-    parser.add_argument("--only", choices=[*corpus.KINDS, "counts", "lines"], help="one of the tables")
+    parser.add_argument(
+        "--only", choices=[*corpus.KINDS, "counts", "events", "lines"], help="one of the tables"
+    )
     asked = parser.parse_args()
     size = asked.size << 20
     with tempfile.TemporaryDirectory() as folder:
@@ -277,6 +304,10 @@ def main() -> int:
             show(f"sparse: {number} expressions", rows(bench, "sparse", number, size=size), TARGETS)
             dense = rows(bench, "dense", number, size=size // 16)
             show(f"dense: {number} expressions", dense, {("classify", "loop of re"): 1.5})
+        if asked.only in (None, "events"):
+            path = bench.log("sparse", size)
+            found = {name: bench.speed(name, own(mode, path), path) for name, mode in WRAPPED.items()}
+            show("sparse: each line as an event", found, {("run --json", "loop of json.dumps"): 5.0})
     if asked.only in (None, "lines"):
         kinds = (("60, quiet", 60, "sparse"), ("all, quiet", 0, "sparse"), ("all, dense", 0, "dense"))
         for name, many, kind in kinds:
