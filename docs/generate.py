@@ -61,7 +61,11 @@ TIMERS = {
 }
 """The docstrings of `Timers` in Russian."""
 AT_ONCE = {"en": "at once", "ru": "сразу"}
-OFTEN = {"en": "{count} in {minutes:g} min", "ru": "{count} за {minutes:g} мин"}
+MINUTE, HOUR = 60, 3600
+OFTEN = {
+    "en": {MINUTE: "{} in {:g} min", HOUR: "{} in {:g} h"},
+    "ru": {MINUTE: "{} за {:g} мин", HOUR: "{} за {:g} ч"},
+}
 
 
 def codes(lang: str) -> str:
@@ -229,7 +233,8 @@ def _wakes(spec: Code, lang: str) -> str:
         return ""
     if not spec.confirm:
         return AT_ONCE[lang]
-    return OFTEN[lang].format(count=spec.confirm.count, minutes=spec.confirm.within / 60)
+    unit = MINUTE if spec.confirm.within < HOUR else HOUR
+    return OFTEN[lang][unit].format(spec.confirm.count, spec.confirm.within / unit)
 
 
 if __name__ == "__main__":
