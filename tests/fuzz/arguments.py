@@ -53,6 +53,8 @@ SAFE = {
     "BOT_ADMINS": "1",
 }
 """Nothing that is tried here speaks to anybody."""
+ENDLESS = {"/dev/full"}
+"""Files that never end: a scan of one goes on for as long as anybody likes, as with `cat`."""
 PATIENCE = 10
 """Seconds of work after which somebody would think that nothing happens."""
 STATUSES = {*map(int, Exit)}
@@ -98,7 +100,9 @@ def call(
         if action.nargs != 0 and dice.random() < 0.9:
             choices = [*map(str, action.choices)] if action.choices else []
             words.append(dice.choice([*choices, *WORDS]))
-    words += dice.choices(WORDS, k=dice.randint(0, 2))
+    words += dice.choices(
+        [word for word in WORDS if word not in ENDLESS] if path == "scan" else WORDS, k=dice.randint(0, 2)
+    )
     if path == "check":  # without a pack it would run every sample of ours
         words.append("own.toml")
     environ = {name: dice.choice(WORDS) for name in dice.sample(names, dice.randint(0, 3))}
