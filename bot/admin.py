@@ -19,7 +19,7 @@ from bot.answers import Button, Page
 from bot.memory import DAY, Recent
 from bot.sending import heard, lang_of, place, reply, turn, unchanged
 from bot.texts import language
-from logrules import oncall
+from logrules.commands import oncall
 from logrules.core.event import timestamp
 from logrules.core.model import LogrulesError
 from logrules.core.silences import Silence

@@ -10,8 +10,8 @@ import zlib
 from typing import TYPE_CHECKING
 
 from bot.codepages import as_utf8
-from logrules import logfiles
 from logrules.core.model import LogrulesError
+from logrules.scanning import logfiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from logrules.rules import Rules, rules
-from logrules.scan import scan
+from logrules.scanning.scan import scan
 
 LOG = """\
 2026-11-22 12:00:03,113 INFO telegram.ext.Application: Application started

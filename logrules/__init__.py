@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from typing import Any
 
     from logrules.core.lease import Timers
-    from logrules.guarded import bot_token, guard
-    from logrules.life import Guard
+    from logrules.polling.guarded import bot_token, guard
+    from logrules.polling.life import Guard
 
 __version__ = "0.1.0"
 __all__ = ["Guard", "Timers", "__version__", "bot_token", "guard"]
 
 _HOMES = {
-    "Guard": "logrules.life",
+    "Guard": "logrules.polling.life",
     "Timers": "logrules.core.lease",
-    "bot_token": "logrules.guarded",
-    "guard": "logrules.guarded",
+    "bot_token": "logrules.polling.guarded",
+    "guard": "logrules.polling.guarded",
 }
 
 

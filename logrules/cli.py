@@ -69,7 +69,7 @@ def _muted(status: Exit, why: str | None = None) -> int:
 
 
 def _scan(options: Namespace) -> int:
-    from logrules import scan
+    from logrules.scanning import scan
 
     return scan.scan(
         options.files, _known(options), as_json=options.json, coverage=options.rules_report, jobs=options.jobs
@@ -77,7 +77,8 @@ def _scan(options: Namespace) -> int:
 
 
 def _explain(options: Namespace) -> int:
-    from logrules import explain, settings
+    from logrules import settings
+    from logrules.commands import explain
 
     words = [_stdin()] if options.words == ["-"] else options.words
     platform = options.on or settings.platform(os.environ)
@@ -85,13 +86,14 @@ def _explain(options: Namespace) -> int:
 
 
 def _codes(options: Namespace) -> int:
-    from logrules import explain
+    from logrules.commands import explain
 
     return explain.codes(_known(options), as_json=options.json)
 
 
 def _check(options: Namespace) -> int:
-    from logrules import check, settings, userpacks
+    from logrules import settings, userpacks
+    from logrules.commands import check
 
     own = userpacks.own(settings.packs(os.environ))
     asked = userpacks.read(options.packs)
@@ -101,38 +103,39 @@ def _check(options: Namespace) -> int:
 
 
 def _new_rule(options: Namespace) -> int:
-    from logrules import newrule
+    from logrules.commands import newrule
 
     text = _stdin() if options.words == ["-"] else " ".join(options.words)
     return newrule.new_rule(text, options.code, _known(options))
 
 
 def _schema(_options: Namespace) -> int:
-    from logrules import newrule
+    from logrules.commands import newrule
 
     return newrule.schema()
 
 
 def _export_rules(options: Namespace) -> int:
-    from logrules import export
+    from logrules.commands import export
 
     return export.sentry_rules(_known(options), options.code, monitor=options.monitor)
 
 
 def _export_scrubbing(_options: Namespace) -> int:
-    from logrules import export
+    from logrules.commands import export
 
     return export.sentry_scrubbing()
 
 
 def _export_prometheus(options: Namespace) -> int:
-    from logrules import export, settings
+    from logrules import settings
+    from logrules.commands import export
 
     return export.prometheus(_known(options), options.job, settings.runbooks(os.environ))
 
 
 def _export_sigma(options: Namespace) -> int:
-    from logrules import export
+    from logrules.commands import export
 
     return export.sigma_rules(_known(options), options.code, counted=options.correlations)
 
@@ -159,13 +162,13 @@ def _begin(command: Sequence[str], options: Namespace | None = None) -> int:
 
 
 def _alerts(options: Namespace) -> int:
-    from logrules import oncall
+    from logrules.commands import oncall
 
     return oncall.alerts(_known(options), as_json=options.json)
 
 
 def _silence(options: Namespace) -> int:
-    from logrules import oncall
+    from logrules.commands import oncall
 
     if options.code is None:
         if options.lasts or options.why or options.service or options.end:
@@ -178,7 +181,7 @@ def _silence(options: Namespace) -> int:
 
 
 def _status(options: Namespace) -> int:
-    from logrules import status
+    from logrules.commands import status
 
     return status.status(_known(options), as_json=options.json)
 
@@ -192,7 +195,8 @@ def _doctor(options: Namespace) -> int:
 
 
 def _completion(options: Namespace) -> int:
-    from logrules import arguments, completion
+    from logrules import arguments
+    from logrules.commands import completion
     from logrules.rules import rules
 
     print(completion.script(options.shell, arguments.parser(()), rules))

@@ -22,7 +22,6 @@ FLOORS = (
     ("logrules.post",),
     (
         "logrules.botapi",
-        "logrules.loops",
         "logrules.receivers",
         "logrules.renderapi",
         "logrules.settings",
@@ -32,16 +31,10 @@ FLOORS = (
     ),
     ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guards", "logrules.logs"),
     ("logrules.report", "logrules.alerts"),
-    ("logrules.gate", "logrules.locks", "logrules.onfatal"),
-    ("logrules.page",),
-    ("logrules.summary", "logrules.check", "logrules.logfiles"),
-    ("logrules.parts", "logrules.findings"),
-    ("logrules.manual",),
-    ("logrules.scan", "logrules.explain", "logrules.export", "logrules.newrule", "logrules.completion"),
-    ("logrules.life", "logrules.oncall"),
-    ("logrules.status",),
+    ("logrules.page", "logrules.manual"),
+    ("logrules.polling", "logrules.scanning", "logrules.commands"),
     ("logrules.doctor",),
-    ("logrules.sidecar", "logrules.guarded"),
+    ("logrules.sidecar",),
     ("logrules",),  # the public names, lazily
     ("logrules.arguments",),
     ("logrules.cli",),
@@ -59,8 +52,8 @@ THIRD_PARTIES = {
     "hyperscan": ("logrules.core.scanner",),
     "msgspec": ("logrules.core",),
     "urllib3": ("logrules.botapi", "logrules.post", "logrules.renderapi"),
-    "zstandard": ("logrules.logfiles",),
-    "rich": ("logrules.page", "logrules.summary", "bot.demo"),
+    "zstandard": ("logrules.scanning.logfiles",),
+    "rich": ("logrules.page", "logrules.scanning.summary", "bot.demo"),
 }
 
 
@@ -179,21 +172,22 @@ def test_a_guarded_bot_starts_light(modules):
     heavy = {"urllib3", "sentry_sdk", "asyncpg", "rich", "hyperscan"}
     heavy |= {f"logrules.core.{name}" for name in ("heads", "records", "search", "rulebook", "engine")}
     at_once: set[str] = set()
-    left = {"logrules.guarded"}
+    left = {"logrules.polling.guarded"}
     while left:
         at_once |= left
         bodies = [modules[name].body for name in left if name in modules]
         now = [node for body in bodies for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
         left = _imports(ast.Module(list(now), []), modules) - at_once
 
-    assert "logrules.life" in at_once
+    assert "logrules.polling.life" in at_once
     assert at_once & heavy == set()
 
 
 def test_the_lock_goes_by_clocks_that_nobody_sets(modules):
     """A clock that jumps moves no deadline: what guards the lock reads the wall clock for people only."""
     others = {"logrules.guards.ptb"}  # it reads the dates of messages, which are Telegram's
-    guards = {name for name in modules if name.startswith(("logrules.guards.", "logrules.gate"))} - others
+    reach = ("logrules.guards.", "logrules.polling.gate")
+    guards = {name for name in modules if name.startswith(reach)} - others
     shown = {"logrules.guards.flock"}  # since when somebody holds the file
     wall = {
         module

@@ -16,11 +16,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from logrules import life as guarded
 from logrules import settings
 from logrules.core.health import Health, Phase, page
 from logrules.core.lease import Timers
 from logrules.core.model import Exit
+from logrules.polling import life as guarded
 from logrules.sidecar import life, standby
 from tests.image.recipe import Step, ignored, stages
 

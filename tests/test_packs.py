@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from logrules.check import faults_of
+from logrules.commands.check import faults_of
 from logrules.core.engine import classify
 from logrules.core.model import Sign
 from logrules.rules import packs, rulebook, rules

@@ -34,14 +34,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 COMMANDS = (
-    *("logrules.cli", "logrules.scan", "logrules.explain", "logrules.check", "logrules.newrule"),
-    *("logrules.export", "logrules.oncall", "logrules.status", "logrules.page", "rich.console", "rich.table"),
+    *("logrules.cli", "logrules.scanning.scan", "logrules.page", "rich.console", "rich.table"),
+    *("logrules.commands.explain", "logrules.commands.check", "logrules.commands.newrule"),
+    *("logrules.commands.export", "logrules.commands.oncall", "logrules.commands.status"),
     *("logrules.doctor", "logrules.doctor.examination"),
     *("logrules.sidecar.run", "logrules.sidecar.lives", "logrules.sidecar.standby", "logrules.alerts"),
     *("logrules.stores.sqlite", "logrules.stores.postgres", "logrules.sinks.sentry"),
 )
 """What commands import."""
-BOTS = ("telegram.ext", "logrules.guarded", "logrules.guards.ptb", "logrules.sinks.health")
+BOTS = ("telegram.ext", "logrules.polling.guarded", "logrules.guards.ptb", "logrules.sinks.health")
 """What guarded bots import; no Sentry SDK, which is looked for among what is imported."""
 _IS_COLD = sys.platform != "linux" or "COLD" in os.environ
 _FAR = 512
@@ -232,7 +233,7 @@ def _program(arguments: list[str]) -> types.CodeType:
 def _warmed(modules: list[str]) -> None:
     for name in modules:
         importlib.import_module(name)
-    if "logrules.scan" in modules:
+    if "logrules.scanning.scan" in modules:
         from logrules.core.engine import classify
         from logrules.rules import rules
 

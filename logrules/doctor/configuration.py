@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from logrules import userpacks
-from logrules.check import faults_of
+from logrules.commands.check import faults_of
 from logrules.core.pack import PackError
 from logrules.doctor.finding import State, found
 

@@ -184,14 +184,14 @@ class Lives:
     def _rests(self, seconds: float) -> bool:
         """Let time pass, healthy; True as soon as a signal has asked to end."""
         from logrules.core.health import Phase
-        from logrules.onfatal import idle
+        from logrules.polling.onfatal import idle
 
         with idle(self._settings, Phase.DELAYED):
             return self._wait(seconds)
 
     def _park(self, fatal: Verdict) -> None:
         from logrules.core.health import Phase
-        from logrules.onfatal import idle, remind
+        from logrules.polling.onfatal import idle, remind
 
         words = f"The command has ended of {fatal.code}, which a restart does not cure"
         self._watch.remark(Severity.WARNING, f"{words}: parked until a signal asks to end")

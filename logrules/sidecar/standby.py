@@ -19,7 +19,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from logrules import locks, onfatal
 from logrules.core.effects import Stop
 from logrules.core.health import Phase
 from logrules.core.lease import Action, Held, State
@@ -28,6 +27,7 @@ from logrules.core.model import Exit, LogrulesError
 from logrules.guards.guardian import Guardian
 from logrules.guards.keeper import CLOCK, Keeper, steady
 from logrules.guards.watchdog import Watchdog
+from logrules.polling import locks, onfatal
 from logrules.rules import rules
 from logrules.sidecar.spawn import spawn
 from logrules.sources.child import StartError

@@ -11,13 +11,13 @@ import pytest
 
 BOT = """
 import os, threading
-import logrules.life
+import logrules.polling.life
 import logrules.sinks.crons as crons
 from telegram.ext import Application
 from logrules import Timers, guard
 
 crons.EVERY = crons.LOOK = 0.1
-logrules.life.ANSWERED = float(os.environ.get("ANSWERED", 90))
+logrules.polling.life.ANSWERED = float(os.environ.get("ANSWERED", 90))
 timers = Timers(
     lease=7, dropped=7, keepalive=0.5, answer=1, fence=6, chunk=1, check=0.5, grace=0.3, patience=1, drain=3
 )

@@ -144,29 +144,29 @@ async def main():
         await asyncio.sleep(float(os.environ["FOR"]))
 
 if os.environ.get("BREAK") == "conflict":
-    import logrules.life
+    import logrules.polling.life
 
-    class Faulty(logrules.life.Conflicts):
+    class Faulty(logrules.polling.life.Conflicts):
         def seen(self, *args, **kwargs):
             raise ZeroDivisionError("our own fault")
 
-    logrules.life.Conflicts = Faulty
+    logrules.polling.life.Conflicts = Faulty
 
 import logrules.guards.ptb
-import logrules.onfatal
+import logrules.polling.onfatal
 import logrules.sinks.health
 
 logrules.guards.ptb.LAST_CHANCE = float(os.environ.get("LAST_CHANCE", 600))
 
-logrules.onfatal.REMINDER = float(os.environ.get("REMINDER", 3600))
+logrules.polling.onfatal.REMINDER = float(os.environ.get("REMINDER", 3600))
 logrules.sinks.health.PATIENCE = float(os.environ.get("SOON", 5))
 
 if "STALL" in os.environ:
-    import logrules.gate
+    import logrules.polling.gate
 
-    logrules.gate.STALL = float(os.environ["STALL"])
-    logrules.gate.SILENCE = float(os.environ.get("SILENCE", 60))
-    logrules.gate.LOOK = logrules.guards.ptb.LOOK = 0.2
+    logrules.polling.gate.STALL = float(os.environ["STALL"])
+    logrules.polling.gate.SILENCE = float(os.environ.get("SILENCE", 60))
+    logrules.polling.gate.LOOK = logrules.guards.ptb.LOOK = 0.2
 
 if "THREAD" in os.environ:
     thread = threading.Thread(target=asyncio.run, args=(main(),))

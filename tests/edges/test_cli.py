@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from logrules.arguments import parser
-from logrules.check import faults_of
 from logrules.cli import main
+from logrules.commands.check import faults_of
+from logrules.commands.newrule import new_rule
 from logrules.core.engine import classify
 from logrules.core.text import parts
-from logrules.newrule import new_rule
 from logrules.rules import extended, rules
 from logrules.sidecar import options
 from tests import warm

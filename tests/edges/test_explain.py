@@ -86,7 +86,7 @@ def test_a_page_fits_and_holds_everything(lang: str, columns: int, monkeypatch: 
 
 def page(known: Rules, code: str) -> str:
     """What `explain` shows of a code at a terminal."""
-    from logrules.explain import _page, _rest, _ways
+    from logrules.commands.explain import _page, _rest, _ways
     from logrules.page import Page
 
     shown = Page()

@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 from logrules import arguments, cli, manual
-from logrules.completion import script
+from logrules.commands.completion import script
 from logrules.core.model import Exit
 from logrules.rules import rules
 

@@ -11,10 +11,10 @@ import random
 
 import pytest
 
-from logrules import logfiles, parts, scan
 from logrules.core.lines import LONGEST
 from logrules.core.model import LogrulesError
 from logrules.rules import rules
+from logrules.scanning import logfiles, parts, scan
 from tests.fuzz import logs
 
 CONFLICT = "2026-01-15 08:29:41,511 - bot - ERROR - Conflict: terminated by other getUpdates request"
@@ -25,7 +25,7 @@ TRACE = 'Traceback (most recent call last):\n  File "b.py", line 1, in f\nMemory
 @pytest.fixture(autouse=True)
 def same_time(monkeypatch):
     """What has no stamp of its own bears the moment of the scan."""
-    monkeypatch.setattr("logrules.scan.time.time", lambda: 1.0)
+    monkeypatch.setattr("logrules.scanning.scan.time.time", lambda: 1.0)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_much_output_waits_on_the_disk(tmp_path, capfdbinary, monkeypatch):
     """What a part has found is written to a file where it is much, and the file is gone when it is told."""
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr("logrules.findings.SPOOL", 1000)
+    monkeypatch.setattr("logrules.scanning.findings.SPOOL", 1000)
     (tmp_path / "tmp").mkdir()
     path = tmp_path / "log"
     path.write_text(f"{CONFLICT}\n" * 2000)

@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
+from logrules.commands.status import _of_seat
 from logrules.core.database_url import parse
 from logrules.core.lease import Seat, Timers, lock_key
 from logrules.core.match import Match
 from logrules.guards.postgres import PostgresSession, application_name
 from logrules.rules import rules
-from logrules.status import _of_seat
 from logrules.stores.sqlite import Store
 from logrules.testing import PostgresServer
 from logrules.testing.ports import free_port

@@ -190,7 +190,7 @@ def test_check_without_packs_of_ones_own_looks_at_ours(
     wrong = sound + "[[pattern]]\ncode = 'DB_LOCKED'\nany = ['nowhere']\nmatch = ['a healthy line']\n"
     said = []
     for text in (sound, wrong):
-        monkeypatch.setattr("logrules.check.shipped", lambda text=text: {"databases.toml": text})
+        monkeypatch.setattr("logrules.commands.check.shipped", lambda text=text: {"databases.toml": text})
         said.append((main(["check"]), *capsys.readouterr()))
 
     assert said[0] == (0, "1 pack well formed, and every sample gives its code\n", "")

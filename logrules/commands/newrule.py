@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from logrules.check import faults_of
+from logrules.commands.check import faults_of
 from logrules.core import shape
 from logrules.core.codes import CODE
 from logrules.core.drafts import SCHEMA, Draft, drafts, name

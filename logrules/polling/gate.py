@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from logrules import loops
 from logrules.core.conflict import WEBHOOK, Verdict, conflict
 from logrules.core.health import Phase
 from logrules.core.lease import State
 from logrules.guards import ptb
 from logrules.guards.keeper import steady
+from logrules.polling import loops
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -90,7 +90,7 @@ class People:
     """A summary at the end."""
 
     def __init__(self, known: Rules, redact: Callable[[str], str]) -> None:
-        from logrules.summary import Summary
+        from logrules.scanning.summary import Summary
 
         self._summary, self._all = (Summary(redact, known) for _ in range(2))
 

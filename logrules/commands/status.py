@@ -9,7 +9,8 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from logrules import oncall, settings
+from logrules import settings
+from logrules.commands import oncall
 from logrules.core import database_url
 from logrules.core.ledger import Ledger
 from logrules.core.model import Exit, LogrulesError

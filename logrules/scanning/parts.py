@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from logrules.core import lines, records
 from logrules.core.model import LogrulesError
-from logrules.logfiles import SHRUNK, LogFile, opened
+from logrules.scanning.logfiles import SHRUNK, LogFile, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

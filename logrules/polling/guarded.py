@@ -13,8 +13,8 @@ import os
 import socket
 from typing import TYPE_CHECKING, Literal, NoReturn
 
-from logrules import locks, onfatal, userpacks
 from logrules import logs as log_lines
+from logrules import userpacks
 from logrules.alerts import open_alerts
 from logrules.core.conflict import Policy
 from logrules.core.health import Phase
@@ -23,7 +23,8 @@ from logrules.core.model import ConfigError, Exit, Severity
 from logrules.core.redact import Redactor, secrets_in
 from logrules.core.text import language
 from logrules.core.updates import Updates
-from logrules.life import Guard
+from logrules.polling import locks, onfatal
+from logrules.polling.life import Guard
 from logrules.report import Reporter
 from logrules.settings import Settings, form, parks, port, read
 from logrules.sinks.console import Console, LineWriter

@@ -14,6 +14,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from logrules import settings
+from logrules.commands.explain import named
 from logrules.core.codes import seconds
 from logrules.core.event import timestamp
 from logrules.core.incidents import resolve
@@ -21,7 +22,6 @@ from logrules.core.model import Exit, LogrulesError
 from logrules.core.redact import Redactor, secrets_in
 from logrules.core.silences import LONGEST, Silence
 from logrules.core.text import span
-from logrules.explain import named
 from logrules.stores.sqlite import Store
 from logrules.streams import complain
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from logrules.core.engine import Engine, Policy
 from logrules.core.model import Chunk, Exit, LogrulesError, Origin
 from logrules.core.redact import Redactor, secrets_in
-from logrules.findings import Coverage, Events, Findings, People
-from logrules.logfiles import CHUNK, opened
+from logrules.scanning.findings import Coverage, Events, Findings, People
+from logrules.scanning.logfiles import CHUNK, opened
 from logrules.streams import OutputError, complain
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from logrules.core.effects import Effect
     from logrules.core.rulebook import Rulebook
-    from logrules.findings import Taken
-    from logrules.logfiles import LogFile
-    from logrules.parts import Part
     from logrules.rules import Rules
+    from logrules.scanning.findings import Taken
+    from logrules.scanning.logfiles import LogFile
+    from logrules.scanning.parts import Part
 
     Advance = Callable[[int], None]
 
@@ -98,7 +98,7 @@ def _progress(size: int, *, watched: bool) -> Iterator[Advance]:
     if not watched or size < LARGE:
         yield lambda _: None
         return
-    from logrules.summary import bar
+    from logrules.scanning.summary import bar
 
     with bar(size) as advance:
         yield advance
@@ -170,7 +170,7 @@ def _wait(fd: int, engine: Engine) -> bool:
 
 def _side_by_side(files: Sequence[str], task: _Task, jobs: int, advance: Advance) -> list[str | None]:
     """The same by several processes, in the same order."""
-    from logrules import parts
+    from logrules.scanning import parts
 
     planned = parts.planned(files)
     task.rulebook.search.prepare()  # once, for all that are forked

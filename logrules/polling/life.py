@@ -15,16 +15,16 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Self
 
-from logrules import locks, loops, onfatal
 from logrules.alerts import NOBODY
 from logrules.core.conflict import Conflicts, Policy, conflict
 from logrules.core.health import Health, Phase
 from logrules.core.lease import Action, Timers
 from logrules.core.model import Exit
-from logrules.gate import Gate
 from logrules.guards import ptb
 from logrules.guards.keeper import CLOCK, Keeper, steady
 from logrules.guards.watchdog import Watchdog
+from logrules.polling import locks, loops, onfatal
+from logrules.polling.gate import Gate
 from logrules.rules import rules
 from logrules.sinks.health import HealthPort
 

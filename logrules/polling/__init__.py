@@ -1,0 +1,1 @@
+"""`guard()`: a bot that polls only while it holds the lock."""

@@ -1,0 +1,1 @@
+"""`logrules scan`: logs from anywhere, by all processors, in order."""
