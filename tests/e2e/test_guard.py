@@ -608,6 +608,7 @@ def test_killed_bot_loses_no_update(bot_api, postgres, start):
     second.wait("LOCK_WAITING")
     first.process.kill()
     wait_for_echo(bot_api, "hang")
+    bot_api.wait_for(lambda: bot_api.pending == [])  # polls in haste are given one update at a time
 
     assert second.term() == 0
     assert bot_api.pending == []
