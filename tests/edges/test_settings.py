@@ -9,6 +9,7 @@ import pytest
 from logrules.core.lease import Timers
 from logrules.core.model import ConfigError
 from logrules.settings import form, platform, read
+from logrules.sinks.console import LineWriter
 
 TOKEN = "123456:" + "A" * 35
 DSN = "https://0123456789abcdef@o1.ingest.sentry.io/5"
@@ -400,8 +401,8 @@ def test_event_lines_are_text_for_people_and_json_for_programs() -> None:
     line = b'{"timestamp":"2026-11-22T09:40:42.1Z","level":"info","message":"m"}\n'
 
     def shown(environ: dict[str, str], fd: int) -> bytes:
-        look = form(environ, fd)
-        return look(line) if look else line
+        LineWriter(writer, form(environ, fd)).write(line)
+        return os.read(reader, 1000)
 
     assert shown({"TERM": "xterm"}, theirs) == b"\x1b[2m09:40:42\x1b[0m \x1b[36mi\x1b[0m  m\n"
     for plain in ({"TERM": "dumb"}, {}, {"TERM": "xterm", "NO_COLOR": "1"}):
