@@ -153,9 +153,9 @@ class _Zstandard:
             self._held = data[-len(_LAST) :]
             if len(data) > len(_LAST):
                 return bytes(data[: -len(_LAST)])
-        rest, self._held = self._held, b""
-        if rest == _LAST:
+        if self._held == _LAST:
             return b""
+        rest, self._held = self._held, b""
         if rest:
             return rest
         raise EOFError("the end of a frame is missing")

@@ -27,6 +27,7 @@ from pathlib import Path
 from string import Formatter
 
 import pytest
+import zstandard
 
 from bot import answers, files, texts
 from bot.archives import MEMBERS, RefusedError
@@ -534,6 +535,7 @@ OLD = 'OperationalError: ВАЖНО:  пользователь "bot" не про
         (gzip.compress(LOG.encode()), 2),
         (bz2.compress(LOG.encode()), 2),
         (lzma.compress(LOG.encode()), 2),
+        (zstandard.compress(LOG.encode()), 2),
         (_tar({"a.log": LOG.encode(), "core": bytes(range(256)) * 9, "b/c.log": LOG.encode()}), 4),
         (_zip({"a.log": LOG, "b.log": LOG}), 4),
         (gzip.compress(LOG.encode() * 500)[:-20], 200),
@@ -542,7 +544,7 @@ OLD = 'OperationalError: ВАЖНО:  пользователь "bot" не про
         (LOG.encode("utf-16-le"), 2),
         *((OLD.encode(page), 1) for page in PAGES),
     ],
-    ids=["gz", "bz2", "xz", "tar.gz", "zip", "cut", "rotated", "utf-16", "no mark", *PAGES],
+    ids=["gz", "bz2", "xz", "zst", "tar.gz", "zip", "cut", "rotated", "utf-16", "no mark", *PAGES],
 )
 def test_every_form_of_a_log_is_read(data, found):
     """Packed, in a folder, cut short, begun with NULs, in UTF-16 or an old Russian code page: all is read."""
