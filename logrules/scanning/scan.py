@@ -126,11 +126,13 @@ def _scanned(path: str, task: _Task, advance: Advance) -> str | None:
 
 
 def _why(error: OSError | LogrulesError) -> str:
-    return str(error.strerror) if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError):
+        return f"{error.strerror}. Name a log file, or - for standard input"
+    return str(error)
 
 
 def _said(path: str, why: str) -> str:
-    complain(f"cannot read {path}: {why}. Name a log file, or - for standard input")
+    complain(f"cannot read {path}: {why}")
     return why
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import json
 import lzma
 import os
@@ -112,7 +113,11 @@ def test_packed_files_are_read(tmp_path, capfdbinary, monkeypatch, pack, jobs):
     assert (status, len(codes(output))) == (78, 4)
     assert b"cut: its " in errors
     assert b"data is damaged or cut short" in errors
+    assert b"Name a log file" not in errors
     assert errors.count(b"\n") == 1
+    read = logfiles.unpacking(logfiles.packing(whole), io.BytesIO(whole))
+    assert sum(len(data) for data in iter(read, b"")) == len(text) + 2 * len(f"{CONFLICT}\n")
+    assert read() == b""  # however often it is asked
 
 
 def test_zstandard_may_be_missing(tmp_path, capfdbinary, monkeypatch):
