@@ -533,7 +533,8 @@ class Keeper:
             "LOCK_WAITING": self._about(holder),
             "LOCK_ACQUIRED": (f"{what} acquired", {**facts, **grant}),
             "KEEPALIVE_STARTED": (
-                f"Advisory lock keep-alive task started: a proof every {timers.keepalive:g} s",
+                f"{what.removeprefix('PostgreSQL ').capitalize()} keep-alive task started: "
+                f"a proof every {timers.keepalive:g} s",
                 keeping,
             ),
             "LOCK_LOST": (f"{what} lost: {self._why}; polling has stopped", {"held": held, **facts}),

@@ -117,13 +117,14 @@ def test_first_comer_holds_it_leased_and_proves_it(postgres):
     """A free lock is taken, leased by the server, proved on request, and released with an announcement."""
     with keeper_for(postgres) as keeper:
         _, message, more = keeper.log.wait("LOCK_ACQUIRED")
-        keeper.log.wait("KEEPALIVE_STARTED")
+        _, keeping, _ = keeper.log.wait("KEEPALIVE_STARTED")
         (name,) = postgres.query(
             "select application_name from pg_stat_activity where application_name like 'logrules/%'"
         )
         (now,) = postgres.query("select extract(epoch from clock_timestamp())::int8")
 
         assert message == "PostgreSQL advisory lock acquired"
+        assert keeping.startswith("Advisory lock keep-alive task started: ")
         assert more["attrs"]["key"] == KEY
         assert more["attrs"]["database"] == "postgres"
         assert more["epoch"] > 0

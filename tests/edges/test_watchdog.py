@@ -240,7 +240,8 @@ def test_file_lock_needs_no_fence(tmp_path):
     log, fence = Log(), Fence()
     keeper = Keeper(FileSession(tmp_path / "bot.lock", "a"), QUICK, log, lambda step: None)
     keeper.start(fence)
-    log.wait("KEEPALIVE_STARTED")
+    _, message, _ = log.wait("KEEPALIVE_STARTED")
+    assert message.startswith("File lock keep-alive task started: ")
     armed = fence.deadline, keeper.last_word(), keeper.expired()
     keeper.release()
 
