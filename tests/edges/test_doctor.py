@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from logrules import doctor as package
+from logrules.alerts import NOBODY
 from logrules.core.database_url import parse
 from logrules.core.lease import FullError, Seat, Timers, bot_id, lock_key
 from logrules.core.model import Exit
@@ -740,7 +741,11 @@ def test_alert_chat(bot_api: BotApiServer) -> None:
 
 def test_receivers() -> None:
     """That nobody is told at all, or that a receiver of one's own is not there; none of it is run."""
-    assert names(look("receivers")) == ["receivers.none"]
+    (nobody,) = look("receivers")
+    assert nobody.name == "receivers.none"
+    kinds = re.findall("[A-Z_]{5,}", NOBODY)
+    assert len(kinds) == 4
+    assert all(re.findall("[A-Z_]{5,}", nobody.message(lang)) == kinds for lang in ("en", "ru"))
     assert names(look("receivers", LOGRULES_ALERT_RECEIVERS="nowhere_at_all:tell")) == ["receivers.absent"]
     assert look("receivers", LOGRULES_ALERT_RECEIVERS="antigravity:tell") == []
     assert "antigravity" not in sys.modules
