@@ -521,6 +521,7 @@ class Keeper:
 
     def _words(self, step: Step, holder: Holder | None) -> tuple[str, dict[str, Any]]:
         what = "PostgreSQL advisory lock" if self.session.kind == "postgres" else "File lock"
+        kept = what.removeprefix("PostgreSQL ").capitalize()
         facts, timers = self.session.facts(), self.timers
         held = round(self.held_for(), 3) if self._acquired else 0.0
         grant = {
@@ -533,8 +534,7 @@ class Keeper:
             "LOCK_WAITING": self._about(holder),
             "LOCK_ACQUIRED": (f"{what} acquired", {**facts, **grant}),
             "KEEPALIVE_STARTED": (
-                f"{what.removeprefix('PostgreSQL ').capitalize()} keep-alive task started: "
-                f"a proof every {timers.keepalive:g} s",
+                f"{kept} keep-alive task started: a proof every {timers.keepalive:g} s",
                 keeping,
             ),
             "LOCK_LOST": (f"{what} lost: {self._why}; polling has stopped", {"held": held, **facts}),
