@@ -115,7 +115,9 @@ def test_packed_files_are_read(tmp_path, capfdbinary, monkeypatch, pack, jobs):
     assert b"data is damaged or cut short" in errors
     assert b"Name a log file" not in errors
     assert errors.count(b"\n") == 1
-    read = logfiles.unpacking(logfiles.packing(whole), io.BytesIO(whole))
+    packing = logfiles.packing(whole)
+    assert packing
+    read = logfiles.unpacking(packing, io.BytesIO(whole))
     assert sum(len(data) for data in iter(read, b"")) == len(text) + 2 * len(f"{CONFLICT}\n")
     assert read() == b""  # however often it is asked
 
