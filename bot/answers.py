@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from bot import texts
 from bot.texts import language, other
+from logrules.commands.words import LONGEST, meant
 from logrules.core.engine import classify
 from logrules.core.model import Sign
 from logrules.core.redact import Redactor
@@ -30,16 +30,11 @@ SUGGESTED = 10
 """Codes that inline mode offers."""
 MEANT = 5
 """Codes that are offered for one that there is not."""
-SHORTEST = 3
-"""Letters of a word that is looked for in the names of codes."""
-QUERY = 256
-"""The longest inline query."""
 STEPS = 3
 """Steps that stand in the short form: the likeliest come first."""
 MARKS = {Sign.GOOD: "✅", Sign.INFO: "ℹ️", Sign.WARN: "⚠️", Sign.BAD: "❌"}
 _redact = Redactor()
 _CODE = re.compile(r"`([^`]+)`")
-_ENDING = re.compile(r"(?<=[а-яё]{3})[аеёиоуыэюяйь]{1,2}$")
 
 
 class Button(NamedTuple):
@@ -141,13 +136,13 @@ def _unknown(said: str, lang: str) -> Page:
     """What may have been meant, each a button."""
     known = rules.speak(lang)
     near = get_close_matches(re.sub(r"\W+", "_", said).upper(), known, n=MEANT)
-    meant = near or _meant(said, lang)[:MEANT]
+    likely = near or _meant(said, lang)[:MEANT]
     unknown = texts.UNKNOWN_CODE(lang, code=escape(_redact(said)[:48]))
-    if not meant:
+    if not likely:
         return Page(f"{unknown}\n{texts.EXPLAIN_USAGE(lang)}")
     buttons = tuple(
         (Button(f"{MARKS[known[code].sign]} {code}", _explaining(code, "s", lang, None, back=False)),)
-        for code in meant
+        for code in likely
     )
     return Page(f"{unknown} {texts.DID_YOU_MEAN(lang)}", buttons)
 
@@ -164,7 +159,7 @@ def codes(lang: str | None) -> Page:
 def suggestions(query: str, lang: str | None) -> list[Suggestion]:
     """What inline mode offers for some words, a number, or an error: at most SUGGESTED."""
     known = rules.speak(language(lang))
-    found = _meant(query[:QUERY].strip(), language(lang))[:SUGGESTED]
+    found = _meant(query, language(lang))[:SUGGESTED]
     return [
         Suggestion(code, f"{MARKS[known[code].sign]} {code}", known[code].headline, explain(code, lang))
         for code in found
@@ -172,49 +167,9 @@ def suggestions(query: str, lang: str | None) -> list[Suggestion]:
 
 
 def _meant(query: str, lang: str) -> list[str]:
-    """Codes: of the error itself, then by name, then by what is said of them; else by logs that show them."""
-    by_urgency = sorted(
-        rules.values(), key=lambda rule: (-list(Sign).index(rule.sign), not rule.fatal, rule.code)
-    )
-    found = [match.code for match in classify(rulebook(), query)]
-    name = re.sub(r"\W+", "_", query).strip("_").upper()
-    if len(name) >= SHORTEST or not query:
-        found += [rule.code for rule in by_urgency if name in rule.code]
-    words = [_ENDING.sub("", word) for word in query.lower().split()]
-    for said in (_said_of(lang), _said_of(other(lang))):
-        found += [rule.code for rule in by_urgency if all(word in said[rule.code] for word in words)]
-    return list(dict.fromkeys(found or _met_in_logs(words)))
-
-
-@cache
-def _said_of(lang: str) -> dict[str, str]:
-    """By code, the words in which a language speaks of it."""
-    return {
-        code: " ".join(
-            [
-                code,
-                rule.summary,
-                *(each.summary for each in rule.reasons.values()),
-                rule.alert.title[lang] if rule.alert else "",
-            ]
-        ).lower()
-        for code, rule in rules.speak(lang).items()
-    }
-
-
-def _met_in_logs(words: Sequence[str]) -> list[str]:
-    """Codes that stand for log lines with all these words, the likeliest first."""
-    met = {code: sum(all(word in line for word in words) for line in said) for code, said in _logs().items()}
-    return sorted((code for code in met if met[code]), key=lambda code: -met[code])
-
-
-@cache
-def _logs() -> dict[str, list[str]]:
-    """By code, lines of logs in which it is met."""
-    said: dict[str, list[str]] = {}
-    for pattern in rulebook().patterns:
-        said.setdefault(pattern.code, []).extend(line.lower() for line in pattern.match)
-    return said
+    """Codes: of the error itself first."""
+    query = query[:LONGEST].strip()
+    return meant(query, rules.speak(lang), [match.code for match in classify(rulebook(), query)])
 
 
 def _leak(leaks: Sequence[str], lang: str) -> str:

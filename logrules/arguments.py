@@ -107,7 +107,10 @@ def _add_explain(commands: argparse._SubParsersAction[_Parser]) -> None:
     text = "Explain codes, or what a line of a log means."
     explain = commands.add_parser("explain", help=text.lower()[:-1], description=text)
     explain.add_argument(
-        "words", nargs="+", metavar='CODE|"LINE"', help="codes, or a raw line; - reads standard input"
+        "words",
+        nargs="+",
+        metavar='CODE|"LINE"',
+        help="codes, a word or number to find them by, or a raw line; - reads standard input",
     )
     explain.add_argument("--json", action="store_true", help="one JSON object per line")
     explain.add_argument(

@@ -7,6 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from logrules.commands.words import LONGEST, meant
 from logrules.core.codes import CODE
 from logrules.core.engine import classify
 from logrules.core.model import Exit, LogrulesError, Sign
@@ -14,12 +15,14 @@ from logrules.core.redact import Redactor, secrets_in
 from logrules.core.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from logrules.core.match import Match
     from logrules.page import Page
     from logrules.rules import Rule, Rules
 
+OFFERED = 5
+"""Codes that are named for words that are none."""
 _SIGNS = {
     Sign.BAD: {"en": "Bad signs", "ru": "Плохие признаки"},
     Sign.WARN: {"en": "Warnings", "ru": "Предупреждения"},
@@ -42,6 +45,11 @@ _SAYS = {
     "fatal": {"en": "needs you or a restart", "ru": "само не пройдёт"},
     "heals": {"en": "heals by itself, or needs no one", "ru": "проходит само или никого не требует"},
     "times": {"en": "seen {} times", "ru": "замечено раз: {}"},
+    "meant": {
+        "en": "logrules knows no log line like this. Did you mean one of these codes?",
+        "ru": "Такой строки лога logrules не знает. Может быть, нужен один из этих кодов?",
+    },
+    "explain": {"en": "More: `logrules explain CODE`", "ru": "Подробнее: `logrules explain CODE`"},
     "nothing": {
         "en": "This says nothing that logrules knows. `logrules codes` lists what it does know.",
         "ru": "Здесь нет ничего знакомого logrules. Что ему знакомо: `logrules codes`.",
@@ -51,6 +59,8 @@ _SAYS = {
 
 def explain(words: Sequence[str], known: Rules, *, as_json: bool, platform: str | None = None) -> int:
     """Explain codes, or a raw text. A text that says nothing is no error; an unknown code is.
+
+    People are offered the codes that a few words or a number may mean.
 
     Args:
         words: Codes, or the words of a text.
@@ -76,8 +86,21 @@ def explain(words: Sequence[str], known: Rules, *, as_json: bool, platform: str 
         first = {(match.code, match.reason): (rule, match) for rule, match in reversed(found)}
         times = [(match.code, match.reason) for match in matches]
         shown = [(*first[key], times.count(key)) for key in dict.fromkeys(times)]
-    _show(shown, known, as_json=as_json, platform=platform)
+    offered = [] if found or as_json or len(text) > LONGEST else meant(text, known)
+    if offered:
+        _offer(offered, known)
+    else:
+        _show(shown, known, as_json=as_json, platform=platform)
     return Exit.OK
+
+
+def _offer(offered: Sequence[str], known: Rules) -> None:
+    from logrules.page import Page
+
+    page = Page()
+    page.say(_SAYS["meant"][known.lang], indent=0)
+    _list(known[code] for code in offered[:OFFERED])
+    page.say(_SAYS["explain"][known.lang], indent=0)
 
 
 def _codes(words: Sequence[str], known: Rules) -> list[str]:
@@ -91,7 +114,7 @@ def _codes(words: Sequence[str], known: Rules) -> list[str]:
 def named(name: str, known: Rules) -> str:
     """The code that somebody has named. Raises LogrulesError, with what was perhaps meant."""
     if name.upper() not in known:
-        close = difflib.get_close_matches(name.upper(), list(known), 3)
+        close = difflib.get_close_matches(name.upper(), list(known), 3) or meant(name, known)[:3]
         hint = f"Did you mean {' or '.join(close)}?" if close else "`logrules codes` lists them all."
         raise LogrulesError(f"there is no code {name}. {hint}")
     return name.upper()
@@ -110,10 +133,14 @@ def codes(known: Rules, *, as_json: bool) -> int:
                 _write(as_dict(rule, known))
             continue
         print(f"{title[known.lang]}:")
-        for rule in listed:
-            print(printable(f"  {rule.code:<24} {rule.headline}"))
+        _list(listed)
         print()
     return Exit.OK
+
+
+def _list(listed: Iterable[Rule]) -> None:
+    for rule in listed:
+        print(printable(f"  {rule.code:<24} {rule.headline}"))
 
 
 def as_dict(rule: Rule, known: Rules) -> dict[str, Any]:

@@ -27,6 +27,7 @@ REFUSED = [
     ("explain --bogus X", {}, 78, "unrecognized arguments: --bogus. See: logrules explain --help"),
     ("schema more", {}, 78, "unrecognized arguments: more. See: logrules schema --help"),
     ("explain CONFLICT_408", {}, 78, "there is no code CONFLICT_408. Did you mean CONFLICT_409"),
+    ("explain UNAUTHORIZED", {}, 78, "Did you mean TOKEN_INVALID"),
     ("export sigma --code CONFLICT_408", {}, 78, "did you mean 'CONFLICT_409'"),
     ("export sentry-rules --legacy --code CONFLICT_408", {}, 78, "did you mean 'CONFLICT_409'"),
     ("export sentry-rules --legacy --code BOT_BLOCKED", {}, 78, "BOT_BLOCKED wakes nobody"),

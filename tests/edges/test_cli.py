@@ -422,6 +422,15 @@ def test_explain_a_line_that_says_nothing() -> None:
     assert run("explain", "--json", "order 1409 paid").stdout == ""
 
 
+def test_explain_a_word() -> None:
+    """A number or a word that is no line leads people to codes, as in the bot; a program is told nothing."""
+    for word, code in (("409", "CONFLICT_409"), ("пароль", "DB_AUTH_FAILED")):
+        said = run("explain", word).stdout
+        assert said.startswith("logrules knows no log line like this.")
+        assert f"\n  {code} " in said
+    assert run("explain", "--json", "409").stdout == ""
+
+
 def test_codes_lists_every_code() -> None:
     """As a table grouped by sign, and as JSON."""
     table = run("codes").stdout
