@@ -1,4 +1,4 @@
-"""Events as people read them at a terminal: the line first, what to do below it, a step a line."""
+"""Events as people read them at a terminal: the line first, what to do and what not below it, a line each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ _COLOURS = {"debug": "2", "info": "36", "warning": "1;33", "error": "1;31", "cri
 _DIM = "2"
 _QUIET = {"debug", "info"}
 """Levels of which the line says all."""
-_STEP = re.compile(r" (?=\d{1,2}\) )")
+_STEP = re.compile(
+    r" (?=WARNING: |ВНИМАНИЕ: )|(?<=\W) (?=[1-9]\d?\) )|(?<=[.!?`]) (?=(?:Do not|Never|Не|Никогда) )"
+)
+"""Before each step, each warning, and each thing not to do."""
+_FRAMES = 12
+"""Lines of a traceback: its last ones say what failed, and where."""
 _MARGIN = " " * 11
 """As wide as the time and the mark before the words."""
 
@@ -59,12 +64,20 @@ class Readable:
     def _rest(self, event: dict[str, Any]) -> Iterator[str]:
         error = event.get("error", {})
         told = [f"{name}: {_text(value)}" for name, value in event.get("attrs", {}).items()]
-        told.append(error.get("stack") or error.get("message", ""))
+        told += _ending(error.get("stack") or error.get("message", ""))
         for row in "\n".join(told).splitlines():
             yield self._styled(_MARGIN + printable(row), _DIM)
 
     def _styled(self, text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if self._colours and text else text
+
+
+def _ending(stack: str) -> list[str]:
+    rows = stack.splitlines()
+    left_out = len(rows) - _FRAMES
+    if left_out <= 1:
+        return rows
+    return [f"… {left_out} lines before these: LOGRULES_FORMAT=json prints them", *rows[left_out:]]
 
 
 def _text(value: Any) -> str:

@@ -9,6 +9,7 @@ import pytest
 from logrules.core.event import Error, Event, encode
 from logrules.core.model import Severity
 from logrules.core.readable import Readable
+from logrules.rules import rules
 
 
 def line(level=Severity.CRITICAL, **fields):
@@ -29,6 +30,18 @@ def test_what_to_do_stands_below_once():
     assert shown(conflict).count(b"\n") == 1
     other = line(code="CONFLICT_409", fatal=True, reason="webhook_active", remediation="Delete it.")
     assert b"Delete it." in shown(other)
+
+
+@pytest.mark.parametrize("lang", ["en", "ru"])
+def test_every_step_and_every_warning_has_a_line(lang):
+    """Of each code and reason: what to do, a line each, then what not to do; warnings in either, too."""
+    for spec in (each for code in rules.specs.values() for each in (code, *code.reasons.values())):
+        shown = Readable(colours=False)(line(code=spec.code, remediation=spec.remediation(lang)))
+        rows = [row.strip() for row in shown.decode().splitlines()[1:]]
+        steps = spec.steps[lang]
+        numbered = [f"{number}) {step}" for number, step in enumerate(steps, 1)] if len(steps) > 1 else steps
+        said = [*numbered, *spec.avoid[lang]]
+        assert rows == [row for text in said for row in re.split(" (?=WARNING|ВНИМАНИЕ)", text)]
 
 
 def test_good_news_are_one_line():
@@ -54,6 +67,18 @@ def test_ordinary_record_names_its_logger_and_shows_its_traceback():
         "             x",
         "           ValueError: no",
     ]
+
+
+def test_long_traceback_shows_its_end():
+    """What failed, and where, stands in its last lines; how many are left out is said, and who has them."""
+    rows = ["Traceback (most recent call last):", *(f"  frame {at}" for at in range(78)), "OSError: away"]
+    shown = Readable(colours=False)(
+        line(Severity.ERROR, error=Error(type="OSError", message="away", stack="\n".join(rows)))
+    )
+    _, first, *rest = (row[11:] for row in shown.decode().splitlines())
+
+    assert first == "… 68 lines before these: LOGRULES_FORMAT=json prints them"
+    assert rest == rows[68:]
 
 
 def test_terminal_is_not_told_anything_by_a_message():
