@@ -30,6 +30,11 @@ _CALL = 256
 _ESCAPES = (b"\\n", b"\\r", b"\\t")
 """Letters that stand for a line end or a tab where a record is written out in one line, as JSON is."""
 
+_STAMP = re.compile(rb"[0-9 :.,/\[\]TZ+-]*[0-9]")
+"""How a line may begin that differs in nothing else from others: with a time."""
+_TIMELY = frozenset(b"0123456789 :.,/[]TZ+-")
+_STORM, _KINDS = 1024, 4096
+"""Bytes of a line whose verdict is remembered, and how many are."""
 _LONGEST = 8 * 1024
 """Bytes of an expression; Vectorscan takes no more than 16,000."""
 _WITHIN_A_LINE = rb"[^\n]*"
@@ -47,6 +52,14 @@ class Wanted(NamedTuple):
     """The parts may stand in different lines, `REACH` apart; then the rarest is the last."""
     begins: bool = False
     """The first part begins a statement, hence not within a word."""
+
+    @property
+    def is_timeless(self) -> bool:
+        """Whether a line's time has no say in it: no word of it could stand there, not even in part."""
+        words = [word for part in self.parts for word, _ in part]
+        return not self.spans and not any(
+            re.search(rb"[0-9]", word) or _TIMELY.issuperset(word) for word in words
+        )
 
 
 _RECENT = 256
@@ -113,6 +126,8 @@ class Search:
         self._database: Database | None = None
         self._sought: list[_Sought] = []
         """What each expression of the database stands for."""
+        self._verdicts: dict[tuple[bytes, tuple[tuple[int, int], ...]], _Verdict] = {}
+        """Of lines without their time, by what was found: storms say the same again and again."""
 
     def scan(self, data: bytes, start: int = 0) -> list[Hit]:
         """The hits in whole lines that end behind `start`. Safe to call from several threads."""
@@ -155,21 +170,33 @@ class Search:
 
     def _lines(self, data: bytes, start: int, ends: list[tuple[int, int]]) -> Iterator[Hit]:
         """The hits among what Vectorscan has found, once for each line."""
-        around, known = _Around(data, start), set[int]()
-        for end, expression in ends:
-            if end <= start:
-                continue
-            if end > around.end:
-                around, known = _Around(data, data.find(b"\n", end - 1) + 1 or len(data)), set()
+        for around, found in _by_line(data, start, ends):
+            sure, timed = self._verdict(around, found)
+            yield from (Hit(around.end, number) for number in sure)
+            yield from (Hit(around.end, each) for each in timed if around.holds(self.wanted.at(each)))
+
+    def _verdict(self, around: _Around, found: list[tuple[int, int]]) -> _Verdict:
+        """What is in a line by what was found in it, and what its time has a say in."""
+        if around.tail is None:
+            return self._judged(around, found)
+        key = around.tail, tuple([(around.end - end, expression) for end, expression in found])
+        known = self._verdicts.get(key)
+        if known is None:
+            if len(self._verdicts) >= _KINDS:
+                self._verdicts.clear()
+            known = self._verdicts[key] = self._judged(around, found)
+        return known
+
+    def _judged(self, around: _Around, found: list[tuple[int, int]]) -> _Verdict:
+        sure, timed = dict[int, None](), dict[int, None]()
+        for end, expression in found:
             sought = self._sought[expression]
-            if expression not in known:
-                known.add(expression)
-                yield from (Hit(around.end, number) for number in sought.sure)
-                for number in sought.more:
-                    if around.holds(self.wanted.at(number)):
-                        yield Hit(around.end, number)
-            if sought.first and not _is_within_a_word(data, end - sought.length):
-                yield from (Hit(around.end, number) for number in sought.first)
+            sure |= dict.fromkeys(sought.sure)
+            sure |= dict.fromkeys(each for each in sought.more if around.holds(self.wanted.at(each)))
+            timed |= dict.fromkeys(sought.timed)
+            if sought.first and not _is_within_a_word(around.data, end - sought.length):
+                sure |= dict.fromkeys(sought.first)
+        return tuple(sure), tuple(timed)
 
     @cached_property
     def _words(self) -> tuple[dict[bytes, tuple[int, ...]], dict[bytes, tuple[int, ...]]]:
@@ -200,7 +227,9 @@ class _Sought(NamedTuple):
     sure: tuple[int, ...] = ()
     """What is there for certain."""
     more: tuple[int, ...] = ()
-    """What may be there."""
+    """What may be there, whatever the line's time."""
+    timed: tuple[int, ...] = ()
+    """…or for which that is no matter of indifference, nor are the lines before."""
     first: tuple[int, ...] = ()
     """What is there unless the literal that the expression is stands within a word."""
     length: int = 0
@@ -211,26 +240,44 @@ class _Sought(NamedTuple):
         if length and wanted.begins and len(wanted.parts) == 1:
             return self._replace(first=(*self.first, number), length=length)
         if (length and len(wanted.parts) > 1) or (not length and (wanted.begins or wanted.spans)):
-            return self._replace(more=(*self.more, number))
+            if wanted.is_timeless:
+                return self._replace(more=(*self.more, number))
+            return self._replace(timed=(*self.timed, number))
         return self._replace(sure=(*self.sure, number))
+
+
+_Verdict = tuple[tuple[int, ...], tuple[int, ...]]
+"""What is in a line, and what may be."""
 
 
 class _Around:
     """A line, and those before it."""
-
-    __slots__ = ("data", "end", "folded", "start", "text", "wide")
 
     def __init__(self, data: bytes, end: int) -> None:
         self.data, self.end = data, end
         self.text: bytes | None = None
         self.wide: tuple[bytes, bytes] | None = None
 
-    def holds(self, wanted: Wanted) -> bool:
-        """Whether the line holds the rarest of what is wanted, and all of it stands in its order."""
+    @cached_property
+    def tail(self) -> bytes | None:
+        """The line without its time; None of one that is too long to be remembered."""
+        self._read()
+        assert self.text is not None
+        if len(self.text) > _STORM:
+            return None
+        stamp = _STAMP.match(self.text)
+        return self.text[stamp.end() :] if stamp else self.text
+
+    def _read(self) -> None:
         if self.text is None:
             self.start = self.data.rfind(b"\n", 0, self.end - 1) + 1
             self.text = self.data[self.start : self.end]
             self.folded = self.text.lower()
+
+    def holds(self, wanted: Wanted) -> bool:
+        """Whether the line holds the rarest of what is wanted, and all of it stands in its order."""
+        self._read()
+        assert self.text is not None
         text, folded = self.text, self.folded
         if wanted.spans:
             text, folded = self.wide = self.wide or self._widened()
@@ -246,6 +293,24 @@ class _Around:
             first = self.data.rfind(b"\n", 0, max(0, first - 1)) + 1
         text = self.data[first : self.end]
         return text, text.lower()
+
+
+def _by_line(
+    data: bytes, start: int, ends: list[tuple[int, int]]
+) -> Iterator[tuple[_Around, list[tuple[int, int]]]]:
+    """Each line with what was found in it, where that ends behind `start`."""
+    found: list[tuple[int, int]] = []
+    line = start
+    for each in ends:
+        if each[0] > line:
+            if found:
+                yield _Around(data, line), found
+                found = []
+            line = data.find(b"\n", each[0] - 1) + 1 or len(data)
+        if each[0] > start:
+            found.append(each)
+    if found:
+        yield _Around(data, line), found
 
 
 def _lines_with(word: bytes, data: bytes, where: bytes, start: int) -> Iterator[int]:

@@ -125,3 +125,26 @@ def test_a_search_for_nothing():
     assert found(b"anything\n") == []
     assert found(b"", Wanted(parts("x"))) == []
     assert Search([Wanted(parts("abc"))], warm_up=1).scan(b"abc") == [Hit(3, 0)]
+
+
+def test_what_is_remembered_of_a_line_is_true_at_any_time(monkeypatch):
+    """Every sample behind one stamp after the other gives what a look afresh finds."""
+    search = rulebook().search
+    search.prepare()
+    lines = [line for pattern in rulebook().patterns for text in pattern.match for line in text.splitlines()]
+    stamps = ("2026-01-15 08:29:41,511 ", "2026-11-22 23:59:59,409 ", "[2026-01-15T08:29:41.137Z] ", "429 ")
+    for stamp in stamps:
+        log = "".join(f"{stamp}{line}\n" for line in lines).encode()
+        remembered = search.scan(log)
+        with monkeypatch.context() as patch:
+            patch.setattr("logrules.core.search._STORM", -1)
+            assert remembered == search.scan(log)
+
+
+def test_a_word_in_a_lines_time_is_not_remembered():
+    """What has digits may stand in the stamp of one line, and not in that of the next."""
+    search = Search([Wanted(((Literal(b"409"),), (Literal(b"conflict of"),)), rarest=1)])
+    search.prepare()
+    lines = [b"12:00:00,409 conflict of two\n", b"12:00:00,408 conflict of two\n"]
+
+    assert [bool(search.scan(line)) for line in (*lines, *lines)] == [True, False, True, False]
