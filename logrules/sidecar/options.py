@@ -144,8 +144,8 @@ def _add_output(run: argparse.ArgumentParser) -> None:
         "--annotate",
         choices=("extra", "none"),
         default="extra",
-        help="extra: explain known signs in JSON lines of their own on standard error (default); none: do "
-        "not, alerts go out all the same",
+        help="extra: explain known signs in lines of their own on standard error, JSON or at a terminal text "
+        "(default); none: do not, alerts go out all the same",
     )
 
 
