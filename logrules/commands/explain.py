@@ -31,7 +31,7 @@ _SIGNS = {
 }
 _SAYS = {
     "what": {"en": "What happened", "ru": "Что случилось"},
-    "says": {"en": "The log says", "ru": "В журнале"},
+    "says": {"en": "The log says", "ru": "В логе"},
     "check": {"en": "How to make sure", "ru": "Как убедиться"},
     "todo": {"en": "What to do", "ru": "Что делать"},
     "avoid": {"en": "What not to do", "ru": "Чего не делать"},
@@ -41,7 +41,7 @@ _SAYS = {
     "exit": {"en": "Exit status when we end it: {}", "ru": "Код выхода, когда завершаем мы: {}"},
     "nobody": {"en": "Wakes nobody.", "ru": "Никого не будит."},
     "alert": {"en": "Alert ({}, again every {:g} h): {}", "ru": "Оповещение ({}, повтор каждые {:g} ч): {}"},
-    "search": {"en": "In a raw log search for: {}", "ru": "В сыром журнале ищите: {}"},
+    "search": {"en": "In a raw log search for: {}", "ru": "В сыром логе ищите: {}"},
     "fatal": {"en": "needs you or a restart", "ru": "само не пройдёт"},
     "heals": {"en": "heals by itself, or needs no one", "ru": "проходит само или никого не требует"},
     "times": {"en": "seen {} times", "ru": "замечено раз: {}"},

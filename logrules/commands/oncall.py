@@ -154,7 +154,7 @@ def _lasts(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,6}[smhd]", text) or not 0 < seconds(text) <= LONGEST:
         raise LogrulesError(
             f"--for takes a duration such as 90s, 30m, 2h or 1d, at most {LONGEST / 86400:g}d. What is to be "
-            "quiet for ever belongs into a pack of your own: [code.CODE] with alert = false"
+            "quiet for ever belongs in a pack of your own: [code.CODE] with alert = false"
         )
     return seconds(text)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from logrules.core.match import Match
 
 LONGEST = 30 * 86400.0
-"""Seconds: one that outlasts whoever asked for it is a rule, and belongs into a pack (`alert = false`)."""
+"""Seconds: one that outlasts whoever asked for it is a rule, and belongs in a pack (`alert = false`)."""
 
 
 class Silence(msgspec.Struct, frozen=True, kw_only=True):
