@@ -11,8 +11,9 @@ import pytest
 
 from logrules.core.event import Event
 from logrules.core.model import Severity
+from logrules.core.readable import Readable
 from logrules.core.redact import Redactor
-from logrules.sinks.console import Console
+from logrules.sinks.console import Console, LineWriter
 
 TOKEN = "123456:" + "A" * 35
 
@@ -83,6 +84,21 @@ def test_no_secret_in_any_field(pipe):
     assert "hunter22" not in line
     assert ":pw@" not in line
     assert line.count("123456:***") == 3
+
+
+def test_no_secret_in_the_text_for_a_terminal(pipe):
+    """What people read is made of the redacted line, particulars and remediation included."""
+    reader, writer = pipe
+    told = event(
+        f"a {TOKEN}", code="X_Y", remediation=f"{TOKEN}.", attrs={f"k {TOKEN}": ["hunter22", "x://a:pw@h"]}
+    )
+    told.level = Severity.ERROR
+    Console(LineWriter(writer, Readable(colours=False)), Redactor(["hunter22"])).write(told)
+    text = drained(reader).decode()
+
+    assert text.startswith("09:40:42 ✖ X_Y  a 123456:***")
+    assert "123456:***: [" in text
+    assert not any(secret in text for secret in ("AAAA", "hunter22", ":pw@"))
 
 
 def test_a_closed_pipe_is_no_reason_to_die(pipe):
@@ -205,8 +221,9 @@ SMALL_PIPE = """
 import fcntl, os, select, signal, threading
 from logrules.core.event import Event
 from logrules.core.model import Severity
+from logrules.core.readable import Readable
 from logrules.core.redact import Redactor
-from logrules.sinks.console import Console
+from logrules.sinks.console import Console, LineWriter
 
 def event(message):
     return Event(timestamp="t", level=Severity.INFO, message=message, service="s", instance="i")
