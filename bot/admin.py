@@ -291,8 +291,9 @@ async def _silenced(query: CallbackQuery, code: str, service: str, until: float)
 async def _marked(query: CallbackQuery, markup: dict[str, Any]) -> None:
     """Change the buttons of a message, and leave its words."""
     with unchanged():
-        await query.get_bot().edit_message_reply_markup(
-            reply_markup=InlineKeyboardMarkup.de_json(markup), **place(query)
+        bot = query.get_bot()  # python-telegram-bot before 21 asks for it
+        await bot.edit_message_reply_markup(
+            reply_markup=InlineKeyboardMarkup.de_json(markup, bot), **place(query)
         )
 
 
