@@ -57,8 +57,10 @@ _PROSE = re.compile(
 """Two small words in a row, or one before a quotation: somebody speaks there, it is no logger's head."""
 _NUMBER = re.compile(rb"\d{1,3}")
 _QUOTES = (b'"', b"'", b"`")
-_CONTINUED = b" \t\r\n"
-"""How a line may begin that continues the one before it, tracebacks apart."""
+_INDENTED = (b" ", b"\t", b"\\t")
+"""How a line begins that is indented; the last is a tab in a text escaped for JSON."""
+_CONTINUED = b" \t\r\n\\"
+"""The first byte of a line that may continue the one before it, tracebacks apart."""
 _DIGITS = b"0123456789"
 _REMEMBERED = 4096
 _REST = 6
@@ -112,7 +114,7 @@ class Levels:
         return at
 
     def _continues(self, lines: bytes, at: int) -> bool:
-        if lines[at] in b" \t":
+        if lines.startswith(_INDENTED, at):
             return True
         if lines[at] in b"\r\n":
             return self._in_frames or self._traced

@@ -54,7 +54,7 @@ class Wrapper:
         if b"{" not in lines or not (lines.startswith(b"{") or b"\n{" in lines):
             return self._texts(lines, [], stamp)
         if _MARK in lines and lines.count(b"\n") > 1:
-            return b"".join(self(line, stamp) for line in lines.splitlines(keepends=True))
+            return b"".join(self(line, stamp) for line in _each(lines))
         texts, objects = self._sorted(lines, stamp)
         return self._texts(texts, objects, stamp)
 
@@ -76,8 +76,8 @@ class Wrapper:
 
     def cut(self, line: bytes, stamp: str) -> bytes:
         """The event of a line of which the end is not to be waited for."""
-        ((_, _, level),) = whole(line, self._levels.runs(line))
-        return self._one(ANSI.sub(b"", line), level, stamp, cut=True)
+        line = ANSI.sub(b"", line)
+        return self._one(line, self._level_of(line), stamp, cut=True)
 
     def _texts(self, lines: bytes, objects: list[bytes], stamp: str) -> bytes:
         """Lines that are no JSON: what they say is escaped, all at once."""
@@ -85,9 +85,10 @@ class Wrapper:
         befores, events, parts = self._beginnings(stamp), iter(objects), []
         room = MAX_BYTES - len(self._after) - len(befores[Severity.CRITICAL])
         if len(text) > room and not _fits(text, room):
-            each = lines.splitlines(keepends=True)
+            each = ((line, self._level_of(line)) for line in _each(lines))
             return b"".join(
-                next(events) if line == _MARKED and objects else self._single(line, stamp) for line in each
+                next(events) if line == _MARKED and objects else self._one(line.rstrip(b"\n"), level, stamp)
+                for line, level in each
             )
         for start, end, level in whole(text, self._levels.runs(text)):
             before, part = befores[level], text[start:end]
@@ -105,9 +106,11 @@ class Wrapper:
             self._befores = {level: _before(stamp, level) for level in Severity}
         return self._befores
 
-    def _single(self, line: bytes, stamp: str) -> bytes:
-        ((_, _, level),) = whole(line, self._levels.runs(line))
-        return self._one(line.rstrip(b"\n"), level, stamp)
+    def _level_of(self, line: bytes) -> Severity:
+        """How loud one line is; it is read as it would be among others, escaped."""
+        text = _escaped(line)
+        ((_, _, level),) = whole(text, self._levels.runs(text))
+        return level
 
     def _one(self, line: bytes, level: Severity, stamp: str, *, cut: bool = False) -> bytes:
         event = Event(
@@ -219,6 +222,11 @@ def _escaped(text: bytes) -> bytes:
     if any(sign in unsafe for sign in _BREAKING) and BREAKING.search(text):
         text = BREAKING.sub(_spelled, text)
     return text
+
+
+def _each(lines: bytes) -> list[bytes]:
+    """Whole lines, one by one; `splitlines` would part them at carriage returns, too."""
+    return [line + b"\n" for line in lines.split(b"\n")[:-1]]
 
 
 def _fits(text: bytes, room: int) -> bool:
