@@ -18,6 +18,8 @@ _RETRIES = re.compile(
 """How a program says that it goes on by itself."""
 _HEALS = frozenset({"DB_UNREACHABLE", "DB_TOO_MANY_CONNECTIONS", "DB_CONNECTION_LOST", "DB_LOCKED"})
 """What may be gone when he tries again; a wrong password is not."""
+_GAVE_UP = re.compile(r"(?i:\bgiv(?:ing|es|en) up\b|\bgave up\b)|[Сс]да[её]т?[мю]ся")
+"""…and that it does no longer."""
 _HANDLED = re.compile(
     r"Exception ignored in: |(?:Ignoring exception in|Command raised an exception|Cause exception while"
     r"|An exception was raised while|Exception (?:in|while) handling)\b"
@@ -27,6 +29,12 @@ _SURVIVED = frozenset(
     {"CODE_ERROR", "CONFIG_MISSING", "DISK_FULL", "EVENT_LOOP_MISUSE", "MODULE_MISSING", "OUT_OF_MEMORY"}
 )
 """What ends a process at its start, and in a handler only this one call."""
+_AT_START = frozenset({"DNS_ERROR", "NETWORK_ERROR", "TLS_ERROR", "DB_SCHEMA_ERROR"})
+_STARTS = re.compile(
+    r"/getMe failed, reason: |\bApplication startup failed\b|\[SQL: (?:ALTER|CREATE|DROP) "
+    r"|\b(?i:migration) [^\n]{0,120}\bfailed\b"
+)
+"""A call or a step that programs take once, and do not start without."""
 _GIVES_UP = re.compile(
     r"\b(?i:exit(?:ing|s)?|abort(?:ing|s)?|refus(?:e|es|ing)|quit(?:ting|s)?|shutting down|terminating"
     r"|(?:will not|won't|cannot|can't|not) (?:start|run|launch)(?:ing)?)\b"
@@ -51,8 +59,10 @@ def is_fatal(pattern: Pattern, uncaught: bool, text: str, code: Code) -> bool:  
     """
     if uncaught and (code.sign in {Sign.BAD, Sign.WARN} or pattern.code == "BOT_BLOCKED"):
         return True
-    if pattern.code in _HEALS and _RETRIES.search(text):
+    if pattern.code in _HEALS and _RETRIES.search(text) and not _GAVE_UP.search(text):
         return False
+    if pattern.code in _AT_START and _STARTS.search(text):
+        return True
     if pattern.code in _SURVIVED and _HANDLED.search(text):
         return False
     if pattern.code == "LOCK_WAITING" and (waits := _waits(text)) is not None:

@@ -80,7 +80,7 @@ _STAMP = (
 )
 _RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)"
 _LEVEL = "(?:" + "|".join(sorted(_SEVERITY, key=len, reverse=True)) + r")(?![A-Za-z0-9_])"
-_ANY_LEVEL = rf"(?:{_LEVEL}|(?i:{_LEVEL})(?=\ *[\])>]|:\ ))"
+_ANY_LEVEL = rf"(?:{_LEVEL}|(?i:{_LEVEL})(?=\ *[\])>]|(?:\ \[[\w./-]{{1,40}}\])?:\ ))"
 """Behind a time stamp small letters are a level too, if a bracket or a colon closes them."""
 
 _FLY = r"[a-z][\w-]*\ ?\[[\w.-]+\]\ [a-z]{3}\ \[\w+\]:?\ ?"
@@ -110,7 +110,7 @@ _TRANSPORT = re.compile(
   | \ ?(?:systemd|dockerd|kernel)(?:\[\d+\])?:\                     # …, what people leave of it
   | \[\ *\d+\.\d{{6}}\]\ ?                                          # dmesg
   | <\d+>1\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
-  | (?:app|heroku)?\[[a-z]+\.\d+\]:(?:\ |$)                           # Heroku, its stamp cut off
+  | (?:(?:app|heroku)?\[[a-z]+\.\d+\]|heroku\[router\]):(?:\ |$)      # Heroku, its stamp cut off
   | \[(?:inf|err|wrn|dbg)\]\ {{1,2}}(?=\S)                          # Railway, likewise
   | (?:python[\d.]*|node|java|php|ruby|bot|[a-z]\w*-bot|gunicorn|uvicorn)\[\d{{1,7}}\]:\ (?=\S)  # journald
   | container@pterodactyl~\                                         # Pterodactyl's panel
@@ -127,14 +127,15 @@ _TRANSPORT = re.compile(
   | \d\d:\d\d:\d\d\.\d{{3}}\ \|\ (?=npm\ (?:error|ERR!)\ )            # Cloudflare's builds
   | (?P<viewer>\d{{4}}-(?:\d\d|[A-Z][a-z]{{2}})-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:\ {_ZONE})?)
     \ (?={_REPORT}|\ \ (?!\ *{_LEVEL})|[a-z][\w.-]{{1,40}}\ +\|\ )       # Docker Desktop, Portainer, Coolify
-  | `{{1,3}}(?={_REPORT}|(?:Error|Exception):\ [^`\n]{{1,400}}$)      # Markdown around a whole record
+  | `{{1,3}}(?={_REPORT}|(?:Error|Exception):\ [^`\n]{{1,400}}$     # Markdown around a whole record
+        |[\w@-]{{1,60}}\.service:\ )
   | "(?=Traceback\ \(most\ recent\ call\ last\):\ $)                  # …, quotation marks around many lines
   | \*\*(?=[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:|{_REPORT})        # …, in bold
   | `(?=\ \ File\ "|\ {{4}}\S[^\n]*`\ $)                              # …, around tracebacks or their lines
   | \ {{4}}(?=(?:\d{{4}}-\d\d-\d\d[T\ ])?\d\d:\d\d:\d\d[.,]\d{{3}}\ )         # …, as a block
   | `(?=error:\ (?:\(node:\d|\[(?:polling|webhook)_error\]))            # …, around what Node printed
   | \ {{2,16}}(?=[a-z][\w.-]{{0,40}}(?:\d\ +|\ {{2}}\ *)\|\ )              # compose's, with a margin
-  | >\ (?=\[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d)                         # Markdown's quotation of a record
+  | >\ (?=\[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d|[a-z][\w.-]{{1,60}}\ +\|\ {_RFC3339}\ )  # Markdown's quotation
   | >\ (?: (?=\ \ File\ "|During\ handling\ of\ the|The\ above\ exception\ was)|$  # …, before a traceback
         | (?=\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*]) )
   | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
@@ -262,6 +263,7 @@ _HEADS = tuple(
         rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",  # logrus
         rf"(?:\d+\ TID-\w+|(?:(?:pid|tid|class|jid)=\S{{1,80}}\ ){{1,4}})\ ?(?P<level>{_LEVEL}):\ ",
         rf"\[[^\]\n]{{1,60}}\]\ (?P<level>{_LEVEL})\ +[\w.$-]+\ -\ ",  # slf4j-simple
+        rf"\[[a-z][\w.-]{{1,40}}\][\ \t]{{1,16}}(?P<level>{_LEVEL})[\ \t]{{1,8}}(?=\S)",  # Botpress
         rf"""\[\d{{4,9}}\]\ {{1,4}}(?P<level>{_LEVEL})\ {{1,4}}[\w-]{{1,40}}:\ {{1,40}}
         (?:\[[^\]\n]{{1,80}}\]\ )?""",  # matterbridge
         rf"""(?:\[[^\]\n]{{1,40}}\]\ ?){{1,4}}\[\ *(?P<level>{_ANY_LEVEL})\ *\]{_SEP}

@@ -236,7 +236,8 @@ class _Draft:
         """Whether it is the traceback of an exception that nobody caught."""
         if self.crashed:
             return True
-        return bool(self.outermost and self.finished and not self.quoted and not self.logged)
+        told = self.finished or bool(self.last_lines)  # of several the last may be cut off
+        return bool(self.outermost and told and not self.quoted and not self.logged)
 
     def takes(self, line: _Line) -> bool:
         """Whether `line` belongs to it; takes it if so."""

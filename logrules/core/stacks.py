@@ -9,7 +9,8 @@ import re
 
 _FRAME = re.compile(r"at (?:async |new )?[\w$.<>\[\]/@:#-]+")
 _CAUSE = re.compile(
-    r"(?:Caused by: |\[?cause\]?: |Suppressed: |---> |(?:error:|<rejected>) (?=(?:[A-Z]\w*)?Error: ))"
+    r"(?:Caused by: |\[?cause\]?: |Suppressed: |---> "
+    r"|(?:error:|<rejected>) (?:\{ \[)?(?=(?:[A-Z]\w*)?Error: ))"
 )
 _INNER = re.compile(r" ---> (?=[A-Za-z_][\w.]{1,120}(?:Exception|Error): )")
 _ERROR = re.compile(

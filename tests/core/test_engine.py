@@ -438,6 +438,28 @@ def test_an_exception_that_nobody_caught_is_fatal() -> None:
     assert (caught.code, caught.fatal) == ("NETWORK_ERROR", False)
 
 
+@pytest.mark.parametrize(
+    ("said", "fatal"),
+    [
+        ("ERROR - request to https://x/getMe failed, reason: getaddrinfo ENOTFOUND x", True),
+        (
+            "ERROR - request to https://x/getUpdates failed, reason: getaddrinfo ENOTFOUND x",
+            False,
+        ),
+        ("ERROR - Unable to connect to the database. Retrying (2)...", False),
+        ("ERROR - Unable to connect to the database. Tried to reconnect 3 times. Giving up.", True),
+        ('ERROR - relation "users" does not exist', False),
+        (
+            'ERROR - (psycopg.errors.UndefinedTable) relation "u" does not exist\n[SQL: ALTER TABLE u]',
+            True,
+        ),
+    ],
+)
+def test_whether_it_heals_is_said_beside_it(said: str, fatal: bool) -> None:
+    """A step that comes once, at the start, ends the program; who tries again goes on, until he gives up."""
+    assert [match.fatal for match in classify(rulebook(), said)] == [fatal]
+
+
 def test_a_storm_is_annotated_once_a_minute() -> None:
     """The same sign, again and again, is one annotation a minute that says how often it was met."""
     log = Log()
