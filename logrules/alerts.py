@@ -20,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from logrules.core.delivery import Verdict, retry
+from logrules.core.incidents import gathered
 from logrules.core.model import LogrulesError
 from logrules.receivers import load
 from logrules.rules import rules
@@ -102,8 +103,9 @@ class Alerts:
             return
         self._after_fork()
         try:
-            decisions = self._store.take_all(matches)
-            if any(map(self._is_news, matches, decisions)):
+            kinds = gathered(matches)
+            decisions = self._store.take_all(kinds)
+            if any(map(self._is_news, kinds, decisions)):
                 self._drain()
             self._changed()
         except Exception as error:  # noqa: BLE001  # a bot must not die of its alerts

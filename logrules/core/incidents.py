@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import uuid
 from enum import StrEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -23,7 +24,7 @@ from logrules.core.match import Alert
 from logrules.core.model import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from logrules.core.codes import AlertSpec, Code
     from logrules.core.match import Match
@@ -33,6 +34,8 @@ LEVELS = ("debug", "info", "warning", "error", "fatal")
 
 _NAMESPACE = uuid.UUID("6f4f8a3e-5d0b-5c57-9f0e-6c6f67727573")
 _UNPROVED = LEVELS.index("warning")
+_kind = attrgetter("service", "instance", "code", "reason", "level", "fatal", "proved")
+"""What matches have in common of which one can stand for all."""
 
 
 class Outcome(StrEnum):
@@ -121,18 +124,39 @@ def decide(
     known = _current(row, match, code, now)
     row = _seen(known, match, code, now)
     is_proof = bool(row.sighting) and row.sighting == known.sighting
+    sightings = match.count - is_proof
     if code.alert is None:
-        return _untold(row, Outcome.MUTE, is_proof=is_proof)
+        return _untold(row, Outcome.MUTE, sightings)
     level = _level(match, code.alert)
     loudness = _loudness(level, match)
     outcome = _occasion(row, code.alert, now, loudness)
     if outcome.tells:
         outcome = _hushed(match, around) or outcome
     if not outcome.tells:
-        return _untold(row, outcome, is_proof=is_proof)
+        return _untold(row, outcome, sightings)
+    row = msgspec.structs.replace(row, suppressed=row.suppressed + match.count - 1)
     told = _told(row, loudness, int(now // max(code.alert.repeat, 1.0)), now)
     alert = _alert(told, match, code, level, code.alert.title[lang])
     return Decision(msgspec.structs.replace(told, suppressed=0), outcome, alert)
+
+
+def gathered(matches: Sequence[Match]) -> list[Match]:
+    """What came together, in its order: of more than two of one kind the first, and the last for all others.
+
+    So a storm costs no more than what is different in it; what came between two of a kind stays between them.
+    """
+    first, last, counts = dict[object, int](), dict[object, int](), dict[object, int]()
+    for at, match in enumerate(matches):
+        kind = _kind(match)
+        first.setdefault(kind, at)
+        last[kind] = at
+        counts[kind] = counts.get(kind, 0) + match.count
+    found = {at: matches[at] for at in first.values()}
+    for each, at in last.items():
+        if at not in found:
+            others = counts[each] - found[first[each]].count
+            found[at] = msgspec.structs.replace(matches[at], count=others)
+    return [found[at] for at in sorted(found)]
 
 
 def patience(match: Match) -> float:
@@ -270,7 +294,7 @@ def _seen(row: Incident, match: Match, code: Code, now: float) -> Incident:
     row = msgspec.structs.replace(
         row,
         last_seen=now,
-        count=row.count + (not sighting or sighting != row.sighting),
+        count=row.count + match.count - (bool(sighting) and sighting == row.sighting),
         sighting=sighting,
         proved=row.proved or match.proved,
         good_since=None,
@@ -280,7 +304,8 @@ def _seen(row: Incident, match: Match, code: Code, now: float) -> Incident:
     # Who proves a fatal sign ends with it: there will be no second sighting.
     if code.confirm is None or (match.fatal and match.proved):
         return msgspec.structs.replace(row, opened_at=now, recent=())
-    recent = tuple(when for when in (*row.recent, now) if now - code.confirm.within <= when <= now)
+    times = (*row.recent, *[now] * match.count)
+    recent = tuple(when for when in times if now - code.confirm.within <= when <= now)
     if len(recent) >= code.confirm.count:
         return msgspec.structs.replace(row, opened_at=now, recent=(), count=len(recent), first_seen=recent[0])
     return msgspec.structs.replace(row, recent=recent, count=len(recent), first_seen=recent[0])
@@ -308,9 +333,9 @@ def _hushed(match: Match, around: Around) -> Outcome | None:
     return None
 
 
-def _untold(row: Incident, outcome: Outcome, *, is_proof: bool) -> Decision:
+def _untold(row: Incident, outcome: Outcome, sightings: int) -> Decision:
     """Nobody is told of it. The proof of a sighting is no second one that nobody was told of."""
-    return Decision(msgspec.structs.replace(row, suppressed=row.suppressed + (not is_proof)), outcome, None)
+    return Decision(msgspec.structs.replace(row, suppressed=row.suppressed + sightings), outcome, None)
 
 
 def _level(match: Match, alert: AlertSpec) -> str:

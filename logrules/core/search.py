@@ -32,7 +32,8 @@ _ESCAPES = (b"\\n", b"\\r", b"\\t")
 
 _STAMP = re.compile(rb"[0-9 :.,/\[\]TZ+-]*[0-9]")
 """How a line may begin that differs in nothing else from others: with a time."""
-_TIMELY = frozenset(b"0123456789 :.,/[]TZ+-")
+_TIMELY = re.compile(rb"(?m)[0-9]|^[ :.,/\[\]TZ+-]*$")
+"""A word, of some in a line each, that could stand in a time or has a part that could."""
 _STORM, _KINDS = 1024, 4096
 """Bytes of a line whose verdict is remembered, and how many are."""
 _LONGEST = 8 * 1024
@@ -56,10 +57,7 @@ class Wanted(NamedTuple):
     @property
     def is_timeless(self) -> bool:
         """Whether a line's time has no say in it: no word of it could stand there, not even in part."""
-        words = [word for part in self.parts for word, _ in part]
-        return not self.spans and not any(
-            re.search(rb"[0-9]", word) or _TIMELY.issuperset(word) for word in words
-        )
+        return not (self.spans or _TIMELY.search(b"\n".join(word for part in self.parts for word, _ in part)))
 
 
 _RECENT = 256
@@ -159,8 +157,11 @@ class Search:
         expressions: dict[bytes, _Sought] = {}
         known: dict[_Sought, _Sought] = {}
         for number, wanted in enumerate(self.wanted):
+            is_timeless = wanted.is_timeless
             for text, length in _expressions(wanted):
-                sought = expressions.get(text, _Sought()).plus(number, wanted, length)
+                sought = expressions.get(text, _Sought()).plus(
+                    number, wanted, length, is_timeless=is_timeless
+                )
                 expressions[text] = known.setdefault(sought, sought)
         self._sought = list(expressions.values())
         self._database = compiled(list(expressions), store=self._store, only_kept=only_kept)
@@ -235,12 +236,12 @@ class _Sought(NamedTuple):
     length: int = 0
     """Of that literal."""
 
-    def plus(self, number: int, wanted: Wanted, length: int) -> _Sought:
+    def plus(self, number: int, wanted: Wanted, length: int, *, is_timeless: bool) -> _Sought:
         """With one more, wanted where a literal of that length stands, or (0) what all of it makes."""
         if length and wanted.begins and len(wanted.parts) == 1:
             return self._replace(first=(*self.first, number), length=length)
         if (length and len(wanted.parts) > 1) or (not length and (wanted.begins or wanted.spans)):
-            if wanted.is_timeless:
+            if is_timeless:
                 return self._replace(more=(*self.more, number))
             return self._replace(timed=(*self.timed, number))
         return self._replace(sure=(*self.sure, number))

@@ -77,18 +77,26 @@ class Inbox:
     def take(self) -> Item:
         """The next one; waits for it."""
         with self._changed:
-            while True:
-                while not self._items:
-                    self._changed.wait()
-                item = self._items.popleft()
-                if not isinstance(item, Chunk):
-                    return item
-                self._size -= len(item.data)
-                self._changed.notify()
-                if item.origin not in self._torn:
-                    return item
-                if whole := self._mended(item):
-                    return whole
+            while (item := self._next()) is None:
+                self._changed.wait()
+            return item
+
+    def take_now(self) -> Item | None:
+        """The next one; None if there is none yet."""
+        with self._changed:
+            return self._next()
+
+    def _next(self) -> Item | None:
+        while self._items:
+            item = self._items.popleft()
+            if not isinstance(item, Chunk):
+                return item
+            self._size -= len(item.data)
+            self._changed.notify()
+            whole = item if item.origin not in self._torn else self._mended(item)
+            if whole is not None:
+                return whole
+        return None
 
     def unread(self) -> int:
         """How many bytes were let go since this was last asked."""

@@ -53,6 +53,9 @@ MINUTE = 60.0
 BREAK, LONGEST_BREAK = 7.0, 0.2
 """For how many times the last thought, and seconds, thinking rests where the bytes are worked on."""
 GLANCE = 0.005
+GATHER = 0.25
+"""Seconds for which what was found is gathered while there is more to read: one wait for the disk, and of a
+storm no more work than what is different in it."""
 
 
 def _nobody(_stop: Stop) -> None:
@@ -96,6 +99,9 @@ class Watch:
         self._known: Rules | None = None
         self._engine: Engine | None = None
         self._leaks: Leaks | None = None
+        self._found: list[Match] = []
+        """What the store has still to hear of."""
+        self._found_at = 0.0
         self._kills: int | None = None
         """Of our container, before this life."""
         self._has_database = False
@@ -275,7 +281,11 @@ class Watch:
 
     def _live(self) -> None:
         while True:
-            item = self._inbox.take()
+            item = self._inbox.take_now() if self._found else self._inbox.take()
+            if not isinstance(item, Chunk) or time.monotonic() - self._found_at > GATHER:
+                self._hand_over()
+            if item is None:
+                continue
             with self._harmless():
                 if isinstance(item, Chunk):
                     self._read(item)
@@ -283,6 +293,12 @@ class Watch:
                     item()
                 self._own_up()
             self._publish()
+
+    def _hand_over(self) -> None:
+        """Have the store decide on what was found."""
+        if self._found:
+            found, self._found = self._found, []
+            self._alerts.send(*found)
 
     def _publish(self) -> None:
         """Let the thread that waits for the child wait no longer than until a record is to be closed."""
@@ -298,7 +314,7 @@ class Watch:
                 for leak in self._leaks.feed(chunk.origin.stream, chunk.data):
                     self._report("SECRET_IN_LOG", leak.message, attrs=leak.attrs)
         begun = time.monotonic()
-        self._think(lambda engine: engine.feed(chunk))
+        self._think(lambda engine: engine.feed(chunk), gathers=True)
         self._tidy()
         if self._inbox.is_pressed and self._options.changes_output:
             time.sleep(min(LONGEST_BREAK, BREAK * (time.monotonic() - begun)))
@@ -445,13 +461,16 @@ class Watch:
             time=time.time(),
         )
 
-    def _think(self, ask: Callable[[Engine], list[Effect]]) -> None:
+    def _think(self, ask: Callable[[Engine], list[Effect]], *, gathers: bool = False) -> None:
         if self._engine is None:
             return
         with self._harmless():
             effects = ask(self._engine)
-            # Together, for one wait for the disk; first, for what follows may be the end.
-            self._alerts.send(*(each.match for each in effects if isinstance(each, Send)))
+            if not self._found:
+                self._found_at = time.monotonic()
+            self._found += [each.match for each in effects if isinstance(each, Send)]
+            if not gathers or any(isinstance(each, Stop) for each in effects):
+                self._hand_over()  # first, for what follows may be the end
             for effect in effects:
                 self._do(effect)
 

@@ -616,8 +616,10 @@ def _save(db: sqlite3.Connection, row: Incident) -> None:
 
 def _incident(row: tuple[object, ...]) -> Incident:
     fields = dict(zip(Incident.__struct_fields__, row, strict=True))
+    recent = fields["recent"]
     fields |= {"reason": fields["reason"] or None, "proved": bool(fields["proved"])}
-    return Incident(**{**fields, "recent": tuple(json.loads(str(fields["recent"])))})  # type: ignore[arg-type]
+    fields["recent"] = () if recent == "[]" else tuple(json.loads(str(recent)))
+    return Incident(**fields)  # type: ignore[arg-type]
 
 
 def _incident_of(db: sqlite3.Connection, what: Match | Alert | Incident) -> Incident | None:

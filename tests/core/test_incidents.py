@@ -142,6 +142,45 @@ def test_crash_loop_stays_one_incident(seed):
     assert told.row.first_seen == first
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_what_comes_together_counts_as_one_by_one(seed):
+    """A storm taken as its first and its last, with a count, leaves the incidents that all of it leaves."""
+    chance = random.Random(seed)
+    storm = [
+        make_match(
+            chance.choice(["CONFLICT_409", "NETWORK_DOWN", "POLLING_STARTED"]),
+            proved=chance.random() < 0.3,
+            line=line,
+        )
+        for line in range(chance.randrange(1, 30))
+    ]
+    kept = incidents.gathered(storm)
+
+    assert sum(match.count for match in kept) == len(storm)
+    assert len(kept) <= 2 * 6  # three codes, proved or not
+    for ours, theirs in zip(_told_of(kept), _told_of(storm), strict=True):
+        same = ("count", "sighting", "proved", "good_since", "opened_at", "loudness", "first_seen")
+        assert [getattr(ours.row, name, 0) for name in same] == [
+            getattr(theirs.row, name, 0) for name in same
+        ]
+        for row, alerts in ((ours.row, ours.alerts), (theirs.row, theirs.alerts)):
+            told = sum(1 + alert.suppressed for alert in alerts)  # the count of one may say more than one
+            assert row is None or told + row.suppressed == row.count
+
+
+def _told_of(matches):
+    """What is told of a code that is believed at once, and of one that has to be confirmed."""
+    told = (Told(), Told(make_code("NETWORK_DOWN", confirm=Confirm(3, 60.0))))
+    for match in matches:
+        for each in told:
+            if match.code == each.code.code:
+                each.row, _, alert = decide(each.row, match, each.code, START)
+                each.alerts += [alert] if alert else []
+            elif each.row is not None:
+                each.row = incidents.heal(each.row, match, each.code, START)
+    return told
+
+
 def test_good_sign_that_stands_resolves():
     """After `resolve_after` with a good sign and without a bad one, the next bad one is a new incident."""
     told = Told()

@@ -171,6 +171,7 @@ def test_an_inbox_hurries_at_the_end():
     while isinstance(item := box.take(), Chunk):
         taken.append(item)
 
+    assert box.take_now() is None
     assert taken[-1].data == b"\nlast words\n"
     assert sum(len(chunk.data) for chunk in taken) <= inboxes.LAST_WORDS
 
