@@ -56,7 +56,10 @@ MIRROR_SHARE = 0.3
 MIRROR_CLOSE = 2.0
 """Seconds for the mirror to take leave."""
 
-IN_MEMORY = "Until then incidents and unsent alerts are kept in memory, and are lost with this process."
+IN_MEMORY = (
+    "It is tried again every minute; until then incidents and unsent alerts are kept in memory, and are lost "
+    "with this process."
+)
 UNMIRRORED = "Meanwhile alerts go on from the local state alone, and do not survive the loss of its disk."
 
 
@@ -83,6 +86,7 @@ class Alerts:
         self._notices = notices
         self._mirror = mirror and mirror(self._decide, self._unmirrored)
         self._enter_process()
+        self._safely(self._store.rouse)
         if self._mirror is None:
             self._decide()
         else:
@@ -147,10 +151,17 @@ class Alerts:
 
     def _decide(self) -> None:
         """What the mirror knew is taken in, or is out of reach: decide what has waited for it."""
-        try:
+
+        def decide() -> None:
             if self._store.release():
                 self._changed()
             self._drain()
+
+        self._safely(decide)
+
+    def _safely(self, work: Callable[[], object]) -> None:
+        try:
+            work()
         except Exception as error:  # noqa: BLE001  # the start must go on, and so must the mirror's thread
             self._notices(f"the outbox cannot be read: {type(error).__name__}: {error}")
 

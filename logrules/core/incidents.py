@@ -34,6 +34,7 @@ LEVELS = ("debug", "info", "warning", "error", "fatal")
 
 _NAMESPACE = uuid.UUID("6f4f8a3e-5d0b-5c57-9f0e-6c6f67727573")
 _UNPROVED = LEVELS.index("warning")
+_PATIENCE = LAST_WORDS + 1.0
 _kind = attrgetter("service", "instance", "code", "reason", "level", "fatal", "proved")
 """What matches have in common of which one can stand for all."""
 
@@ -136,6 +137,8 @@ def decide(
         return _untold(row, outcome, sightings)
     row = msgspec.structs.replace(row, suppressed=row.suppressed + match.count - 1)
     told = _told(row, loudness, int(now // max(code.alert.repeat, 1.0)), now)
+    if _waits(known, now):  # this one takes its place
+        told = msgspec.structs.replace(told, alerts=known.alerts)
     alert = _alert(told, match, code, level, code.alert.title[lang])
     return Decision(msgspec.structs.replace(told, suppressed=0), outcome, alert)
 
@@ -161,7 +164,12 @@ def gathered(matches: Sequence[Match]) -> list[Match]:
 
 def patience(match: Match) -> float:
     """Seconds that an alert waits for more of its kind: one message is to tell of text and of its proof."""
-    return 0.0 if match.proved else LAST_WORDS + 1.0
+    return 0.0 if match.proved else _PATIENCE
+
+
+def _waits(row: Incident, now: float) -> bool:
+    """Whether the latest alert, which rests on text, is still kept back."""
+    return row.alerted_at is not None and not row.proved and now - row.alerted_at < _PATIENCE
 
 
 def heal(row: Incident, match: Match, code: Code, now: float) -> Incident:
@@ -246,16 +254,18 @@ def fold(earlier: Alert, later: Alert) -> Alert:
     """
     if earlier.is_end:
         return later
+    # Those between the two, and one of them: a proof is none of its own.
+    untold = earlier.suppressed + max(0, later.count - earlier.count)
     if later.is_end:
-        fields = ("count", "suppressed", "last_seen", "closed_at")
-        return msgspec.structs.replace(earlier, **{name: getattr(later, name) for name in fields})
+        fields = {name: getattr(later, name) for name in ("count", "last_seen", "closed_at")}
+        return msgspec.structs.replace(earlier, suppressed=untold, **fields)
     is_same = earlier.first_seen == later.first_seen
     told = max(later, earlier, key=lambda alert: (LEVELS.index(alert.level), alert.fatal))
     return msgspec.structs.replace(
         told,
         event_id=later.event_id,
         count=later.count,
-        suppressed=later.suppressed + (earlier.suppressed + 1 if is_same else 0),
+        suppressed=untold if is_same else later.suppressed,
         before=earlier.before + (0 if is_same else earlier.count),
         number=later.number,
         first_seen=later.first_seen,

@@ -33,7 +33,7 @@ class Resting(NamedTuple):
     sink: str
     until: float
     failures: int
-    """Attempts in a row that came to nothing."""
+    """Attempts in a row that came to nothing; those of dying processes, amid a rest, apart."""
     why: str
 
 

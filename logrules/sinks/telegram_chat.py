@@ -196,7 +196,8 @@ def _counted(alert: Alert, words: dict[str, str]) -> Iterator[str]:
     """How often it was seen, as far as that says more than the message itself, and whether it is over."""
     since = _when(alert.first_seen)
     if alert.count > 1 or alert.is_end:
-        seen = words["again"] if alert.number > 1 else words["seen"]
+        is_told = alert.number > 1 and alert.suppressed < alert.count - 1  # or the first message says it all
+        seen = words["again"] if is_told else words["seen"]
         yield seen.format(count=alert.count, since=since, suppressed=alert.suppressed)
     if alert.before:
         yield words["before"].format(before=alert.before)

@@ -194,6 +194,10 @@ class Store:
         now = self._clock()
         return self._run(lambda db: min(self._dues(db, sink, now, hurry=hurry), default=None))
 
+    def rouse(self) -> None:
+        """End the rests that no receiver asked for: who starts may find what was away back again."""
+        self._run(lambda db: db.execute("UPDATE holds SET until = 0 WHERE NOT asked"), lasting=False)
+
     def undelivered(self) -> list[Alert]:
         """What no receiver has taken yet, of all that is ours to send, oldest first."""
         marks = ", ".join("?" * len(self._sinks))
@@ -599,10 +603,10 @@ def _advice(error: Exception, path: Path | None) -> str:
     if "locked" in text:
         return f"Another program holds it for long: find it with `fuser {path}`."
     if "full" in text or "space" in text:
-        return "Free some space on that disk and restart."
+        return "Free some space on that disk."
     if "malformed" in text or "not a database" in text:
-        return f"Move it away (`mv {path} {path}.broken`) and restart."
-    return "Set LOGRULES_STATE to a file that this user may write, and restart."
+        return f"Move it away (`mv {path} {path}.broken`)."
+    return "Set LOGRULES_STATE to a file that this user may write."
 
 
 # Rows
@@ -748,8 +752,14 @@ def _due(db: sqlite3.Connection, sink: str, now: float, *, hurry: bool) -> float
 
 
 def _hold(db: sqlite3.Connection, sink: str, delivery: Delivery, now: float) -> None:
-    """Let a sink rest for as long as its receiver asked, else for longer after each failure."""
+    """Let a sink rest for as long as its receiver asked, else for longer after each failure.
+
+    Whoever tried amid a rest, because it is about to end, makes none of it longer.
+    """
     asked = delivery.after
+    if asked is None and _rest(db, sink, now, hurry=False) > now:
+        db.execute("UPDATE holds SET why = ? WHERE sink = ?", (delivery.why, sink))
+        return
     row = db.execute("SELECT failures FROM holds WHERE sink = ?", (sink,)).fetchone()
     failures = (row[0] if row else 0) + 1
     wait = asked if asked is not None else back_off(failures, random.random())  # noqa: S311  # no secret

@@ -123,8 +123,10 @@ def test_flush_does_not_wait_for_a_receiver_that_wants_quiet(opened, receiver):
     assert len(receiver.attempts) == 1
 
 
-def test_next_process_sends_what_the_last_one_left(opened, receiver, quick):
-    """An alert that could not go out goes out with the next start, with the same id and its own time."""
+def test_next_process_sends_what_the_last_one_left(opened, receiver, quick, monkeypatch):
+    """What could not go out goes out at the next start, however long the rest: with its id and own time."""
+    monkeypatch.setattr(delivery, "FIRST_WAIT", 1000.0)
+    monkeypatch.setattr(delivery, "LONGEST_WAIT", 1000.0)
     receiver.down()
     first = opened(sentry_dsn=receiver.dsn)
     first.send(make_match(time=time.time() - 86400))

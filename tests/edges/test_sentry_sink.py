@@ -80,20 +80,15 @@ def test_sentry_keeps_every_event_as_it_is(code, reason):
         attrs={"pid": 1, "deep": {"a": [1, {"b": None}]}},
     )
     match = msgspec.structs.replace(match, before=7, closed_at=START + 600)
-    sent = event(seal(match, Redactor()), "ru", time.time())
-    kept = normalised(sent)
-
-    assert not kept.get("errors")
-    assert not kept.get("_meta")
     for lang in ("en", "ru"):
-        assert kept["contexts"]["remediation"][lang] == match.remediation[lang]
-    assert kept["logentry"]["formatted"] == sent["logentry"]["formatted"]
-    assert kept["fingerprint"] == [
-        "logrules",
-        "my bot/№1",
-        code,
-        *([reason] if reason else []),
-    ]
+        sent = event(seal(match, Redactor()), lang, time.time())
+        kept = normalised(sent)
+
+        assert not kept.get("errors")
+        assert not kept.get("_meta")
+        assert match.remediation.items() <= kept["contexts"]["remediation"].items()
+        assert match.remediation[lang] in kept["logentry"]["formatted"] == sent["logentry"]["formatted"]
+        assert kept["fingerprint"] == ["logrules", "my bot/№1", code, *([reason] if reason else [])]
 
 
 @pytest.mark.parametrize(

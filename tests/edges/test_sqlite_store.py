@@ -130,15 +130,17 @@ def test_each_alert_has_one_sender(opened, clock):
 def test_text_waits_for_its_proof(opened, clock):
     """An alert that rests on text is not sent for some seconds: its proof makes one louder alert of both."""
     store = opened()
-    store.take(make_match(fatal=False, proved=False))
+    store.take(make_match(fatal=False, proved=False, line=3))
 
     assert store.claim("sentry") is None
     assert clock.now < store.due("sentry") < clock.now + 10
     assert [alert.level for alert in opened().undelivered()] == ["warning"]
-    store.take(make_match())
+    store.take(make_match(line=3))
     assert store.due("sentry") <= clock.now
     alert = store.claim("sentry")
     assert alert.level == "fatal"
+    assert (alert.count, alert.suppressed, alert.number) == (1, 0, 1)
+    assert [row.alerts for row in store.open_incidents()] == [1]
     store.settle(alert, "sentry", DELIVERED)
     assert store.due("sentry") is None
 
@@ -242,15 +244,19 @@ def test_failure_rests_the_sink_for_longer_each_time(opened, clock):
 
 
 def test_hurry_skips_our_own_rest_but_not_the_receivers(opened, clock):
-    """A dying process tries once more at once, unless the receiver itself asked for quiet."""
+    """A dying process tries on, which makes no rest longer, unless the receiver itself asked for quiet."""
     store = opened()
     store.take(make_match())
     store.settle(store.claim("sentry"), "sentry", retry("down"))
+    rest = store.due("sentry")
 
-    alert = store.claim("sentry", hurry=True)
-    assert alert is not None
-    store.settle(alert, "sentry", retry("429", after=50))
+    for _ in range(20):
+        store.settle(store.claim("sentry", hurry=True), "sentry", retry("still down"))
+    assert store.due("sentry") == rest
+    assert store.ledger().resting[0].why == "still down"
+    store.settle(store.claim("sentry", hurry=True), "sentry", retry("429", after=50))
     assert store.claim("sentry", hurry=True) is None
+    opened().rouse()
     assert opened().due("sentry") == clock.now + 50
 
 
@@ -328,7 +334,7 @@ def test_alert_that_comes_back_is_folded_into_its_successor(opened, clock):
     store.take(make_match())
     alert = store.claim("sentry")
 
-    assert (alert.count, alert.suppressed, alert.number, alert.level) == (3, 2, 2, "fatal")
+    assert (alert.count, alert.suppressed, alert.number, alert.level) == (3, 2, 1, "fatal")
     assert alert.event_id != held.event_id
     store.settle(alert, "sentry", DELIVERED)
     assert store.due("sentry") is None

@@ -105,7 +105,8 @@ def test_reminder_says_how_often():
 
 def test_first_message_counts_what_was_seen_while_it_waited():
     """A first message that is late has none to count from, and says when it was over and what was before."""
-    alert = msgspec.structs.replace(make_alert(), count=4, suppressed=3, before=7, closed_at=START + 600)
+    late = {"count": 4, "suppressed": 3, "before": 7, "number": 3}
+    alert = msgspec.structs.replace(make_alert(), closed_at=START + 600, **late)
     lines = message(alert, "en").splitlines()
 
     assert "Times seen: 4, since 15.01. 08:00 UTC." in lines
