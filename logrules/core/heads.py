@@ -133,6 +133,7 @@ _TRANSPORT = re.compile(
   | \*\*(?=[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:|{_REPORT})        # …, in bold
   | `(?=\ \ File\ "|\ {{4}}\S[^\n]*`\ $)                              # …, around tracebacks or their lines
   | \ {{4}}(?=(?:\d{{4}}-\d\d-\d\d[T\ ])?\d\d:\d\d:\d\d[.,]\d{{3}}\ )         # …, as a block
+  | \ {{4}}(?=thread\ '\w+'\ panicked\ at\ )
   | `(?=error:\ (?:\(node:\d|\[(?:polling|webhook)_error\]))            # …, around what Node printed
   | \ {{2,16}}(?=[a-z][\w.-]{{0,40}}(?:\d\ +|\ {{2}}\ *)\|\ )              # compose's, with a margin
   | >\ (?=\[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d|[a-z][\w.-]{{1,60}}\ +\|\ {_RFC3339}\ )  # Markdown's quotation
@@ -187,10 +188,11 @@ _AFTER = (
     (?:in\ [\w.]{1,60}:\ +)?(?:\([\w-]{1,40}\)\ +(?=\[))?
     (?:(?:[\w.]{1,80}\ )?\([\w.<>]{1,80};\ [\w.]{1,80}:\d+\)\s*)?
     (?:\[(?!-?\d{3}\ [A-Z]|(?:Errno|WinError|SSL:)\ )[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)){0,2}
-    (?:(?:(?:Main)?Thread(?:-\d{1,6})?\ +)?[\w./-]{1,80}\.(?:py|js|ts|go|rs|rb|php|kt|java|cs):\d{1,6}
+    (?:(?:(?:Main)?Thread(?:-\d{1,6})?\ +)?[\w./-]{1,80}\.(?:py|js|ts|go|rs|rb|php|kt|java|cs)[:\#]\d{1,6}
       \ +(?:[-|]\ +)?(?=\S))?
     (?: (?:[\w.<>$]+:){1,2}\d+\ +[-|\u2014]\ + | (?<=:)[\w.-]+:(?:[a-z][\w-]{0,30}:(?=[A-Z]))?(?=\S)
       | TeleBot:\ "
+      | \d{1,5}\ +\|\ +[^|\n]{1,40}?\ +\|\ +(?:[\w.$/-]{1,60}\ +\|\ +)?
       | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3} | [\w.$/-]{1,60}\ ->\ +(?=\S)
       | [\w.$/-]+\ -\ +(?:(?:Main|Dummy-|Thread)[\w-]{0,40}\ -\ +)?
       | (?!"""
@@ -232,7 +234,7 @@ _HEADS = tuple(
         rf"\[(?P<level>{_LEVEL})\]\t(?P<stamp>{_STAMP})\t[0-9a-f-]{{8,36}}\t",  # … and Python
         rf"\[(?P<stamp>{_STAMP})\ [A-Z][\w/+-]{{1,40}}\]\ ",  # PHP's error_log
         rf"""\[(?P<stamp>[A-Z][a-z]{{2}}\ [A-Z][a-z]{{2}}\ \d\d\ \d\d:\d\d:\d\d)[.\d]{{0,8}}\ \d{{4}}\][ ]
-        \[(?:\w{{1,20}}:)?(?P<level>(?i:{_LEVEL}))\]\ (?:\[(?:pid|tid|client)\ [^\]\n]{{1,80}}\]\ ){{0,4}}
+        \[(?:\w{{0,20}}:)?(?P<level>(?i:{_LEVEL}))\]\ (?:\[(?:pid|tid|client)\ [^\]\n]{{1,80}}\]\ ){{0,4}}
         """,  # Apache
         # nginx
         rf"(?P<stamp>{_STAMP})\ \[(?P<level>(?i:{_LEVEL}))\]\ \d{{1,9}}\#\d{{1,9}}:\ (?:\*\d{{1,12}}\ )?",
@@ -262,7 +264,7 @@ _HEADS = tuple(
         rf"\d\d?:\d\d[AP]M\ (?P<level>{_LEVEL})\ (?:[\w./-]+:\d+\ >\ )?",  # zerolog
         rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",  # logrus
         rf"(?:\d+\ TID-\w+|(?:(?:pid|tid|class|jid)=\S{{1,80}}\ ){{1,4}})\ ?(?P<level>{_LEVEL}):\ ",
-        rf"\[[^\]\n]{{1,60}}\]\ (?P<level>{_LEVEL})\ +[\w.$-]+\ -\ ",  # slf4j-simple
+        rf"(?:\d{{1,9}}\ )?\[[^\]\n]{{1,60}}\]\ (?P<level>{_LEVEL})\ +[\w.$-]+\ -\ ",  # slf4j-simple
         rf"\[[a-z][\w.-]{{1,40}}\][\ \t]{{1,16}}(?P<level>{_LEVEL})[\ \t]{{1,8}}(?=\S)",  # Botpress
         rf"""\[\d{{4,9}}\]\ {{1,4}}(?P<level>{_LEVEL})\ {{1,4}}[\w-]{{1,40}}:\ {{1,40}}
         (?:\[[^\]\n]{{1,80}}\]\ )?""",  # matterbridge
@@ -291,8 +293,8 @@ _HEADS = tuple(
         # Go's log with a prefix
         r"""\[(?:[\w-]{0,30}(?:bot|Bot|BOT)|telegram|discord|main|app|GIN)\]\ (?P<stamp>
         \d{4}/\d\d/\d\d\ \d\d:\d\d:\d\d(?:\.\d{1,6})?)\ """,
-        r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical|Info|Debug|Notice):\ +"
-        + _AFTER,
+        r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical|Info|Debug|Notice)"
+        r"\ {0,5}:\ +" + _AFTER,
         r"\ {0,2}\[\ ?(?P<level>(?i:trace|debug|verbose|info|notice|warn(?:ing)?|error|fatal|critical))"
         r"\ ?\]:?\ *" + _AFTER,
         rf"\[?(?P<stamp>{_STAMP})\]?\ \[[^\]\n]{{1,40}}\]\ (?:[\w\ .#-]{{1,60}}/)?(?P<level>{_LEVEL})\ ",
@@ -300,7 +302,9 @@ _HEADS = tuple(
         r"\ ?[A-Za-z_][\w.]{1,80}:[\w.<>]{2,80}:\d{1,5}\ -\ ",  # loguru, the beginning cut off
     )
 )
-_HEADED = re.compile(rf"{_LEVEL}:[\w.]{{1,80}}:|\d{{4}}[-/]\d\d[-/]\d\d[T ]\d\d:")
+_HEADED = re.compile(
+    rf"{_LEVEL}:[\w.]{{1,80}}:|\d{{4}}[-/]\d\d[-/]\d\d[T ]\d\d:|\d{{1,9}} \[[^\]\n]{{1,60}}\] {_LEVEL} "
+)
 
 
 @cache

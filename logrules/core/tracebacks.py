@@ -18,7 +18,7 @@ _CHAIN = re.compile(
     r"The above exception was the direct|During handling of the above exception|[+-]{0,9}-{4}[-+ \d]*$"
 )
 _POINTS = re.compile(r"[ ~]*\^[~^ ]*$")
-_LAST = re.compile(r"[A-Za-z_][\w.<>]*(?:\[\w+\])? ?(?:: |:?$)")
+_LAST = re.compile(r"[A-Za-z_][\w.<>]*(?:\[\w+\])? ?(?:: |:?$)|(?:[A-Z]\w*::)*[A-Z]\w* \([^\n]*\)$")
 _CLASS = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:: |:?$)")
 _PLACE = re.compile(
     rf"\s*+(?:Traceback \(most recent call last\):\s++)?{_FRAME}(?P<file>,? in ?[<>\w]*)?"

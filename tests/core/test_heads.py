@@ -147,6 +147,11 @@ def test_richs_columns_are_a_head() -> None:
         "2026-01-15 08:29:41 - ОШИБКА - ",
         "2026-01-15 08:29:41,511 - INFO - root - MainThread - ",
         "01/15/2026, 08:29:41 || bot [ERROR] - ",
+        "2026-01-15 08:29:41 | ERROR    | 76 | main account | ",
+        "2026-01-15 08:29:41,511 ERROR base_events.py#1268 ",
+        "[Thu Jan 15 08:29:41.961102 2026] [:error] [pid 6] [client 203.0.113.1:332] ",
+        "15.01 05:18:03 [Server] WARN 9870 [JDA MainWS-WriteThread] WARN jda.WebSocketClient - ",
+        "error    : ",
     ],
 )
 def test_the_heads_of_odd_formats_are_known(before: str) -> None:

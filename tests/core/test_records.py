@@ -436,6 +436,13 @@ def test_a_traceback_behind_markdowns_quotation_marks_is_one_record() -> None:
     assert [each.text for each in stated("> A: HIT\n")] == ["> A: HIT"]
 
 
+def test_rubys_traceback_ends_with_the_class_before_its_words() -> None:
+    """Its frames count down, and irb's last line has the words in brackets."""
+    (record,) = records(f"{TRACEBACK}\n\t1: from bot.rb:5:in `<main>'\nTelegram::Error (HIT)\n")
+
+    assert next(each.text for each in record.statements) == "Telegram::Error (HIT)"
+
+
 def test_a_traceback_behind_a_farewell_stands_for_itself() -> None:
     """A library that says goodbye does not speak of the exception that is printed after it."""
     (record,) = records(f"WARNING:aiogram:Goodbye!\n{TRACEBACK}\n{FRAMES}A: HIT\n")
