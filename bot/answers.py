@@ -79,6 +79,16 @@ def log(
     return Page(_fitting(parts, list(_unread(reading, lang))), tuple(rows))
 
 
+def so_far(reading: Reading, lang: str | None, head: str) -> Page:
+    """What is known of a log while it is read: the one finding that needs somebody first."""
+    lang = language(lang)
+    parts = [head, *([_leak(reading.leaks, lang)] if reading.leaks else [])]
+    first = reading.findings[:1]
+    if first and rules.specs[first[0].code].why(first[0].reason).sign in {Sign.BAD, Sign.WARN}:
+        parts += _finding(reading._replace(findings=first), 0, lang, detailed=False)
+    return Page(_fitting(parts))
+
+
 def explain(
     code: str, lang: str | None, *, detailed: bool = False, reason: str | None = None, back: bool = False
 ) -> Page:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from bot.reading import Reading
+    from bot.worker import Tell
 
 LARGEST = 20_000_000
 """Bytes: https://core.telegram.org/bots/api#getfile"""
@@ -60,12 +61,29 @@ class Queue:
 
 
 async def read(
-    download: Callable[[], Awaitable[bytearray]], tell: Callable[[float], None] = lambda _: None
+    download: Callable[[], Awaitable[bytearray]], size: int, tell: Tell = lambda _share, _reading: None
 ) -> Reading:
-    """Fetch a file and say what is in it. Raises RefusedError."""
-    data = await download()
-    if len(data) > LARGEST:
-        raise RefusedError("gone")
+    """Fetch a file and say what is in it. Raises RefusedError.
+
+    Args:
+        download: Fetches it.
+        size: In bytes, as it is said to be; 0 if nobody knows.
+        tell: Hears which share of a large one is read, and what was found by then.
+    """
+
+    async def fetched() -> bytearray:
+        data = await download()
+        if len(data) > LARGEST:
+            raise RefusedError("gone")
+        return data
+
+    if size > SMALL:
+        return await worker.read(fetched, tell)
+    data = await fetched()
     if len(data) <= SMALL and not is_archive(data):
         return await asyncio.to_thread(read_file, bytes(data))
-    return await worker.read(data, tell)
+
+    async def here() -> bytearray:
+        return data
+
+    return await worker.read(here, tell)

@@ -337,7 +337,7 @@ class Conversation:
         try:
             async with watch, self._queue.turn(who, size or files.LARGEST):
                 watch.share = 0.0
-                reading = await files.read(lambda: _download(document), watch.tell)
+                reading = await files.read(lambda: _download(document), size, watch.tell)
         except files.BusyError:
             await reply(message, answers.Page(texts.BUSY(lang)), watch.note)
         except RefusedError as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bot.archives import Content
+from bot.archives import CHUNK, Content
+from bot.crew import Part, each, parts
 from bot.leaks import KINDS, Leaks
 from logrules.core.effects import Annotate
 from logrules.core.engine import Engine, Policy
@@ -15,7 +16,9 @@ from logrules.rules import rulebook, rules
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from logrules.core.match import Match
+    from logrules.core.effects import Effect
+
+    Tell = Callable[[float, "Found"], None]
 
 SHOWN = 30
 """Kinds of events that are kept of one log, the worst first."""
@@ -58,6 +61,12 @@ class Reading(NamedTuple):
         """Whether nothing was found in it."""
         return not self.findings and not self.leaks
 
+    @property
+    def is_trouble(self) -> bool:
+        """Whether anything in it needs somebody."""
+        worst = [rules.specs[each.code].why(each.reason).sign for each in self.findings[:1]]
+        return bool(self.leaks) or bool({Sign.BAD, Sign.WARN} & set(worst))
+
     def as_json(self) -> dict[str, Any]:
         """For the way between processes."""
         return self._asdict()
@@ -74,55 +83,70 @@ class Reading(NamedTuple):
         )
 
 
-class _Log:
-    """One log, fed piece by piece. Memory: one entry per code and reason, and the line that is not over."""
+class Found(NamedTuple):
+    """What stands in a part of a log, or in all of it."""
 
-    def __init__(self) -> None:
-        self.leaks = Leaks()
-        self._found: dict[tuple[str, str | None], Finding] = {}
-        self._now = time.time()
-        self._begin()
+    findings: dict[tuple[str, str | None], Finding]
+    """By code and reason, the first one met first."""
+    leaks: set[str]
 
-    def _begin(self) -> None:
-        self._engine = Engine(rulebook(), Policy(acts=False))
-        self._line = b""
-
-    def feed(self, data: bytes) -> None:
-        """The next bytes, in UTF-8."""
-        for effect in self._engine.feed(Chunk(_ORIGIN, data, self._now)):
-            if isinstance(effect, Annotate):
-                self._take(effect.match)
-        lines, _, self._line = (self._line[-_REACH:] + data).rpartition(b"\n")
-        self.leaks.feed(lines)
-
-    def end(self) -> None:
-        """The text is over; another may begin."""
-        for effect in self._engine.end(_ORIGIN, self._now):
-            if isinstance(effect, Annotate):
-                self._take(effect.match)
-        self.leaks.feed(self._line)
-        self._begin()
+    def add(self, more: Found) -> None:
+        """What stands behind it."""
+        self.leaks.update(more.leaks)
+        for key, new in more.findings.items():
+            known = self.findings.get(key)
+            self.findings[key] = new if known is None else _sum(known, new)
 
     def reading(self) -> Reading:
         """What has been read, those that need somebody first."""
-        ordered = sorted(self._found.values(), key=_urgency)  # stable: the first cause stays first
-        return Reading(tuple(ordered[:SHOWN]), tuple(kind for kind in KINDS if kind in self.leaks.kinds))
+        ordered = sorted(self.findings.values(), key=_urgency)  # stable: the first cause stays first
+        return Reading(tuple(ordered[:SHOWN]), tuple(kind for kind in KINDS if kind in self.leaks))
 
-    def _take(self, match: Match) -> None:
-        # An event of ours may be anybody's text: what it calls its reason is kept only if there is one.
-        reason = match.reason if match.reason in rules.specs[match.code].reasons else None
-        at = None if match.time == self._now else match.time
-        line = match.line or 1
-        known = self._found.get((match.code, reason))
-        if known is None:
-            known = Finding(match.code, reason, 0, False, at, at, line, line)  # noqa: FBT003 - a field
-        self._found[match.code, reason] = known._replace(
-            times=known.times + match.count,
-            fatal=known.fatal or match.fatal,
-            first=known.first if at is None else min(at, known.first or at),
-            last=known.last if at is None else max(at, known.last or at),
-            last_line=line,
-        )
+
+class _Log:
+    """Texts, read part by part. Memory: an entry per code and reason, a part, the line that is not over."""
+
+    def __init__(self) -> None:
+        self._leaks = Leaks()
+        self._now = time.time()
+
+    def read(self, part: Part) -> Found:
+        """What is found in a part, in UTF-8; what is still open there is found in the one behind it."""
+        if part.line is not None:
+            self._engine, self._line = Engine(rulebook(), Policy(acts=False)), b""
+            self._engine.begin(_ORIGIN, part.line)
+        found = Found({}, self._leaks.kinds)
+        for at in range(0, len(part.data), CHUNK):
+            self._take(found, self._engine.feed(Chunk(_ORIGIN, part.data[at : at + CHUNK], self._now)))
+        lines, _, self._line = (self._line[-_REACH:] + part.data).rpartition(b"\n")
+        self._leaks.feed(lines)
+        if part.is_closed:
+            self._take(found, self._engine.end(_ORIGIN, self._now))
+            self._leaks.feed(self._line)
+        return found
+
+    def _take(self, found: Found, effects: list[Effect]) -> None:
+        for effect in effects:
+            if not isinstance(effect, Annotate):
+                continue
+            match = effect.match
+            # An event of ours may be anybody's text: what it calls its reason is kept only if there is one.
+            reason = match.reason if match.reason in rules.specs[match.code].reasons else None
+            at = None if match.time == self._now else match.time
+            line = match.line or 1
+            new = Finding(match.code, reason, match.count, match.fatal, at, at, line, line)
+            known = found.findings.get((match.code, reason))
+            found.findings[match.code, reason] = new if known is None else _sum(known, new)
+
+
+def _sum(known: Finding, new: Finding) -> Finding:
+    """Both, of one code and reason."""
+    first, last = known.first, known.last
+    if new.first is not None and new.last is not None:
+        first = new.first if first is None or new.first < first else first
+        last = new.last if last is None or new.last > last else last
+    times, fatal = known.times + new.times, known.fatal or new.fatal
+    return Finding(*known[:2], times, fatal, first, last, known.first_line, new.last_line)
 
 
 def _urgency(finding: Finding) -> tuple[int, bool]:
@@ -134,20 +158,27 @@ def read_text(text: str) -> Reading:
     return _read([[text.encode("utf-8", "replace")]])
 
 
-def read_file(data: bytes, tell: Callable[[float], None] = lambda _: None) -> Reading:
-    """What a file says; `tell` hears now and then which share of it is read. Raises RefusedError."""
+def read_file(data: bytes, tell: Tell = lambda _share, _found: None, jobs: int = 1) -> Reading:
+    """What a file says. Raises RefusedError.
+
+    Args:
+        data: The file as it was sent.
+        tell: Hears now and then which share of it is read, and what was found by then.
+        jobs: How many processes may read it.
+    """
     content = Content(data, SECONDS)
-    reading = _read(content.texts(), lambda: tell(content.share))
+    reading = _read(content.texts(), lambda found: tell(content.share, found), jobs)
     return reading._replace(
         cut_short=content.read if content.cut_short else 0, broken=content.broken, skipped=content.skipped
     )
 
 
-def _read(texts: Iterable[Iterable[bytes]], step: Callable[[], None] = lambda: None) -> Reading:
-    log = _Log()
-    for pieces in texts:
-        for data in pieces:
-            log.feed(data)
-            step()
-        log.end()
-    return log.reading()
+def _read(
+    texts: Iterable[Iterable[bytes]], step: Callable[[Found], None] = lambda _: None, jobs: int = 1
+) -> Reading:
+    all_ = Found({}, set())
+    pieces = (part for text in texts for part in parts(text))
+    for found in each(pieces, _Log().read, jobs):
+        all_.add(found)
+        step(all_)
+    return all_.reading()

@@ -231,6 +231,10 @@ READING = Text(
     "Читаю файл, {size} МБ…\nЧерез минуту ответа нет? Нажмите кнопку.",
 )
 READ_SO_FAR = Text("Reading your file, {size} MB: {percent} %", "Читаю файл, {size} МБ: {percent} %")
+FOUND_SO_FAR = Text(
+    "Reading your file, {size} MB: {percent} %. Found so far:",
+    "Читаю файл, {size} МБ: {percent} %. Пока нашёл:",
+)
 AGAIN = Text("Read it again", "Прочесть заново")
 STILL_READING = Text("I am still at it: one moment.", "Я ещё читаю его: минутку.")
 CUT_SHORT = Text(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from telegram import Message
 
     from bot.answers import Page
+    from bot.reading import Reading
 
 WATCHED = 2_000_000
 """Bytes of a file that takes long enough to be watched."""
@@ -40,24 +41,32 @@ class Watch:
         self.note = note
         self.share: float | None = None
         """How much has been read; None while it waits for its turn."""
+        self._found: Reading | None = None
         self._message, self._lang, self._size = message, lang, size
-        self._over = asyncio.Event()
+        self._news = asyncio.Event()
+        self._is_over = False
 
     async def __aenter__(self) -> None:
         self._task = asyncio.create_task(self._watch())
 
     async def __aexit__(self, *_: object) -> None:
-        self._over.set()
+        self._is_over = True
+        self._news.set()
         await self._task  # what it is about to send is the note that the answer takes the place of
 
-    def tell(self, share: float) -> None:
-        """So much has been read."""
+    def tell(self, share: float, found: Reading) -> None:
+        """So much has been read, with this in it. What is found first is shown at once."""
         self.share = share
+        if not found.is_trouble:
+            return
+        if self._found is None and self._size >= WATCHED:
+            self._news.set()
+        self._found = found
 
     async def _watch(self) -> None:
         told = ""
         wait = 0.0 if self.note or self._size >= WATCHED else LOOK
-        while not await self._is_over(wait):
+        while not await self._ends_within(wait):
             page = self._page()
             if page.html != told:
                 told = page.html
@@ -65,20 +74,26 @@ class Watch:
                     self.note = await reply(self._message, page, self.note, quoting=True)
             wait = LOOK
 
-    async def _is_over(self, seconds: float) -> bool:
+    async def _ends_within(self, seconds: float) -> bool:
+        """Wait so long, or until there is something to tell at once; whether it is over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._over.wait()
-        return self._over.is_set()
+                await self._news.wait()
+        self._news.clear()
+        return self._is_over
 
     def _page(self) -> Page:
-        """How far it is, with the button for when nothing more comes."""
+        """How far it is and what has been found, with the button for when nothing more comes."""
         size, lang = megabytes(self._size), self._lang
+        again = ((answers.Button(texts.AGAIN(lang), AGAIN),),)
+        if self.share and self._found:
+            head = texts.FOUND_SO_FAR(lang, size=size, percent=int(100 * self.share))
+            return answers.so_far(self._found, lang, head)._replace(rows=again)
         if self.share:
             html = texts.READ_SO_FAR(lang, size=size, percent=int(100 * self.share))
         else:
             html = (texts.IN_LINE if self.share is None else texts.READING)(lang, size=size)
-        return answers.Page(html, ((answers.Button(texts.AGAIN(lang), AGAIN),),))
+        return answers.Page(html, again)
 
 
 def megabytes(size: int) -> str:

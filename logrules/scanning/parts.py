@@ -87,13 +87,18 @@ def cuts(file: LogFile) -> list[int]:
 
 
 def _begin(fd: int, at: int) -> int | None:
-    """Where the first record begins behind a place; None if that is far."""
-    data = _read(fd, at, _LOOK)
-    start = data.find(b"\n") + 1
+    """Where the first record begins behind a place of a file; None if that is far."""
+    start = beginning(_read(fd, at, _LOOK))
+    return None if start is None else at + start
+
+
+def beginning(data: bytes, at: int = 0, until: int | None = None) -> int | None:
+    """Where the first record begins behind a place, whatever stands before it; None if none does."""
+    start = data.find(b"\n", at, until) + 1
     while start:
-        end = data.find(b"\n", start) + 1
+        end = data.find(b"\n", start, until) + 1
         if end and records.begins(data[start:end]):
-            return at + start
+            return start
         start = end
     return None
 

@@ -32,6 +32,7 @@ import zstandard
 from bot import answers, files, texts
 from bot.archives import MEMBERS, RefusedError
 from bot.codepages import PAGES
+from bot.crew import parts
 from bot.memory import Pace, Recent
 from bot.reading import Finding, Reading, read_file, read_text
 from logrules.core.health import Phase
@@ -589,6 +590,48 @@ def test_what_takes_too_long_is_cut_short(monkeypatch):
     assert texts.CUT_SHORT("en", size=1) in answers.log(reading, "en").html
 
 
+FILLER = "2026-11-22 12:00:00,000 INFO bot: nothing to see here, all is well\n"
+
+
+@pytest.mark.parametrize("size", [150, 1000, 20_000])
+def test_a_text_says_the_same_in_parts(size, monkeypatch):
+    """Cut at any size, between records or where there is no head: findings, counts, lines of the whole."""
+    loose = "\n".join(["a line without a head"] * 9 + [TRACEBACK, "  indented", ""])
+    text = (LOG + FILLER + "\n" + f"{LOG.splitlines()[3]}\n{TRACEBACK}\n" + loose * 3 + FILLER * 5) * 7
+    text = text.replace("\n", "\r\n", 40) + loose + f"token={LIVE}"
+    whole = read_text(text)
+    monkeypatch.setattr("bot.crew.FIRST", size // 2)
+    monkeypatch.setattr("bot.crew.PART", size)
+    monkeypatch.setattr("bot.crew._LOOK", size // 3)
+
+    assert len(list(parts([text.encode()]))) > len(text) // (3 * size)
+    assert read_text(text) == whole
+    assert read_file(text.encode()) == whole
+    assert whole.leaks == ("token",)
+
+
+def test_a_large_file_is_read_by_all_processors():
+    """With the same result; what is found is told while the rest is read, the first of it at once."""
+    data = (LOG + FILLER * 12_000 + f"ERROR: {OLD}" + LOG + FILLER * 12_000 + LOG).encode()
+    told = []
+
+    async def fetched():
+        return bytearray(data)
+
+    reading = asyncio.run(files.read(fetched, len(data), lambda share, found: told.append((share, found))))
+
+    assert reading == read_file(data)
+    share, first = told[0]
+    assert share < 0.5
+    assert first.is_trouble
+    assert first.findings[0].times == 2
+    head = texts.FOUND_SO_FAR("en", size="1.6", percent=8)
+    page = answers.so_far(first, "en", head).html
+    assert page.startswith(f"{head}\n\n❌ <b>CONFLICT_409</b> · 2 times\n<i>")
+    good = Finding("LOCK_ACQUIRED", None, 1, False, None, None, 1, 1)
+    assert answers.so_far(Reading((good,)), "en", head).html == head
+
+
 def test_what_telegram_does_not_take(bot, api):
     """What the bot may not delete is said; an answer is tried once more; who has blocked it is no error.
 
@@ -614,16 +657,14 @@ def test_what_telegram_does_not_take(bot, api):
 def test_nobody_waits_for_others(bot, api):
     """While a large file is read others are answered; a paste in parts is one log; a flood is heard once."""
     large, quick, long, flood = (Person(api) for _ in range(4))
-    filler = "2026-11-22 12:00:00,000 INFO bot: nothing to see here, all is well\n"
-
-    api.send_document("big.log", (filler * 60_000 + LOG).encode(), from_id=large.id)
+    api.send_document("big.log", (LOG + FILLER * 60_000 + LOG).encode(), from_id=large.id)
     api.wait_for(lambda: large.heard, 30)
     assert "CONFLICT_409" in quick.say(CONFLICT).text
     api.wait_for(lambda: "CONFLICT_409" in large.heard[-1].text, 30)
     assert quick.heard[-1].when < large.heard[-1].when
     assert {each.message_id for each in large.heard} == {large.heard[0].message_id}
 
-    pasted = LOG + filler * 110 + LOG
+    pasted = LOG + FILLER * 110 + LOG
     for at in range(0, len(pasted), 4096):
         api.send_text(pasted[at : at + 4096], from_id=long.id)
     api.wait_for(lambda: long.heard, 30)
