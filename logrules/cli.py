@@ -9,7 +9,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from logrules.core.model import Exit, LogrulesError
+from logrules.core.model import ConfigError, Exit, LogrulesError
 from logrules.sidecar import options as sidecar
 from logrules.streams import OutputError, complain, ensure_standard
 
@@ -55,8 +55,9 @@ def _asked(asked: Sequence[str]) -> Callable[[], int]:
 
 def _refused(error: LogrulesError) -> Exit:
     from logrules.core.lease import UnavailableError
+    from logrules.core.text import language
 
-    complain(str(error))
+    complain(error.said(language(os.environ)) if isinstance(error, ConfigError) else str(error))
     return Exit.UNAVAILABLE if isinstance(error, UnavailableError) else Exit.CONFIG
 
 

@@ -13,6 +13,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from logrules.core import faults
 from logrules.core.model import ConfigError
 from logrules.core.text import language, runbook
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from logrules.core.database_url import DatabaseUrl
+    from logrules.core.faults import Fault
     from logrules.core.lease import Held, Timers
 
 BOT_API = "https://api.telegram.org"
@@ -55,7 +57,7 @@ _TIMERS = {
 }
 """The few of the lock's durations that an operator may have a reason to set."""
 
-_WORDS = {"LOGRULES_GRACE": f", or the word {STRICT}"}
+_WORDS = {"LOGRULES_GRACE": faults.OR_STRICT}
 
 DATABASE = ("LOGRULES_DATABASE_URL", "DATABASE_URL")
 """Where the database's address is looked for; the first one counts."""
@@ -202,7 +204,7 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         events_fd=_descriptor(env),
         held=_held(env),
         flush=_seconds(env, "LOGRULES_FLUSH", FLUSH),
-        bot_api=_api(env, "LOGRULES_BOT_API", BOT_API, "a Bot API server"),
+        bot_api=_api(env, "LOGRULES_BOT_API", BOT_API, faults.OF_BOT_API),
         runbooks=runbooks(env),
         durations=_durations(env),
         packs=packs(env),
@@ -211,25 +213,25 @@ def read(environ: Mapping[str, str], *, token: str | None = None, command: str |
         delete_webhook=_choice(env, "LOGRULES_WEBHOOK", "delete"),
         park=parks(env),
         render_key=env.get("RENDER_API_KEY", "").strip() or None,
-        render_api=_api(env, "LOGRULES_RENDER_API", RENDER_API, "Render's API"),
+        render_api=_api(env, "LOGRULES_RENDER_API", RENDER_API, faults.OF_RENDER_API),
     )
 
 
-def lenient(environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
+def lenient(environ: Mapping[str, str]) -> tuple[Settings, list[ConfigError]]:
     """The settings that are well formed, and what is wrong with each of the others.
 
     Raises:
         ConfigError: A fault that no setting has on its own.
     """
-    env, faults = dict(environ), list[str]()
+    env, found = dict(environ), list[ConfigError]()
     while True:
         try:
-            return read(env), faults
+            return read(env), found
         except ConfigError as error:
             named = [name for name in re.findall(r"[A-Z][A-Z_]+", str(error)) if name in env]
             if not named:
                 raise
-            faults.append(str(error))
+            found.append(error)
             del env[named[0]]
 
 
@@ -261,9 +263,7 @@ def runbooks(environ: Mapping[str, str]) -> str | None:
     """LOGRULES_RUNBOOKS, by itself. Raises ConfigError: it leads to no page of a code."""
     address = environ.get("LOGRULES_RUNBOOKS", "").strip()
     if address and not re.fullmatch(r"https?://[^\s<>\"]*\{code\}[^\s<>\"]*", address):
-        raise ConfigError(
-            "LOGRULES_RUNBOOKS must be an address with {code} in it, such as https://HOST/{lang}/{code}.md"
-        )
+        raise faults.RUNBOOKS.error()
     return address or None
 
 
@@ -297,9 +297,7 @@ def _first(env: Mapping[str, str], *names: str) -> str | None:
 def _name(env: Mapping[str, str], setting: str) -> str | None:
     value = env.get(setting)
     if value is not None and not (len(value) <= _NAME_LENGTH and value.isprintable()):
-        raise ConfigError(
-            f"{setting} must be one line of at most {_NAME_LENGTH} printable characters, such as my-bot"
-        )
+        raise faults.NAME.error(setting=setting, most=_NAME_LENGTH)
     return value
 
 
@@ -319,28 +317,26 @@ def _service(env: Mapping[str, str], token: str | None, command: str | None) -> 
 
 def _lang(env: Mapping[str, str]) -> str:
     if not re.match(r"(en|ru|c$|c\.|posix)", env.get("LOGRULES_LANG", "en").lower()):
-        raise ConfigError("LOGRULES_LANG must be en or ru; without it, LANG decides")
+        raise faults.LANG.error()
     return language(env)
 
 
 def _token(env: Mapping[str, str], given: str | None) -> str | None:
     if given is not None:
-        return _checked_token("the bot's token", given)
+        return _checked_token(faults.THE_TOKEN, given)
     for setting in TOKENS:
         if setting in env:
             return _checked_token(setting, env[setting])
     return None
 
 
-def _checked_token(setting: str, token: str | None) -> str | None:
+def _checked_token(setting: str | Fault, token: str | None) -> str | None:
     """`token`, in the form that BotFather gives it: https://core.telegram.org/bots/api#authorizing-your-bot."""
     if token is None:
         return None
     fault = _token_fault(token)
     if fault:
-        raise ConfigError(
-            f"{setting} {fault}; write it as @BotFather shows it: digits, a colon, then letters"
-        )
+        raise faults.TOKEN.error(setting=setting, what=fault)
     return token
 
 
@@ -359,23 +355,23 @@ def tokens(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _token_fault(token: str) -> str | None:
+def _token_fault(token: str) -> Fault | None:
     bot, colon, secret = token.partition(":")
-    faults = (
-        (not token, "is empty"),
-        (any(quote in token for quote in "\"'`«»“”‘’"), "has quotes in it"),
-        (any(char.isspace() for char in token), "has a space or a line break in it"),
-        (token.startswith("bot"), "begins with the word bot"),
-        (not colon, "has no colon"),
-        (not re.fullmatch(r"[0-9]+", bot), "has something else than digits before its colon"),
-        (not secret, "has nothing after its colon"),
+    tests = (
+        (not token, faults.TOKEN_EMPTY),
+        (any(quote in token for quote in "\"'`«»“”‘’"), faults.TOKEN_QUOTED),
+        (any(char.isspace() for char in token), faults.TOKEN_SPACED),
+        (token.startswith("bot"), faults.TOKEN_BOT),
+        (not colon, faults.TOKEN_NO_COLON),
+        (not re.fullmatch(r"[0-9]+", bot), faults.TOKEN_NO_DIGITS),
+        (not secret, faults.TOKEN_HALF),
         # `/test` selects Telegram's test environment.
         (
             not re.fullmatch(r"[A-Za-z0-9_-]+(/test)?", secret),
-            "has a character that no token has after its colon",
+            faults.TOKEN_STRANGE,
         ),
     )
-    return next((fault for is_so, fault in faults if is_so), None)
+    return next((fault for is_so, fault in tests if is_so), None)
 
 
 def _held(env: Mapping[str, str]) -> Held | None:
@@ -394,49 +390,42 @@ def _dsn(env: Mapping[str, str]) -> str | None:
         return None
     fault = _dsn_fault(dsn)
     if fault:
-        raise ConfigError(
-            f"SENTRY_DSN {fault}; copy it from Settings > Projects > Client Keys (DSN): https://KEY@HOST/PROJECT"
-        )
+        raise faults.DSN.error(what=fault)
     return dsn
 
 
-def _dsn_fault(dsn: str) -> str | None:
+def _dsn_fault(dsn: str) -> Fault | None:
     from urllib.parse import urlsplit
 
     try:
         url = urlsplit(dsn)
-        faults = (
-            (any(char.isspace() or char in "\"'" for char in dsn), "has a space or quotes in it"),
-            (url.scheme not in {"http", "https"}, "does not begin with https://"),
-            (not url.username, "has no key before an @"),
-            (not url.hostname, "has no host"),
-            (url.port == 0, "has no usable port"),
+        tests = (
+            (any(char.isspace() or char in "\"'" for char in dsn), faults.DSN_SPACED),
+            (url.scheme not in {"http", "https"}, faults.DSN_SCHEME),
+            (not url.username, faults.DSN_KEYLESS),
+            (not url.hostname, faults.DSN_HOSTLESS),
+            (url.port == 0, faults.DSN_PORT),
             (
                 not url.path.rstrip("/").rpartition("/")[2].isdecimal(),
-                "does not end in the number of a project",
+                faults.DSN_PROJECT,
             ),
         )
     except ValueError:
-        return "is no URL"
-    return next((fault for is_so, fault in faults if is_so), None)
+        return faults.DSN_NO_URL
+    return next((fault for is_so, fault in tests if is_so), None)
 
 
 def _chat(env: Mapping[str, str]) -> str | None:
     chat = env.get("LOGRULES_ALERT_CHAT")
     if chat is not None and not re.fullmatch(r"-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{3,31}", chat):
-        raise ConfigError(
-            "LOGRULES_ALERT_CHAT must be a chat's number, such as -1001234567890, or a channel's @name"
-        )
+        raise faults.CHAT.error()
     return chat
 
 
 def _webhook(env: Mapping[str, str]) -> str | None:
     url = env.get("LOGRULES_ALERT_WEBHOOK")
     if url is not None and not re.fullmatch(r"https?://[^\s/?#@'\"\\]+(/[^\s#'\"\\]*)?", url):
-        raise ConfigError(
-            "LOGRULES_ALERT_WEBHOOK must be the address that takes the alerts, such as https://HOST/PATH, "
-            "without user, password or #"
-        )
+        raise faults.WEBHOOK.error()
     return url
 
 
@@ -452,10 +441,7 @@ def _webhook_key(env: Mapping[str, str]) -> bytes | None:
     except ValueError:
         key = b""
     if not (secret.startswith("whsec_") and _LEAST_KEY <= len(key) <= _LONGEST_KEY):
-        raise ConfigError(
-            f"LOGRULES_ALERT_WEBHOOK_SECRET must be whsec_ and then {_LEAST_KEY} to {_LONGEST_KEY} bytes in "
-            'base64; make one: echo "whsec_$(openssl rand -base64 32)"'
-        )
+        raise faults.WEBHOOK_KEY.error(least=_LEAST_KEY, most=_LONGEST_KEY)
     return key
 
 
@@ -467,9 +453,7 @@ def _crons(env: Mapping[str, str], service: str) -> str | None:
 def _receivers(env: Mapping[str, str]) -> tuple[str, ...]:
     named = env.get("LOGRULES_ALERT_RECEIVERS", "").replace(",", " ").split()
     if not all(re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", name) for name in named):
-        raise ConfigError(
-            "LOGRULES_ALERT_RECEIVERS must name functions as module:function, with commas between them"
-        )
+        raise faults.RECEIVERS.error()
     return tuple(dict.fromkeys(named))
 
 
@@ -494,10 +478,7 @@ def _state_url(env: Mapping[str, str]) -> DatabaseUrl | None:
 
     url = database_url.parse(raw, "LOGRULES_STATE_URL")
     if url is None:
-        raise ConfigError(
-            "LOGRULES_STATE_URL must be the address of a PostgreSQL database, such as "
-            "postgresql://USER:PASSWORD@HOST:5432/DATABASE; a file goes into LOGRULES_STATE"
-        )
+        raise faults.STATE_URL.error()
     return url
 
 
@@ -505,14 +486,14 @@ def _overlaps(env: Mapping[str, str]) -> bool:
     return "RENDER" in env or "RAILWAY_SERVICE_NAME" in env
 
 
-def _seconds(env: Mapping[str, str], setting: str, default: float, *, also: str = "") -> float:
+def _seconds(env: Mapping[str, str], setting: str, default: float) -> float:
     try:
         seconds = float(env.get(setting, default))
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds <= LONGEST:
-        form = f"a number of seconds from 0 to {LONGEST:g}, such as {default or OVERLAP:g}{also}"
-        raise ConfigError(f"{setting} must be {form}")
+        also = _WORDS.get(setting, faults.NOTHING)
+        raise faults.SECONDS.error(setting=setting, most=LONGEST, such=default or OVERLAP, also=also)
     return seconds
 
 
@@ -529,7 +510,7 @@ def _durations(env: Mapping[str, str]) -> dict[str, float]:
     given = {
         name: inf
         if is_strict and setting == "LOGRULES_GRACE"
-        else _seconds(env, setting, getattr(usual, name), also=_WORDS.get(setting, ""))
+        else _seconds(env, setting, getattr(usual, name))
         for name, setting in asked.items()
     }
     _timers(given)  # which refuses what makes no sense
@@ -552,9 +533,7 @@ def _timers(given: Mapping[str, float]) -> Timers:
 def _descriptor(env: Mapping[str, str]) -> int | None:
     value = env.get("LOGRULES_EVENT_FD")
     if value is not None and not (re.fullmatch(r"[0-9]{1,7}", value) and int(value) >= _STANDARD_DESCRIPTORS):
-        raise ConfigError(
-            "LOGRULES_EVENT_FD must be an open descriptor's number above 2; only logrules run sets it"
-        )
+        raise faults.DESCRIPTOR.error()
     return None if value is None else int(value)
 
 
@@ -562,7 +541,8 @@ def _choice(env: Mapping[str, str], setting: str, word: str, *, usual: str = "")
     """Whether the setting is this word, and not left out or the usual one."""
     value = env.get(setting, usual).strip()
     if value not in {word, usual}:
-        raise ConfigError(f"{setting} must be {' or '.join(filter(None, (usual, word)))}, or not be set")
+        fault = faults.CHOICE_OF_TWO if usual else faults.CHOICE
+        raise fault.error(setting=setting, usual=usual, word=word)
     return value == word
 
 
@@ -578,12 +558,12 @@ def port(environ: Mapping[str, str]) -> int | None:
     if not (re.fullmatch(r"[0-9]{1,5}", value) and 0 < int(value) <= _LAST_PORT):
         if setting == "PORT":
             return None  # the platform's affair, or the bot's: not ours to refuse
-        raise ConfigError("LOGRULES_PORT must be a port's number from 1 to 65535, or off")
+        raise faults.PORT.error()
     return int(value)
 
 
-def _api(env: Mapping[str, str], setting: str, usual: str, whose: str) -> str:
+def _api(env: Mapping[str, str], setting: str, usual: str, whose: Fault) -> str:
     url = env.get(setting, usual)
     if not re.fullmatch(r"https?://[^\s/?#@'\"]+(/[^\s?#'\"]*)?", url):
-        raise ConfigError(f"{setting} must be the address of {whose}, such as {usual}")
+        raise faults.ADDRESS.error(setting=setting, whose=whose, such=usual)
     return url.rstrip("/")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from logrules.core.model import ConfigError
+from logrules.core import faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,18 +75,12 @@ class Policy:
 
     def __post_init__(self) -> None:
         if min(self.window, self.overlap) < 0:
-            raise ConfigError("LOGRULES_CONFLICT_GRACE and LOGRULES_OVERLAP must be 0 or more seconds")
+            raise faults.CONFLICT_NEGATIVE.error()
         if 0 < self.window <= PAUSES[0] + DELAY:
-            raise ConfigError(
-                f"LOGRULES_CONFLICT_GRACE must be 0, or more than the first pause and the server's delay "
-                f"({PAUSES[0] + DELAY:g} s): a second conflict could never come in time"
-            )
+            raise faults.CONFLICT_SHORT.error(least=PAUSES[0] + DELAY)
         if self.window + PAUSES[-1] + DELAY >= self.yield_for:
             most = self.yield_for - PAUSES[-1] - DELAY
-            raise ConfigError(
-                f"LOGRULES_CONFLICT_GRACE must stay below {most:g} s, so that an instance which yields "
-                f"for {self.yield_for:g} s (yield_for) is not taken for a rival"
-            )
+            raise faults.CONFLICT_LONG.error(most=most, seconds=self.yield_for)
 
     @property
     def budget(self) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from logrules.core.model import ConfigError
+from logrules.core import faults
 
 SCHEMES = {"postgres", "postgresql", "psql", "pg", "postgis"}
 """What means PostgreSQL, before any `+driver`."""
@@ -38,7 +38,6 @@ _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SCHEME = re.compile(r"([a-z][a-z0-9.-]*)(?:\+[\w.-]+)?://", re.IGNORECASE)
 _HOST = re.compile(r"(?:\[[0-9a-f:.%]+\]|[^\s@:\[\]/?#,]*)(?::(\d*))?", re.IGNORECASE)
-_HOW = "write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def parse(raw: str, setting: str = "DATABASE_URL") -> DatabaseUrl | None:
     text = _unwrapped(raw)
     scheme = _SCHEME.match(text)
     if not scheme:
-        raise ConfigError(f"{setting} is no URL: {_HOW}")
+        raise faults.URL_NONE.error(setting=setting, how=faults.URL_HOW)
     if scheme[1].lower() not in SCHEMES:
         return None
     authority, _, query = text[scheme.end() :].partition("?")
@@ -82,10 +81,7 @@ def parse(raw: str, setting: str = "DATABASE_URL") -> DatabaseUrl | None:
     options, timeout, notes, unknown = _options(query.partition("#")[0], setting)
     if "host" not in options and not _names_hosts(hosts):
         if user or hosts:
-            raise ConfigError(
-                f"{setting} names no host: probably a variable in it was empty; {_HOW}. "
-                "For a socket name its folder: ?host=/run/postgresql"
-            )
+            raise faults.URL_HOSTLESS.error(setting=setting, how=faults.URL_HOW)
         notes.append("it names no host: the server on this very machine is used")
     if options.get("sslrootcert") == SYSTEM:
         options["sslmode"] = "verify-full"  # as libpq has it
@@ -126,14 +122,11 @@ def _authority(text: str, setting: str) -> tuple[str, str, str]:
     secret, at, tail = text.rpartition("@")  # a raw @, / or # in a password stands before the last @
     hosts, _, path = tail.partition("/")
     if "#" in hosts or not all(_HOST.fullmatch(host) for host in hosts.split(",")):
-        raise ConfigError(
-            f"{setting}: its host or port is malformed; {_HOW}, "
-            "with every character of the password but letters and digits percent-encoded"
-        )
+        raise faults.URL_MALFORMED.error(setting=setting, how=faults.URL_HOW)
     for host in hosts.split(","):
         port = _HOST.fullmatch(host)[1]  # type: ignore[index]  # matched above
         if port and not 0 < int(port) < 1 << 16:
-            raise ConfigError(f"{setting}: the port must be from 1 to 65535")
+            raise faults.URL_PORT.error(setting=setting)
     name, colon, password = secret.partition(":")
     return f"{_encoded(name)}{colon}{_encoded(password)}{at}", hosts, _encoded(path.partition("#")[0])
 
@@ -163,14 +156,14 @@ def _options(query: str, setting: str) -> tuple[dict[str, str], float | None, li
 
 def _seconds(word: str, setting: str) -> float:
     if not re.fullmatch(r"\d{1,6}", word):
-        raise ConfigError(f"{setting}: connect_timeout must be a whole number of seconds")
+        raise faults.URL_TIMEOUT.error(setting=setting)
     return float(word) or 60.0  # 0 means no limit: ours has one
 
 
 def _ssl_mode(word: str, key: str, setting: str) -> str:
     mode = _SSL_WORDS.get(word, word)
     if mode not in _SSL_MODES:
-        raise ConfigError(f"{setting}: {key} must be one of {', '.join(_SSL_MODES)}")
+        raise faults.URL_SSL.error(setting=setting, key=key, modes=", ".join(_SSL_MODES))
     return mode
 
 

@@ -15,7 +15,8 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from logrules.core.model import ConfigError, LogrulesError
+from logrules.core import faults
+from logrules.core.model import LogrulesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,23 +204,22 @@ class Timers:
             value = getattr(self, name)
             if not (value > 0 or (name == "grace" and value == 0)):
                 said = f"{name} (LOGRULES_{name.upper()})" if name in OPERATORS else name
-                raise ConfigError(f"timers: {said} must be more than 0 seconds, it is {value:g}")
+                raise faults.TIMER_ZERO.error(timer=said, value=value)
         soft = self.fence - SOFT
         least = max(self.answer, POLL)
         must = (
-            (self.keepalive + least < soft, "keepalive + answer", f"fence - {SOFT:g}", _LEASE_OR_FENCE),
-            (self.fence + MARGIN <= self.lease, f"fence + {MARGIN:g}", "lease", _LEASE_OR_FENCE),
-            (self.fence + MARGIN <= self.dropped, f"fence + {MARGIN:g}", "dropped", _LEASE_OR_FENCE),
-            (2 * self.check <= self.chunk, "2 x check", "chunk", "LOGRULES_LEASE"),
+            (self.keepalive + least < soft, "keepalive + answer", f"fence - {SOFT:g}", faults.LEASE_OR_FENCE),
+            (self.fence + MARGIN <= self.lease, f"fence + {MARGIN:g}", "lease", faults.LEASE_OR_FENCE),
+            (self.fence + MARGIN <= self.dropped, f"fence + {MARGIN:g}", "dropped", faults.LEASE_OR_FENCE),
+            (2 * self.check <= self.chunk, "2 x check", "chunk", faults.LEASE),
         )
         for holds, less, more, settings in must:
             if not holds:
-                raise ConfigError(f"timers: {less} must stay below {more}: set {settings} differently")
+                raise faults.TIMERS_CROSSED.error(less=less, more=more, settings=settings)
 
 
 OPERATORS = ("lease", "fence", "grace", "drain", "patience")
 """The timers that an operator may set, as `LOGRULES_<NAME>`; what else depends on the lease follows it."""
-_LEASE_OR_FENCE = "LOGRULES_LEASE or LOGRULES_FENCE"
 SOFT = 2.0
 """Seconds before the fence from which on a holder does not poll."""
 LAST_WORD = 1.5
@@ -255,10 +255,7 @@ def bot_id(token: str) -> str:
     """The public part of a bot token. Raises ConfigError for what is no token."""
     head, colon, _ = token.strip().partition(":")
     if not (colon and head.isascii() and head.isdigit()):
-        raise ConfigError(
-            "the bot token is malformed: copy it from @BotFather again; it looks like 123456789:AA… "
-            "and has digits, one colon and then letters"
-        )
+        raise faults.TOKEN_MALFORMED.error()
     return head
 
 
@@ -322,11 +319,11 @@ class Held(NamedTuple):
         """What was told. Raises ConfigError for what never was."""
         where, *numbers = told.split(":")
         if where not in {"world", "host"} or len(numbers) != len(cls._fields) - 1:
-            raise ConfigError("LOGRULES_LOCK_HELD is malformed; only logrules run sets it")
+            raise faults.HELD.error()
         try:
             return cls(where == "world", *map(int, numbers))
         except ValueError as error:
-            raise ConfigError("LOGRULES_LOCK_HELD is malformed; only logrules run sets it") from error
+            raise faults.HELD.error() from error
 
 
 class Grant(NamedTuple):

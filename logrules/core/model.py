@@ -120,4 +120,16 @@ class ConfigError(LogrulesError):
     """A setting is missing or malformed: one line that names it and how to put it right, exit status 78.
 
     Never carries a secret: name the setting, not its value.
+
+    Args:
+        text: In English.
+        ru: The same in Russian, where an operator may have caused it.
     """
+
+    def __init__(self, text: str, ru: str | None = None) -> None:
+        super().__init__(text)
+        self._ru = ru
+
+    def said(self, lang: str) -> str:
+        """It in `en` or `ru`."""
+        return (self._ru if lang == "ru" else None) or str(self)

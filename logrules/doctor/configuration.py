@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from logrules import userpacks
 from logrules.commands.check import faults_of
 from logrules.core.pack import PackError
-from logrules.doctor.finding import State, found
+from logrules.doctor.finding import State, found, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ SHOWN = 5
 def configuration(patient: Patient) -> Iterator[Finding]:
     """Is every setting well formed? All that are not, at once."""
     for fault in patient.faults:
-        yield found("settings.invalid", fault=fault)
+        yield found("settings.invalid", fault=spoken(fault))
     if not patient.faults:
         yield found("settings.ok")
 

@@ -22,7 +22,7 @@ from logrules.core.lease import (
 )
 from logrules.core.model import ConfigError
 from logrules.doctor import network
-from logrules.doctor.finding import found
+from logrules.doctor.finding import found, spoken
 from logrules.doctor.telegram import clock
 from logrules.guards.flock import seen
 from logrules.guards.postgres import examine
@@ -54,7 +54,7 @@ def database(patient: Patient) -> Iterator[Finding]:
     try:
         url = database_url.parse(raw, setting)
     except ConfigError as error:
-        yield found("database.malformed", fault=str(error))
+        yield found("database.malformed", fault=spoken(error))
         return
     if url is None:
         yield found("database.other", setting=setting)

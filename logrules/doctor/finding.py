@@ -12,6 +12,7 @@ from logrules.doctor.says import SAYS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from logrules.core.model import ConfigError
     from logrules.rules import Rule, Rules
 
 _DURATIONS = frozenset({"held", "silent", "off"})
@@ -43,16 +44,13 @@ class Finding(NamedTuple):
 
     def message(self, lang: str) -> str:
         """What was found, in one sentence."""
-        return (
-            SAYS[self.name]
-            .text[lang]
-            .format_map(
-                {
-                    name: span(value, lang) if name in _DURATIONS else value
-                    for name, value in self.attrs.items()
-                }
-            )
-        )
+        said = self.said(lang).items()
+        told = {name: span(value, lang) if name in _DURATIONS else value for name, value in said}
+        return SAYS[self.name].text[lang].format_map(told)
+
+    def said(self, lang: str) -> dict[str, Any]:
+        """Its attributes, those that are sentences in one language."""
+        return {name: value[lang] if isinstance(value, dict) else value for name, value in self.attrs.items()}
 
     def rule(self, known: Rules) -> Rule | None:
         """What its code means, and leads to."""
@@ -74,6 +72,11 @@ def found(name: str, /, *, area: str = "", state: str = "", **attrs: Any) -> Fin
     """The finding with this name; `area` and `state` where they are not the usual ones."""
     row = SAYS[name]
     return Finding(name, area or row.area, State(state or row.state), row.code, row.reason, attrs)
+
+
+def spoken(error: ConfigError) -> dict[str, str]:
+    """What is wrong with a setting, by language: for an attribute."""
+    return {lang: error.said(lang) for lang in ("en", "ru")}
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
@@ -102,5 +105,5 @@ def as_dict(finding: Finding, known: Rules) -> dict[str, Any]:
         "reason": finding.reason,
         "message": finding.message(known.lang),
         "remediation": rule.remediation if rule else None,
-        "attrs": finding.attrs,
+        "attrs": finding.said(known.lang),
     }

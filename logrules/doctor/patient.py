@@ -11,6 +11,7 @@ from logrules import settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from logrules.core.model import ConfigError
     from logrules.settings import Settings
 
 STEP = 4.0
@@ -34,7 +35,7 @@ class Patient:
 
     environ: Mapping[str, str] = field(repr=False)
     read: Settings
-    faults: tuple[str, ...]
+    faults: tuple[ConfigError, ...]
     tokens: Mapping[str, str] = field(repr=False)
     step: float = STEP
     until: float = field(default_factory=lambda: time.monotonic() + BUDGET)

@@ -69,7 +69,7 @@ def guard(
         notes: list[str] = []
         known = userpacks.known(settings.packs, notes.append)
     except ConfigError as error:
-        _refuse("CONFIG_INVALID", str(error), console)
+        _refuse("CONFIG_INVALID", error.said(language(os.environ)), console)
     if logs == "json":
         log_lines.install(console, settings.service, settings.instance)
     # Under the wrapper it is the wrapper that tells people.
@@ -109,7 +109,7 @@ def bot_token() -> str:
     try:
         token = read(os.environ).token
     except ConfigError as error:
-        _refuse("CONFIG_INVALID", str(error), console)
+        _refuse("CONFIG_INVALID", error.said(language(os.environ)), console)
     if token is None:
         how = "BOT_TOKEN is not set: give it the token that @BotFather has sent you (123456:ABC…)"
         _refuse("CONFIG_MISSING", how, console)

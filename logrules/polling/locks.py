@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from logrules.core import database_url
-from logrules.core.model import ConfigError
+from logrules.core import database_url, faults
 from logrules.guards.fence import KernelFence
 
 if TYPE_CHECKING:
@@ -77,9 +76,5 @@ def _wrapped(settings: Settings) -> Session:
 
     assert settings.held is not None
     if settings.events_fd is None or not reaches(settings.events_fd):
-        raise ConfigError(
-            "logrules run --lock holds this bot's lock, but its event descriptor (LOGRULES_EVENT_FD) has not "
-            "reached the bot: whatever starts it closes descriptors. Start the bot itself: "
-            "logrules run --lock -- python bot.py"
-        )
+        raise faults.DESCRIPTOR_LOST.error()
     return WrappedSession(settings.held, settings.events_fd)

@@ -320,8 +320,10 @@ def test_every_malformed_setting_is_told_at_once() -> None:
         LOGRULES_ALERT_CHAT="my chat",
         LOGRULES_SERVICE="shop",
     )
-    named = [re.findall("[A-Z][A-Z_]{3,}", each.attrs["fault"])[0] for each in faults]
+    named = [re.findall("[A-Z][A-Z_]{3,}", each.message("en"))[0] for each in faults]
 
+    assert all(re.search("(?i)[а-я]{4}.*[а-я]{4}", each.attrs["fault"]["ru"]) for each in faults)
+    assert as_dict(faults[0], rules.speak("ru"))["attrs"]["fault"] in faults[0].message("ru")
     assert {each.name for each in faults} == {"settings.invalid"}
     assert set(named) >= {
         "BOT_TOKEN",

@@ -1,11 +1,14 @@
 """The environment is read once, checked, and never quoted back."""
 
 import os
+import re
 import socket
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
+from logrules.core import faults
 from logrules.core.lease import Timers
 from logrules.core.model import ConfigError
 from logrules.settings import form, platform, read
@@ -159,9 +162,31 @@ def test_malformed_token(setting, token, fault):
 
 
 def test_a_malformed_token_of_the_application():
-    """A token given by the caller is checked, too."""
-    with pytest.raises(ConfigError, match="the bot's token is empty"):
+    """A token given by the caller is checked, too; in either language all of the sentence is said in it."""
+    with pytest.raises(ConfigError, match="the bot's token is empty") as caught:
         read({}, token="")
+    assert caught.value.said("ru").startswith("токен бота: пуст; запишите токен так")
+
+
+def test_every_fault_is_said_in_both_languages():
+    """Each sentence has the same places to fill in Russian; nothing raises one that is not in the table."""
+
+    def places(text):
+        return sorted(name for _, name, _, _ in Formatter().parse(text) if name)
+
+    table = {name: each for name, each in vars(faults).items() if isinstance(each, faults.Fault)}
+    assert len(table) > 40
+    names = {"LEASE", "LEASE_OR_FENCE", "NOTHING"}
+    for name, each in table.items():
+        assert places(each.en) == places(each.ru), name
+        assert re.search("[а-яё]", each.ru) or name in names, name
+    package = Path(faults.__file__).parents[1]
+    used = ""
+    for module in ("settings", "polling/locks", "core/database_url", "core/conflict", "core/lease"):
+        text = (package / f"{module}.py").read_text("utf-8")
+        assert "raise ConfigError" not in text, module
+        used += text
+    assert {name for name in table if not re.search(rf"faults\.{name}\b", used)} == set()
 
 
 @pytest.mark.parametrize(
