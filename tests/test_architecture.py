@@ -47,6 +47,7 @@ EDGES = ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guar
 THIRD_PARTIES = {
     "asyncpg": ("logrules.guards.postgres", "logrules.stores.postgres"),
     "telegram": ("logrules.guards.ptb", "bot"),
+    "anyio": ("logrules.guards.ptb",),
     "sentry_sdk": ("logrules.sinks.sentry", "logrules.unseen"),
     "loguru": ("logrules.logs",),
     "hyperscan": ("logrules.core.scanner",),

@@ -284,6 +284,7 @@ class Guard:
         self._gate.enter(Phase.WAITING)
         self._keeping = True
         self._keeper.start(locks.fence(self._session, CLOCK, self._report))
+        await ptb.warm_up()  # while the lock is waited for
         await self._gate.held.wait()
         await self._let_go_of_port()
         proxy = self._proxy = ptb.attach(application, self._gate, self._updates, self._end.set)

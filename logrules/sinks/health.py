@@ -97,6 +97,8 @@ class _Server(ThreadingHTTPServer):
         self._thread.start()
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):  # where that is nothing to do with a listener, it takes 50 ms
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.shutdown()
         self.server_close()
         self._thread.join()

@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
 
     scenario: Scenario
     counts: Counts
-    timings: dict[str, float]
+    timings: dict[str, list[float]]
     trouble: str
 
 
@@ -45,7 +45,8 @@ def _postgres() -> PostgresServer:
 
 
 def _once(scenario: Scenario, *, strict: bool) -> Outcome:
-    counts, timings, trouble = Counts(0, 0, 0, 0, 0), {}, ""
+    counts, trouble = Counts(0, 0, 0, 0, 0), ""
+    timings: dict[str, list[float]] = {}
     try:
         with world(_postgres()) as made:
             made.timers, timings = STRICT if strict else TIMERS, made.timings
@@ -81,7 +82,7 @@ def _table(outcomes: list[Outcome]) -> Table:
 def _timings(outcomes: list[Outcome]) -> Table:
     table = Table("figure", "n", "median", "p99", "most", title="Measured, not judged (seconds, or a count)")
     for name in sorted({name for outcome in outcomes for name in outcome.timings}):
-        values = sorted(outcome.timings[name] for outcome in outcomes if name in outcome.timings)
+        values = sorted(value for outcome in outcomes for value in outcome.timings.get(name, ()))
         p99 = values[min(len(values) - 1, round(0.99 * len(values)))]
         table.add_row(
             name, str(len(values)), f"{statistics.median(values):.3f}", f"{p99:.3f}", f"{values[-1]:.3f}"

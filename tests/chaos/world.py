@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from dataclasses import asdict, replace
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -62,7 +63,7 @@ class World:
         self.timers = TIMERS
         self.script = Path(__file__).with_name("polling_bot.py")
         self.bots: list[Bot] = []
-        self.timings: dict[str, float] = {}
+        self.timings: dict[str, list[float]] = {}
         """Seconds, by name: printed, and never judged."""
         self._written: list[str] = []
         self._writing = threading.Event()
@@ -151,6 +152,18 @@ class World:
         return self.api.wait_for(
             lambda: next((p.when for p in self.api.polls if p.agent == name), 0.0), PATIENCE
         )
+
+    def measured(self, figure: str, value: float) -> None:
+        """Note one value of a figure."""
+        self.timings.setdefault(figure, []).append(value)
+
+    def measure_takeover(self, figure: str, since: float, name: str) -> None:
+        """How long after `since` this bot first polled, and how much of that it already held the lock."""
+        polled = self.first_poll(name)
+        bot = next(bot for bot in self.bots if bot.name == name)
+        held = datetime.fromisoformat(bot.wait("KEEPALIVE_STARTED")["timestamp"]).timestamp()
+        self.measured(figure, polled - since)
+        self.measured(f"{figure}: of that with the lock", polled - (held - time.time() + time.monotonic()))
 
     def last_answer(self, name: str) -> float:
         """When this bot last answered somebody; 0 if it never did."""

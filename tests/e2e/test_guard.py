@@ -161,6 +161,17 @@ logrules.guards.ptb.LAST_CHANCE = float(os.environ.get("LAST_CHANCE", 600))
 logrules.polling.onfatal.REMINDER = float(os.environ.get("REMINDER", 3600))
 logrules.sinks.health.PATIENCE = float(os.environ.get("SOON", 5))
 
+if "LOADED" in os.environ:
+    import sys
+
+    async def initialize(*given, begin=logrules.guards.ptb.initialize):
+        before = set(sys.modules)
+        await begin(*given)
+        client = [name for name in set(sys.modules) - before if name.startswith(("anyio", "http", "h11"))]
+        logging.getLogger("bot").warning("loaded under the lock: %s", client)
+
+    logrules.guards.ptb.initialize = initialize
+
 if "STALL" in os.environ:
     import logrules.polling.gate
 
@@ -249,8 +260,11 @@ def test_public_names_come_when_asked_for():
 
 
 def test_story_and_handover(bot_api, postgres, start):
-    """Acquire, keep alive, delete the webhook, poll; a standby waits untouched, then takes over in order."""
-    first = start("first", database=postgres, by=subprocess.Popen)
+    """Acquire, keep alive, delete the webhook, poll; a standby waits untouched, then takes over in order.
+
+    What can be loaded before there is a lock is loaded by then.
+    """
+    first = start("first", database=postgres, by=subprocess.Popen, LOADED="yes")
     first.wait("POLLING_STARTED")
     bot_api.send_text("one")
     wait_for_echo(bot_api, "one")
@@ -268,6 +282,7 @@ def test_story_and_handover(bot_api, postgres, start):
         *("SHUTDOWN_SIGNAL", "LOCK_RELEASED", "SHUTDOWN_CLEAN"),
     ]
     assert status == 0
+    assert "loaded under the lock: []" in first.messages()
     assert first.messages()[-2:] == ["post_stop runs", "run_polling returned"]
     assert waiting["attrs"]["holder"]["instance"] == "first"
     assert taken["attrs"]["clean"] is True
