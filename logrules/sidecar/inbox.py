@@ -24,8 +24,11 @@ LIMIT = 1024 * 1024
 """Bytes that wait at most."""
 LAST_WORDS = 256 * 1024
 """Bytes of these that are still read once the command has ended."""
-PACE = 280e6
-"""Bytes a second to which a full inbox holds the command, and to no less: beyond that they go unread."""
+PACE, OVER = 280e6, 0.05
+"""Bytes a second to which a full inbox holds the command, and to no less: beyond that they go unread.
+
+Over so many seconds: who reads fast enough, but was kept from the processor for a moment, can make up for it.
+"""
 
 
 class Inbox:
@@ -39,7 +42,8 @@ class Inbox:
         self._torn: set[Origin] = set()
         """Streams whose next chunk does not follow upon the one before it."""
         self._unread = 0
-        self._put_at = 0.0
+        self._due = 0.0
+        """When what was put would all be here at that pace."""
         self.is_pressed = False
         """The command prints faster than it can be read, and than it is passed on: it would be held up."""
 
@@ -48,19 +52,15 @@ class Inbox:
         with self._changed:
             is_full = self._size >= self._limit
             self.is_pressed = is_full and len(chunk.data) >= READ
-            if is_full:
-                self._wait(len(chunk.data) / PACE)
-            self._put_at = time.monotonic()
+            now = time.monotonic()
+            if is_full and self._due > now:
+                self._changed.wait_for(lambda: self._size < self._limit, self._due - now)
+                now = time.monotonic()
+            self._due = min(max(self._due, now) + len(chunk.data) / PACE, now + OVER)
             self._items.append(chunk)
             self._size += len(chunk.data)
             self._make_room()
             self._changed.notify()
-
-    def _wait(self, seconds: float) -> None:
-        """Give the reader so much time since the last chunk."""
-        left = self._put_at + seconds - time.monotonic()
-        if left > 0:
-            self._changed.wait(left)
 
     def call(self, run: Callable[[], None]) -> None:
         """Have `run` called after all that was put before."""
