@@ -392,6 +392,7 @@ def open_alerts(
         list(sinks),
         redact=redact,
         on_failure=lambda cause: notices(f"{cause} {IN_MEMORY}"),
+        on_damage=notices,
         lang=settings.lang,
         holds=settings.state_url is not None,
     )

@@ -182,6 +182,7 @@ def opened(known: Rules, tell: Callable[[str], object] = complain) -> Desk:
         (),
         redact=Redactor(secrets_in(os.environ)),
         on_failure=_refuse,
+        on_damage=tell,
         lang=known.lang,
     )
 

@@ -137,7 +137,8 @@ def decide(
         return _untold(row, outcome, sightings)
     row = msgspec.structs.replace(row, suppressed=row.suppressed + match.count - 1)
     told = _told(row, loudness, int(now // max(code.alert.repeat, 1.0)), now)
-    if _waits(known, now):  # this one takes its place
+    if is_proof and now - (known.alerted_at or 0.0) < _PATIENCE:
+        # The alert that rests on its text still waits, and gives way to this one.
         told = msgspec.structs.replace(told, alerts=known.alerts)
     alert = _alert(told, match, code, level, code.alert.title[lang])
     return Decision(msgspec.structs.replace(told, suppressed=0), outcome, alert)
@@ -165,11 +166,6 @@ def gathered(matches: Sequence[Match]) -> list[Match]:
 def patience(match: Match) -> float:
     """Seconds that an alert waits for more of its kind: one message is to tell of text and of its proof."""
     return 0.0 if match.proved else _PATIENCE
-
-
-def _waits(row: Incident, now: float) -> bool:
-    """Whether the latest alert, which rests on text, is still kept back."""
-    return row.alerted_at is not None and not row.proved and now - row.alerted_at < _PATIENCE
 
 
 def heal(row: Incident, match: Match, code: Code, now: float) -> Incident:

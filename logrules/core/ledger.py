@@ -108,6 +108,11 @@ def _read(row: Row, ledger: Ledger) -> None:
         ledger.waiting.append(Waiting(sink, unpack(bytes(refused.alert)), refused.why))
 
 
+def sound(row: Incident | Silence) -> None:
+    """Raise ValueError for a row with something in it that nobody has written there."""
+    msgspec.convert(msgspec.structs.asdict(row), type(row))
+
+
 def agreed(ours: Incident | None, theirs: Incident) -> Incident:
     """What two keepers know of one incident together; to agree once more changes nothing.
 

@@ -6,6 +6,7 @@ for as long as a lease lasts. What a killed process had claimed is free again wh
 
 The bot comes first: a file that cannot be used (full disk, read-only, corrupt, held by somebody, not ours) is
 reported once, and the process goes on in memory; it looks every minute whether the file can be used again.
+A row that cannot be read is left out, and said, for all the others' sake.
 Nothing in here raises for what a disk does.
 """
 
@@ -21,13 +22,13 @@ import uuid
 from contextlib import closing, contextmanager
 from functools import reduce
 from threading import RLock
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 from weakref import WeakSet
 
 from logrules.core import incidents
 from logrules.core.delivery import LONGEST_ASKED, Verdict, back_off, hold, pack, seal, unhold, unpack
 from logrules.core.incidents import Around, Decision, Incident
-from logrules.core.ledger import Ledger, Resting, Waiting, agreed
+from logrules.core.ledger import Ledger, Resting, Waiting, agreed, sound
 from logrules.core.model import LogrulesError
 from logrules.core.silences import LONGEST, Silence
 
@@ -117,6 +118,7 @@ class Store:
         sinks: Names of the receivers for which alerts are kept.
         redact: Takes the secrets out of a string; applied before anything is written.
         on_failure: Called once, with a text for the operator, when the file cannot be used.
+        on_damage: The same when some of what is in it cannot be read; without it `on_failure` is called.
         lang: The language of titles.
         holds: Decide nothing before `release`: what comes first may be old news to a mirror.
         clock: Seconds since the epoch.
@@ -132,6 +134,7 @@ class Store:
         *,
         redact: Callable[[str], str],
         on_failure: Callable[[str], None],
+        on_damage: Callable[[str], object] | None = None,
         lang: str = "en",
         holds: bool = False,
         clock: Callable[[], float] = time.time,
@@ -141,6 +144,7 @@ class Store:
         self._sinks = tuple(sinks)
         self._redact = redact
         self._on_failure = on_failure
+        self._on_damage = on_damage or on_failure
         self._lang = lang
         self._holds = holds
         self._clock = clock
@@ -421,11 +425,33 @@ class Store:
             try:
                 self._db.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
                 return _transact(self._db, work)
-            except sqlite3.Error as error:
-                if not self._on_disk:
+            except Exception as error:
+                if not (self._has_left_out() if _is_of_rows(error) else self._has_fallen_back(error)):
                     raise
-                self._fall_back(error)
                 return _transact(self._db, work)
+
+    def _has_left_out(self) -> bool:
+        """Go on without the rows that cannot be read, if that is what is wrong, and say so."""
+        try:
+            left_out = _transact(self._db, _leave_out)
+        except sqlite3.Error as error:
+            return self._has_fallen_back(error)
+        self._say_damage(left_out)
+        return bool(left_out)
+
+    def _say_damage(self, left_out: Sequence[str]) -> None:
+        if left_out:
+            some = f"{', '.join(left_out[:5])}{' …' if len(left_out) > 5 else ''}"  # noqa: PLR2004
+            self._on_damage(
+                f"damaged entries of the state file {self._path} were left out: {some}. What they were about "
+                "stands in earlier logs; check that disk."
+            )
+
+    def _has_fallen_back(self, error: Exception) -> bool:
+        if self._on_disk:
+            self._fall_back(error)
+            return True
+        return False
 
     def _fall_back(self, error: Exception) -> None:
         """Go on in memory with what can still be read of the file, and say so."""
@@ -435,6 +461,7 @@ class Store:
         if broken is not None and broken is not self._inherited:
             with closing(broken):
                 _salvage(broken, self._db)
+            _transact(self._db, _leave_out)
         self._lost = _Lost.of(self._db)
         self._on_failure(
             f"the state file {self._path} cannot be used ({error}). {_advice(error, self._path)}"
@@ -449,6 +476,7 @@ class Store:
         except (sqlite3.Error, OSError, StoreError):
             return
         try:
+            self._say_damage(_transact(file, _leave_out))
             _transact(file, lambda db: _bring(self._db, db, lost, self._clock()))
         except sqlite3.Error:
             file.close()
@@ -585,15 +613,56 @@ def _transact(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -
     return result
 
 
+def _is_of_rows(error: Exception) -> bool:
+    """Whether the database works, and what is in it makes no sense."""
+    return not isinstance(error, sqlite3.Error) or "Could not decode" in str(error)
+
+
 def _salvage(broken: sqlite3.Connection, into: sqlite3.Connection) -> None:
-    """Copy what the broken file still shows, table by table."""
+    """Copy every row that is found, table by table: from its beginning and, past a damage, from its end."""
+    broken.text_factory = lambda data: data.decode("utf-8", "replace")
     for table in ("incidents", "outbox", "holds", "history", "silences", "held"):
-        try:
-            rows = broken.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  # our own names
-            marks = ", ".join("?" * len(rows[0])) if rows else ""
-            into.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608  # only marks
-        except sqlite3.Error:
-            continue
+        for order in ("rowid", "rowid DESC"):
+            try:
+                for row in broken.execute(f"SELECT * FROM {table} ORDER BY {order}"):  # noqa: S608  # our names
+                    marks = ", ".join("?" * len(row))
+                    into.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608
+            except sqlite3.Error:
+                continue
+            break
+
+
+def _leave_out(db: sqlite3.Connection) -> list[str]:
+    """Delete the rows that make no sense, and name them. What one was to tell, the next sighting tells.
+
+    SQLite notices a page that makes no sense, not a byte of a row that has changed.
+    """
+    found = [*_unreadable(db)]
+    for table, rowid, of in found:
+        db.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,))  # noqa: S608  # our own names
+        if table == "outbox":
+            db.execute(
+                "UPDATE incidents SET alerted_at = NULL WHERE service = ? AND code = ? AND reason = ?", of[:3]
+            )
+    return [f"{_ENTRIES[table]} {of[1]}" if table in _ENTRIES else table for table, _, of in found]
+
+
+def _unreadable(db: sqlite3.Connection) -> Iterator[tuple[str, int, list[Any]]]:
+    """Table, number and values of each row that cannot be read, or holds what nobody has written there."""
+    db.text_factory = bytes  # what is no text would end the query
+    try:
+        for table, (columns, check) in _CHECKS.items():
+            for rowid, *values in db.execute(f"SELECT rowid, {columns} FROM {table}").fetchall():  # noqa: S608
+                try:
+                    check(*[each.decode() if isinstance(each, bytes) else each for each in values])
+                except Exception:  # noqa: BLE001  # whatever it raises, nobody can read it
+                    of = [
+                        each.decode("utf-8", "replace") if isinstance(each, bytes) else each
+                        for each in values
+                    ]
+                    yield table, rowid, of
+    finally:
+        db.text_factory = str
 
 
 def _advice(error: Exception, path: Path | None) -> str:
@@ -626,6 +695,25 @@ def _incident(row: tuple[object, ...]) -> Incident:
     return Incident(**fields)  # type: ignore[arg-type]
 
 
+def _is_alert(_service: str, code: str, reason: str, event_id: str, alert: str) -> None:
+    """Raise ValueError for a row of the outbox that is not what it says."""
+    of = unpack(alert.encode())
+    if (of.code, of.reason or "", of.event_id) != (code, reason, event_id):
+        raise ValueError(event_id)
+
+
+_CHECKS: Mapping[str, tuple[str, Callable[..., object]]] = {
+    "incidents": (_COLUMNS, lambda *values: sound(_incident(values))),
+    "outbox": ("service, code, reason, event_id, alert", _is_alert),
+    "silences": ("service, code, since, until, why", lambda *values: sound(_silence(*values))),
+    "holds": ("until, failures, sink, why", lambda until, failures, *_: until + failures),
+    "held": ("match", lambda match: unhold(match.encode())),
+    "history": ("time, service, instance, code, message", lambda *_: None),
+}
+"""By table: what is read of a row, and what raises where it makes no sense."""
+_ENTRIES = {"incidents": "incident", "outbox": "alert", "silences": "silence"}
+
+
 def _incident_of(db: sqlite3.Connection, what: Match | Alert | Incident) -> Incident | None:
     row = db.execute(
         f"SELECT {_COLUMNS} FROM incidents WHERE service = ? AND code = ? AND reason = ?",  # noqa: S608
@@ -645,10 +733,11 @@ def _unclosed(db: sqlite3.Connection, service: str | None = None) -> list[Incide
 
 def _silences(db: sqlite3.Connection) -> list[Silence]:
     rows = db.execute("SELECT service, code, since, until, why FROM silences ORDER BY since")
-    return [
-        Silence(service=service, code=code, since=since, until=until, why=why)
-        for service, code, since, until, why in rows
-    ]
+    return [_silence(*row) for row in rows]
+
+
+def _silence(service: str, code: str, since: float, until: float, why: str) -> Silence:
+    return Silence(service=service, code=code, since=since, until=until, why=why)
 
 
 def _hush(db: sqlite3.Connection, silence: Silence, now: float) -> None:

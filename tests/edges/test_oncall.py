@@ -198,6 +198,20 @@ def test_broken_file_is_said_and_left(tmp_path):
     assert path.read_bytes() == b"no database at all" * 500
 
 
+def test_damaged_entry_hides_no_other(store, path):
+    """What cannot be read is said, and all else is listed."""
+    for service in ("bot", "shop"):
+        store.take(make_match(service=service))
+    store._db.execute("UPDATE incidents SET recent = '[oops' WHERE service = 'shop'")
+    done = run(path, "alerts")
+
+    assert [(line["kind"], line["service"]) for line in lines(done)][:2] == [
+        ("incident", "bot"),
+        ("undelivered", "bot"),
+    ]
+    assert "were left out: incident CONFLICT_409." in done.stderr
+
+
 def test_later_word_counts_whatever_the_clock_says(store, path):
     """A silence that was set by a clock ahead of ours can be taken back."""
     ahead = time.time() + 600

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -334,7 +335,7 @@ def test_alert_that_comes_back_is_folded_into_its_successor(opened, clock):
     store.take(make_match())
     alert = store.claim("sentry")
 
-    assert (alert.count, alert.suppressed, alert.number, alert.level) == (3, 2, 1, "fatal")
+    assert (alert.count, alert.suppressed, alert.number, alert.level) == (3, 2, 2, "fatal")
     assert alert.event_id != held.event_id
     store.settle(alert, "sentry", DELIVERED)
     assert store.due("sentry") is None
@@ -735,6 +736,49 @@ class TestUnusableFile:
         with path.open("r+b") as file:
             file.write(b"\xff" * path.stat().st_size)
         self.works(store, opened.failures, "mv ")
+
+    @pytest.mark.parametrize(
+        ("place", "words"), [(b"sentrybot 50CONFLICT_409", "mv "), (b'"service":"bot 50"', "check that disk")]
+    )
+    def test_page_that_is_broken(self, opened, tmp_path, place, words):
+        """Of a file with a broken page in its midst everything else is still told."""
+        path, services = tmp_path / "alerts.db", [f"bot {number}" for number in range(100)]
+        store = opened(path)
+        store.take_all([make_match(service=service, evidence="x" * 1500) for service in services])
+        store.close()
+        content = path.read_bytes()
+        page = content.index(place) // 4096 * 4096
+        path.write_bytes(content[:page] + b"\xff" * 4096 + content[page + 4096 :])
+        store = opened(path)
+        left = {alert.service for alert in store.undelivered()}
+
+        assert 90 <= len(left) < 100
+        assert {"bot 0", "bot 99"} <= left
+        self.works(store, opened.failures, words)
+
+    def test_rows_that_make_no_sense(self, opened, tmp_path):
+        """Rows with a byte that has changed are left out and said once; all others, and what comes, go on."""
+        path, services = tmp_path / "alerts.db", ["bot", "whole", "odd", "no text", "no number"]
+        store = opened(path)
+        for service in services:
+            store.take(make_match(service=service))
+        store.silence(Silence(code="CONFLICT_409", service="else", since=START, until=START + 9, why="x"))
+        store.settle(store.claim("sentry"), "sentry", retry("down"))
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute("UPDATE outbox SET alert = x'7b22' WHERE service = 'bot'")
+            db.execute("UPDATE incidents SET recent = '[oops' WHERE service = 'odd'")
+            db.execute("UPDATE incidents SET sighting = cast(x'ff' AS TEXT) WHERE service = 'no text'")
+            db.execute("UPDATE incidents SET count = 'many' WHERE service = 'no number'")
+            db.execute("UPDATE silences SET until = 'always'")
+            db.execute("UPDATE holds SET until = 'never'")
+
+        assert store.take(make_match(service="whole")).outcome is Outcome.COUNTED
+        assert store.take(make_match(service="bot")).outcome is Outcome.OPENED  # nobody was told
+        assert {alert.service for alert in store.undelivered()} == set(services)
+        assert {row.service for row in store.open_incidents()} == {"bot", "whole"}
+        (said,) = opened.failures
+        assert all(word in said for word in (str(path), "alert CONFLICT_409", "incident CONFLICT_409", " …"))
+        assert store.due("sentry") <= START
 
     def test_another_programs_database(self, opened, tmp_path):
         """We add nothing to a database that is not ours."""
