@@ -113,6 +113,7 @@ _TRANSPORT = re.compile(
   | (?:(?:app|heroku)?\[[a-z]+\.\d+\]|heroku\[router\]):(?:\ |$)      # Heroku, its stamp cut off
   | \[(?:inf|err|wrn|dbg)\]\ {{1,2}}(?=\S)                          # Railway, likewise
   | (?:python[\d.]*|node|java|php|ruby|bot|[a-z]\w*-bot|gunicorn|uvicorn)\[\d{{1,7}}\]:\ (?=\S)  # journald
+  | heroku\ [a-z]+\.\d+\ -\ -\                                      # Heroku, as Papertrail shows it
   | container@pterodactyl~\                                         # Pterodactyl's panel
   | [@\w/-]{{1,60}}:(?:dev|start|serve|build|worker):\ (?=\S)        # Turborepo
   | [\w./-]{{1,100}}\.log(?:\.\d{{1,3}})?:(?=[A-Z][a-z]{{2}}\ [\d ]\d\ )        # grep's name of the file
@@ -266,6 +267,8 @@ _HEADS = tuple(
         rf"(?:\d+\ TID-\w+|(?:(?:pid|tid|class|jid)=\S{{1,80}}\ ){{1,4}})\ ?(?P<level>{_LEVEL}):\ ",
         rf"(?:\d{{1,9}}\ )?\[[^\]\n]{{1,60}}\]\ (?P<level>{_LEVEL})\ +[\w.$-]+\ -\ ",  # slf4j-simple
         rf"\[[a-z][\w.-]{{1,40}}\][\ \t]{{1,16}}(?P<level>{_LEVEL})[\ \t]{{1,8}}(?=\S)",  # Botpress
+        rf"\ -\ [\w.]{{1,60}}\ -\ (?P<level>{_LEVEL})\ -\ ",  # logging's, its stamp cut off
+        rf"\[(?P<stamp>{_STAMP})\]\ ?[\w.]{{1,60}}\[(?P<level>{_LEVEL})\]:\ ",
         rf"""\[\d{{4,9}}\]\ {{1,4}}(?P<level>{_LEVEL})\ {{1,4}}[\w-]{{1,40}}:\ {{1,40}}
         (?:\[[^\]\n]{{1,80}}\]\ )?""",  # matterbridge
         rf"""(?:\[[^\]\n]{{1,40}}\]\ ?){{1,4}}\[\ *(?P<level>{_ANY_LEVEL})\ *\]{_SEP}

@@ -46,6 +46,8 @@ _GOES_ON = re.compile(
 STACK = '"stack":'
 DUMPED = 4
 """Columns by which Node indents an error that it prints behind a message or in an object."""
+_DOTNET = 6
+"""Columns by which .NET's console indents all of a message but its first line, which is the logger's name."""
 _MARGIN = 2
 """Columns by which what is pasted may be moved, as behind the item of a list."""
 _GROUP = re.compile(r" +[|+]|\+-[-+]*+(?: \d+ -+)?$")
@@ -347,7 +349,9 @@ class _Draft:
     def _stack(self, line: _Line, number: int) -> None:
         """What a line of a stack adds: an error, or a call that led to it."""
         words = line.text.lstrip()
-        dumped = 0 < line.indent <= DUMPED or (self.last == 0 and self.lines[0].kind is _Kind.HEAD)
+        dumped = 0 < line.indent <= DUMPED
+        if self.lines[0].kind is _Kind.HEAD:
+            dumped = dumped or self.last == 0 or line.indent == _DOTNET
         told = self.lines[-1].text.strip() == STACK  # pino-pretty's
         error = stacks.is_error(words) or tracebacks.is_qualified(words)
         if stacks.is_cause(words) or ((dumped or told) and error):
