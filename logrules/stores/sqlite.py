@@ -125,6 +125,9 @@ class Store:
     """
 
     _db: sqlite3.Connection
+    _pid: int
+    _name: str
+    _on_disk: bool
 
     def __init__(
         self,
@@ -235,8 +238,13 @@ class Store:
         return self._run(_ledger)
 
     def close(self) -> None:
-        """Let go of the file. What comes later opens it again."""
+        """Let go of what is claimed, and of the file. What comes later opens it again."""
         with self._lock:
+            try:
+                if self._pid == os.getpid():
+                    self._db.execute("UPDATE outbox SET claimed_until = 0 WHERE claim = ?", (self._name,))
+            except sqlite3.Error:
+                pass  # it is free when its lease is over
             self._db.close()
             self._pid = -1
 

@@ -117,7 +117,7 @@ def test_delivered_alert_is_gone(opened):
 
 
 def test_each_alert_has_one_sender(opened, clock):
-    """Two processes on one file never hold the same alert, until the lease of the first is over."""
+    """Two processes on one file never hold the same alert, until the first ends or its lease is over."""
     first, second = opened(), opened()
     alert = first.take(make_match()).alert
 
@@ -126,6 +126,8 @@ def test_each_alert_has_one_sender(opened, clock):
     assert second.due("sentry") == clock.now + sqlite.LEASE
     clock.now += sqlite.LEASE
     assert second.claim("sentry") == alert
+    second.close()
+    assert first.claim("sentry") == alert
 
 
 def test_text_waits_for_its_proof(opened, clock):
