@@ -97,7 +97,7 @@ lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  --quiet --extra test pyproject.toml -o requirements/dev.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  --quiet --extra telegram pyproject.toml -o requirements/run.txt
+	  --quiet --extra telegram --extra zstd pyproject.toml -o requirements/run.txt
 	echo 'hatchling>=1.27' | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --no-annotate --quiet - -o requirements/build.txt
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -53,8 +54,10 @@ logger = logging.getLogger(__name__)
 
 FULL = 3500
 """Characters of a message that is probably a part: Telegram's clients cut what is longer than 4096."""
-PATIENCE = 1.0
-"""Seconds to wait for the next part."""
+PATIENCE = 2.0
+"""Seconds to wait for the next part. While one is in hand others are fetched once a second only."""
+GATHERED = 0.5
+"""Seconds between two answers to one paste: Telegram's limit for a chat."""
 PASTED = 400_000
 """Characters of one pasted log; what is longer is a file's business."""
 FIRST = "2026-01-01 00:00:00,000 ERROR bot: telegram.error.Conflict: Conflict: terminated by other getUpdates"
@@ -76,6 +79,46 @@ class Said(NamedTuple):
     """Who wrote them."""
 
 
+class Paste:
+    """A text that comes in parts, and the answer to all of them."""
+
+    def __init__(self) -> None:
+        self.parts: list[Message] = []
+        self.answered: frozenset[int] = frozenset()
+        """The parts that the answer knows of."""
+        self.answer: Message | None = None
+        self.turn = asyncio.Lock()
+        self._until = 0.0
+        self._news = asyncio.Event()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more belongs to it."""
+        last = self.parts[-1:]
+        whole = sum(map(len, map(_text, self.parts)))
+        return bool(last) and (
+            len(_text(last[0])) < FULL or whole >= PASTED or time.monotonic() >= self._until
+        )
+
+    def add(self, part: Message) -> None:
+        """One more."""
+        self.parts.append(part)
+        self._until = time.monotonic() + PATIENCE
+        self._news.set()
+
+    def told(self) -> list[Message]:
+        """All of them, in the order in which they were sent."""
+        self._news.clear()
+        return sorted(self.parts, key=lambda part: part.message_id)
+
+    async def more(self, seconds: float) -> bool:
+        """Wait so long for another part; whether one has come."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        return self._news.is_set()
+
+
 class Conversation:
     """Everything that people who are no operators can do."""
 
@@ -86,7 +129,7 @@ class Conversation:
         self._queue = files.Queue()
         self._at_work: set[tuple[int, int]] = set()
         """Files that are being read, or wait for it."""
-        self._parts: dict[tuple[int, int], list[Message]] = {}
+        self._pastes: dict[tuple[int, int], Paste] = {}
 
     def register(self, application: Application[Any, Any, Any, Any, Any, Any]) -> None:
         """Add every handler, in the order in which they are asked."""
@@ -157,9 +200,9 @@ class Conversation:
         if asked is not None and asked.document and not quoted:
             self._apart(update, context, self._read_file(asked, asked.document, update))
         elif asked is not None and (text := quoted.text if quoted else asked.text or asked.caption):
-            await self._read_text([asked], text, lang_of(update))
+            await self._read_text(asked, text, lang_of(update))
         elif own.strip():
-            await self._read_text([message], own, lang_of(update))
+            await self._read_text(message, own, lang_of(update))
         else:
             await reply(message, answers.Page(texts.WHY_USAGE(lang_of(update))))
 
@@ -171,14 +214,14 @@ class Conversation:
         if _is_command(message):
             await self._say(update, texts.UNKNOWN_COMMAND(lang_of(update)))
             return
-        key = (message.chat_id, message.from_user.id)
-        parts = self._parts.setdefault(key, [])
-        parts.append(message)
-        if len(_text(message)) >= FULL and sum(len(_text(part)) for part in parts) < PASTED:
-            waiting = self._last_part(key, parts, len(parts), lang_of(update))
-            self._apart(update, context, waiting, held=False)  # or the next part would come later
-        else:
-            await self._whole(key, parts, lang_of(update))
+        key = message.chat_id, message.from_user.id
+        paste = self._pastes.get(key)
+        if paste is None or paste.is_over:
+            paste = self._pastes[key] = Paste()
+        paste.add(message)
+        asyncio.get_running_loop().call_later(PATIENCE, self._forget, key, paste)
+        # It counts as handled when an answer knows of it: what a killed process has not answered comes again.
+        self._apart(update, context, self._read_part(paste, message, lang_of(update)), held=None)
 
     async def sent_file(self, update: Update, context: Context) -> None:
         """A file."""
@@ -275,9 +318,14 @@ class Conversation:
             await self._say(update, texts.FAILED(lang_of(update)))
 
     def _apart(
-        self, update: Update, context: Context, work: Coroutine[Any, Any, None], *, held: bool = True
+        self,
+        update: Update,
+        context: Context,
+        work: Coroutine[Any, Any, None],
+        *,
+        held: float | None = HELD,
     ) -> None:
-        """Do what may take long in a task of its own: nobody waits for it."""
+        """Do what may take long in a task of its own; the update is in hand until then, or for `held` s."""
 
         async def safely() -> None:
             try:
@@ -288,28 +336,27 @@ class Conversation:
                     await self._say(update, texts.FAILED(lang_of(update)))
 
         task = context.application.create_task(safely())
-        if held:
-            context.application.create_task(asyncio.wait({task}, timeout=HELD), update=update)
+        context.application.create_task(asyncio.wait({task}, timeout=held), update=update)
 
-    async def _last_part(
-        self, key: tuple[int, int], parts: list[Message], known: int, lang: str | None
-    ) -> None:
-        await asyncio.sleep(PATIENCE)
-        if len(parts) == known and self._parts.get(key) is parts:  # else the next part answers for all
-            await self._whole(key, parts, lang)
+    def _forget(self, key: tuple[int, int], paste: Paste) -> None:
+        if self._pastes.get(key) is paste and paste.is_over:
+            del self._pastes[key]
 
-    async def _whole(self, key: tuple[int, int], parts: list[Message], lang: str | None) -> None:
-        self._parts.pop(key, None)
-        parts.sort(key=lambda part: part.message_id)
-        await self._read_text(parts, "\n".join(map(_text, parts)), lang)
+    async def _read_part(self, paste: Paste, part: Message, lang: str | None) -> None:
+        """Answer to all that has come of a paste; what has been answered is said anew with each part."""
+        async with paste.turn:
+            if part.message_id in paste.answered:
+                return
+            if paste.answer:
+                await paste.more(0.0 if paste.is_over else GATHERED)
+            sources, reading = await _read_parts(paste)
+            while not (reading.is_trouble or paste.is_over) and await paste.more(PATIENCE):
+                sources, reading = await _read_parts(paste)
+            paste.answer = await self._answer(sources, reading, lang, paste.answer)
+            paste.answered = frozenset(source.message_id for source in sources)
 
-    async def _read_text(self, sources: list[Message], text: str, lang: str | None) -> None:
-        # Off the loop: a hostile text must not keep other users waiting.
-        reading = await asyncio.to_thread(read_text, text[:PASTED])
-        if reading.is_empty and not sources[-1].text:  # below a picture, which has it all
-            await reply(sources[-1], answers.Page(texts.NO_TEXT(lang)))
-        else:
-            await self._answer(sources, reading, lang)
+    async def _read_text(self, source: Message, text: str, lang: str | None) -> None:
+        await self._answer([source], await _read(text), lang)
 
     async def _read_file(
         self, message: Message, document: Document, update: Update, note: Message | None = None
@@ -348,7 +395,11 @@ class Conversation:
 
     async def _answer(
         self, sources: list[Message], reading: Reading, lang: str | None, note: Message | None = None
-    ) -> None:
+    ) -> Message:
+        if (
+            reading.is_empty and not sources[-1].text and not sources[-1].document
+        ):  # a picture, which has it all
+            return await reply(sources[-1], answers.Page(texts.NO_TEXT(lang)))
         page = answers.log(reading, lang, deletable=bool(reading.leaks))
         answer = await reply(sources[-1], page, note)
         author = sources[-1].from_user
@@ -356,6 +407,7 @@ class Conversation:
         if page.rows:
             said = Said(reading, ids, author.id if author else None)
             self._said.keep((answer.chat_id, answer.message_id), said)
+        return answer
 
     async def _say(self, update: Update, html: str) -> None:
         if update.effective_message:
@@ -383,6 +435,16 @@ def _told(error: BaseException) -> None:
     ours = [frame for frame in frames if Path(frame.filename).parent == Path(__file__).parent] or frames
     place = f"{Path(ours[-1].filename).name}, line {ours[-1].lineno}" if ours else "no frame"
     logger.error("A handler failed with %s in %s", type(error).__name__, place)
+
+
+async def _read(text: str) -> Reading:
+    # Off the loop: a hostile text must not keep other users waiting.
+    return await asyncio.to_thread(read_text, text[:PASTED])
+
+
+async def _read_parts(paste: Paste) -> tuple[list[Message], Reading]:
+    sources = paste.told()
+    return sources, await _read("\n".join(map(_text, sources)))
 
 
 async def _download(document: Document) -> bytearray:

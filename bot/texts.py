@@ -63,7 +63,7 @@ START = Text(
 )
 HELP = Text(
     en=(
-        "<b>Paste a log</b>, forward a message with one, or send a file (text, .gz, .bz2, .xz, .zip or "
+        "<b>Paste a log</b>, forward a message with one, or send a file (text, .gz, .bz2, .xz, .zst, .zip or "
         ".tar.gz, up to 20 MB): I answer with what happened, how often, when, and what to do.\n"
         "<b>In a group</b> reply to a traceback or a log file with /why\n"
         "<b>In any chat</b> type @{username} and a code or an error, for example: @{username} 409\n\n"
@@ -73,7 +73,7 @@ HELP = Text(
         "Before you paste: cut out tokens and passwords."
     ),
     ru=(
-        "<b>Пришлите лог</b>: вставьте, перешлите или отправьте файлом (текст, .gz, .bz2, .xz, .zip "
+        "<b>Пришлите лог</b>: вставьте, перешлите или отправьте файлом (текст, .gz, .bz2, .xz, .zst, .zip "
         "или .tar.gz, до 20 МБ). Отвечу, что случилось, сколько раз, когда и что делать.\n"
         "<b>В группе</b> ответьте командой /why на traceback или на файл с логом\n"
         "<b>В любом чате</b> наберите @{username} и код или ошибку, например: @{username} 409\n\n"

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from bot import texts
 from logrules import settings
 from logrules.core.health import Health, Phase, page
 from logrules.core.lease import Timers
@@ -163,6 +164,13 @@ def test_image_rebuilds_little() -> None:
     before = {source for rest in words[:dependencies] if " " in rest for source in rest.split()[:-1]}
 
     assert before & {"logrules", "pyproject.toml", "README.md", "bot", "."} == set()
+
+
+def test_image_opens_what_the_bot_says_it_does() -> None:
+    """All but Zstandard is Python's own."""
+    pinned = re.findall(r"^([\w-]+)==", (ROOT / "requirements/run.txt").read_text("utf-8"), re.MULTILINE)
+
+    assert (".zst" in texts.HELP.en, "zstandard" in pinned) == (True, True)
 
 
 def test_image_speaks_at_once() -> None:
