@@ -222,7 +222,8 @@ class PostgresSession:
         settings = {
             self.LEASE: _ms(timers.lease),
             "lock_timeout": _ms(timers.chunk),
-            "statement_timeout": "0",  # a role's own would end our wait
+            "statement_timeout": "0",  # a role's own would end our wait,
+            "transaction_timeout": "0",  # and this one, from PostgreSQL 17 on, our session
             "client_connection_check_interval": _ms(timers.check),
             "tcp_keepalives_idle": str(max(1, int(timers.dropped / 2))),
             "tcp_keepalives_interval": str(max(1, int(timers.dropped / 6))),

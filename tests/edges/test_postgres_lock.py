@@ -30,6 +30,11 @@ QUICK = Timers(
     lease=6, dropped=6, keepalive=0.2, answer=1, fence=4.5, chunk=0.4, check=0.2, grace=0.3, patience=2
 )
 SECRET = "sup3r/s3cret"
+IMPATIENT = """alter role postgres set statement_timeout = '0.8s';
+do $$ begin
+ alter role postgres set transaction_timeout = '0.8s';
+exception when undefined_object then null; -- before PostgreSQL 17
+end $$"""
 
 
 @pytest.fixture(scope="module")
@@ -262,8 +267,12 @@ async def test_silent_holder_loses_it_when_the_lease_is_over(postgres):
 
 
 async def test_waiter_outlives_the_lease(postgres):
-    """The lease ends silent sessions, not those that wait: a waiter is there when the lock becomes free."""
+    """The lease ends silent sessions, not those that wait: a waiter is there when the lock becomes free.
+
+    Nor do the limits end it that a role has for its queries.
+    """
     holder, waiter = session_for(postgres, "h"), session_for(postgres, "w", FastLease)
+    postgres.query(IMPATIENT)
     try:
         await holder.connect(print)
         await waiter.connect(print)
@@ -279,6 +288,7 @@ async def test_waiter_outlives_the_lease(postgres):
     finally:
         holder.terminate()
         waiter.terminate()
+        postgres.query("alter role postgres reset all")
 
 
 async def test_proof_is_of_this_lock_alone(postgres):
