@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = (
     ("logrules.core",),
     ("logrules.testing",),
-    ("logrules.packs", "logrules.derived"),
+    ("logrules.packs", "logrules.derived", "logrules.become"),
     ("logrules.rules",),
     ("logrules.trust", "logrules.unseen"),
     ("logrules.post",),

@@ -47,10 +47,10 @@ class Guardian:
             )
         self._line.setblocking(False)  # noqa: FBT003  its only argument
 
-    def guard_me(self) -> None:
-        """In the new process, before it becomes the command: lead a group, and have that guarded."""
-        os.setpgid(0, 0)
-        self._say(f"group {os.getpid()}")
+    @property
+    def line(self) -> int:
+        """By which a new process says, before it becomes the command, that it leads a `group`."""
+        return self._line.fileno()
 
     def dismiss(self) -> None:
         """The group has ended."""

@@ -6,10 +6,11 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from logrules.sources.child import Child, inherited
+from logrules.become import NONE, Plan, inherited
+from logrules.sources.child import Child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from logrules.settings import Settings
     from logrules.sources.child import Terminal
@@ -22,8 +23,7 @@ def spawn(
     signals: Signals,
     *,
     more: Mapping[str, str] | None = None,
-    prepare: Callable[[], None] = lambda: None,
-    at_our_end: int = signal.SIGTERM,
+    group: tuple[int, int] | None = None,
 ) -> Child:
     """Start the command as it would be alone. Raises StartError where it cannot be started.
 
@@ -32,23 +32,20 @@ def spawn(
         settings: Whose it is.
         signals: What it is given back, as we found them.
         more: What else stands in its environment.
-        prepare: What else to do in the new process.
-        at_our_end: What it gets when we are gone.
+        group: It leads a group of its own, and is killed when we are gone: the guardian's line, and the
+            terminal of which that group becomes the foreground, or -1.
     """
-
-    def get_ready() -> None:
-        signals.as_found()
-        prepare()
-
-    return Child(
-        command,
-        {**inherited(), **(more or {})},
-        settings.service,
-        settings.instance,
-        prepare=get_ready,
-        terminals=_stand_ins(),
-        at_our_end=at_our_end,
+    leads, (line, terminal) = group is not None, group or (NONE, NONE)
+    plan = Plan(
+        signal.SIGKILL if leads else signal.SIGTERM,
+        defaults=signals.default,
+        ignored=signals.ignored,
+        leads=leads,
+        line=line,
+        terminal=terminal,
     )
+    environ = {**inherited(), **(more or {})}
+    return Child(command, environ, settings.service, settings.instance, plan, terminals=_stand_ins())
 
 
 def _stand_ins() -> dict[int, Terminal]:

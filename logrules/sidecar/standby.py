@@ -207,8 +207,7 @@ class Standby:
                 settings,
                 signals,
                 more={"LOGRULES_LOCK_HELD": held.told()},
-                prepare=self._lead,
-                at_our_end=signal.SIGKILL,
+                group=(self._guardian.line, self._foreground.fd),
             )
         except BaseException:
             self._guardian.dismiss()
@@ -218,14 +217,10 @@ class Standby:
         self._child, self._group = child, child.pid
         return child
 
-    def _lead(self) -> None:
-        """In the new process: lead a group of its own, guarded, and at the terminal if we were."""
-        self._guardian.guard_me()
-        self._foreground.give()
-
     def _go_on(self) -> None:
         """We were stopped at a terminal, and are not any more."""
-        self._foreground.give(self._group)
+        if self._group is not None:
+            self._foreground.give(self._group)
         self._to_group(signal.SIGCONT)
 
     def _is_peopled(self) -> bool:

@@ -15,21 +15,19 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
+from logrules import become
+from logrules.become import Plan, whole
 from logrules.core.model import EVENTS, Chunk, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 READ = 262_144
 """Bytes asked of a pipe at once, which may hold as many: fewer turns for a command that prints fast."""
-PR_SET_PDEATHSIG = 1
 EVENT_FD = "LOGRULES_EVENT_FD"
 OUT_OF_THE_WAY = 100
 """The event descriptor's number is at least that: a shell script calls those up to 9 its own."""
-COERCED = frozenset({"C.UTF-8", "C.utf8", "UTF-8"})
-"""What Python puts into LC_CTYPE."""
-NAMES_US = ("LISTEN_PID", "WATCHDOG_PID")
-"""What systemd tells one process by its id: https://www.freedesktop.org/software/systemd/man/sd_listen_fds.html."""
+TASKS = "/proc/self/task"
 JOB_CONTROL = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
 
 
@@ -206,10 +204,9 @@ class Child:
         environ: Mapping[str, str],
         service: str,
         instance: str,
+        plan: Plan,
         *,
-        prepare: Callable[[], None] = lambda: None,
         terminals: Mapping[int, Terminal] | None = None,
-        at_our_end: int = signal.SIGTERM,
     ) -> None:
         """Start `command`. Raises StartError where it cannot be started.
 
@@ -218,9 +215,8 @@ class Child:
             environ: Its environment, but for what we add.
             service: What its chunks are of.
             instance: What its chunks are of.
-            prepare: What to do in the new process before it becomes the command; signals are blocked there.
+            plan: What to do in the new process before it becomes the command.
             terminals: What stands in for those of our streams that are terminals, by descriptor.
-            at_our_end: What the kernel sends it when we are gone, however we went; Linux only.
         """
         self._terminals = terminals or {}
         self._status: int | None = None
@@ -234,7 +230,7 @@ class Child:
         events, events_end = os.pipe()
         away = _out_of_the_way(events_end)
         given = {fd: theirs for fd, (_, theirs) in ends.items()}
-        ready = _Start(command, {**environ, EVENT_FD: str(away)}, {**given, away: away}, prepare, at_our_end)
+        ready = _Start(command, {**environ, EVENT_FD: str(away)}, {**given, away: away}, plan)
         try:
             self.pid = ready.go()
         except BaseException:
@@ -304,21 +300,15 @@ class Child:
 
 
 class _Start:
-    """A fork and an exec, with no signal lost or taken twice between them."""
+    """A new process and an exec, with no signal lost or taken twice between them."""
 
     def __init__(
-        self,
-        command: Sequence[str],
-        environ: dict[str, str],
-        descriptors: Mapping[int, int],
-        prepare: Callable[[], None],
-        at_our_end: int,
+        self, command: Sequence[str], environ: dict[str, str], descriptors: Mapping[int, int], plan: Plan
     ) -> None:
         self._command = [*command]
         self._environ = environ
         self._descriptors = descriptors
-        self._prepare = prepare
-        self._end_with_parent = _end_with_parent(at_our_end)
+        self._plan = plan
 
     def go(self) -> int:
         """The new process's id, once it has become the command. Raises StartError where it cannot."""
@@ -326,12 +316,11 @@ class _Start:
         # Until it is the command, a signal waits: our handlers in it would take it for ours.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            pid = self._fork()
-            if pid == 0:
-                self._become(mask, failure)
+            self._plan.mask = [*mask]
+            pid = self._begin(failure)
             os.close(failure)
             failure = -1
-            number = _whole(failed)
+            number = whole(failed)
         finally:
             _close(failed, *([failure] if failure >= 0 else []))
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -340,75 +329,52 @@ class _Start:
             raise StartError(self._command[0], int(number))
         return pid
 
-    def _fork(self) -> int:
+    def _begin(self, failure: int) -> int:
+        """Fork, which costs next to nothing; but where there are threads, spawn."""
+        ours = os.getpid()
         try:
-            return os.fork()
+            if _has_threads():
+                return self._spawn(ours, failure)
+            pid = os.fork()
         except OSError as error:  # a limit on processes
             raise StartError(self._command[0], error.errno or errno.EAGAIN) from error
+        if pid == 0:
+            self._go_on(ours, failure)
+        return pid
 
-    def _become(self, mask: Iterable[int], failure: int) -> NoReturn:
-        """In the new process: become the command, or say by what number that failed."""
+    def _spawn(self, ours: int, failure: int) -> int:
+        """By way of an interpreter that has no threads."""
+        plan = self._plan
+        kept = {fd: fd for fd in (failure, plan.line, plan.terminal) if fd != become.NONE}
+        ends = {**self._descriptors, **kept}
+        alone = [sys.executable, "-I", "-S", become.__file__]
+        return os.posix_spawn(
+            sys.executable,
+            [*alone, str(ours), str(failure), plan.told(), *self._command],
+            self._environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, end, fd) for fd, end in ends.items()],
+        )
+
+    def _go_on(self, ours: int, failure: int) -> NoReturn:
+        """In the forked process."""
         try:
             signal.set_wakeup_fd(-1)
-            self._prepare()
             for fd, end in self._descriptors.items():
                 if fd == end:
                     os.set_inheritable(fd, True)  # noqa: FBT003  its only argument
                 else:
                     os.dup2(end, fd)
-            self._rename()
-            self._end_with_parent()
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            os.execvpe(self._command[0], self._command, self._environ)  # noqa: S606  that is our job
-        except OSError as error:
-            os.write(failure, str(error.errno or errno.EINVAL).encode())
-        except BaseException:  # noqa: BLE001  whatever it is, this process is not to go on as a second one of us
-            os.write(failure, str(errno.EINVAL).encode())
+            become.become(self._command, self._environ, self._plan, ours, failure)
         finally:
             os._exit(127)
 
-    def _rename(self) -> None:
-        """What names us by our process id is meant for the command."""
-        ours = str(os.getppid())
-        for name in NAMES_US:
-            if self._environ.get(name) == ours:
-                self._environ[name] = str(os.getpid())
-                self._environ.pop("LISTEN_PIDFDID", None)  # the same, said once more
 
-
-def inherited() -> dict[str, str]:
-    """The environment that we were given. To a C locale Python adds its own LC_CTYPE: PEP 538."""
-    found = dict(os.environ)
-    if found.get("LC_CTYPE") in COERCED:
-        try:
-            fd = os.open("/proc/self/environ", os.O_RDONLY)
-        except OSError:  # only Linux shows what a process began with
-            return found
-        began = dict(each.split(b"=", 1) for each in _whole(fd).split(b"\0") if b"=" in each)
-        os.close(fd)
-        found.pop("LC_CTYPE")
-        if b"LC_CTYPE" in began:
-            found["LC_CTYPE"] = os.fsdecode(began[b"LC_CTYPE"])
-    return found
-
-
-def _end_with_parent(number: int) -> Callable[[], None]:
-    """What makes the kernel send this signal when we are gone, however we went; Linux only.
-
-    A bot that polls on unwatched, beside the one that the platform starts next, is the fight that we prevent.
-    """
-    if sys.platform != "linux":
-        return lambda: None
-    import ctypes
-
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
-
-    def ask() -> None:
-        prctl(PR_SET_PDEATHSIG, number)
-        if os.getppid() != parent:
-            os.kill(os.getpid(), number)  # too late to be told: it has happened
-
-    return ask
+def _has_threads() -> bool:
+    """Whether this process has threads that a fork would leave behind; only Linux says so."""
+    try:
+        return len(os.listdir(TASKS)) > 1 and bool(sys.executable)  # noqa: PTH208  pathlib would be read for it
+    except OSError:
+        return False
 
 
 def _is_open(fd: int) -> bool:
@@ -424,13 +390,6 @@ def _out_of_the_way(fd: int) -> int:
         return fd
     os.close(fd)
     return moved
-
-
-def _whole(fd: int) -> bytes:
-    data = b""
-    while part := os.read(fd, READ):
-        data += part
-    return data
 
 
 def _close(*fds: int) -> None:

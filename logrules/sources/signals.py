@@ -67,12 +67,16 @@ class Signals:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def as_found(self) -> None:
-        """In a new process: every signal does what it did before we came; handlers do not outlive an exec."""
-        ignored = {number for number, handler in self._found.items() if handler == signal.SIG_IGN}
+    @property
+    def ignored(self) -> set[int]:
+        """What was ignored before we came."""
+        return {number for number, handler in self._found.items() if handler == signal.SIG_IGN}
+
+    @property
+    def default(self) -> set[int]:
+        """What was not, though Python or we have changed it; handlers do not outlive an exec."""
         python = {getattr(signal, name) for name in SET_BY_PYTHON if hasattr(signal, name)}
-        for number in {*self._found, *python}:
-            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+        return {*self._found, *python} - self.ignored
 
     def fileno(self) -> int:
         """For selectors: readable when there is something to take."""

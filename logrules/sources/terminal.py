@@ -83,9 +83,14 @@ class Foreground:
         """Whether it was, and so may be given."""
         return self._terminal is not None
 
-    def give(self, group: int | None = None) -> None:
-        """To that group, or to the one of this process."""
-        self._set(group or os.getpgrp())
+    @property
+    def fd(self) -> int:
+        """The terminal, if it was; else -1."""
+        return -1 if self._terminal is None else self._terminal
+
+    def give(self, group: int) -> None:
+        """To that group."""
+        self._set(group)
 
     def take_back(self, group: int) -> None:
         """From that group, if it still has it."""
