@@ -388,6 +388,7 @@ STATUS = Text(
     ),
 )
 PHASES = {
+    "preview": Text("a preview deploy, which does not poll", "preview-деплой, не опрашивает"),
     "delayed": Text("waits after its own fatal end", "выжидает после своего аварийного завершения"),
     "waiting": Text("waits, another instance holds the lock", "ждёт, блокировка у другого экземпляра"),
     "starting": Text("starting", "запускается"),

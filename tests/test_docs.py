@@ -218,7 +218,7 @@ def test_events_and_metrics_are_described_as_they_are(lang: str) -> None:
     text = REFERENCES[lang].read_text("utf-8")
     told = re.findall(r"^\| `([a-z_]+)` \| (\w+) \| \S", text, re.MULTILINE)
     named = partial(Health, phase=Phase.POLLING, service="", instance="", version="")
-    health = named(since=0.0, epoch=1, last_proof=0.0, last_poll=0.0)
+    health = named(since=0.0, epoch=1, last_proof=0.0, last_poll=0.0, holder="one")
     kinds = re.findall(r"^# TYPE (\w+) (\w+)$", page("/metrics", health).body.decode(), re.MULTILINE)
     keys: dict[str, dict[str, str]] = msgspec.json.schema(Event)["$defs"]["Event"]["properties"]
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Phase(StrEnum):
     """What the bot is at."""
 
+    PREVIEW = "preview"
+    """It is not to poll at all: a preview deploy."""
     DELAYED = "delayed"
     """It lets time pass after its own fatal end."""
     WAITING = "waiting"
@@ -113,6 +115,9 @@ def _metrics(health: Health) -> Iterator[str]:
         if value is not None:
             yield from _metric(name, "gauge", help_)
             yield f"logrules_{name} {value!r}"
+    if health.holder is not None:
+        yield from _metric("lock_holder", "gauge", "1 for who holds the lock, as far as this instance knows.")
+        yield f"logrules_lock_holder{{holder={_quoted(health.holder)}}} 1"
     yield from _metric("events_total", "counter", "How often each code was said.")
     for code, count in sorted(health.events.items()):
         yield f"logrules_events_total{{code={_quoted(code)}}} {count}"

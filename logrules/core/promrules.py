@@ -34,6 +34,8 @@ def _is(phase: Phase) -> str:
 
 _POLLING = f"{_is(Phase.POLLING)} * on (job, instance) group_left (service) logrules_info{{JOB}}"
 """1 for each instance that polls, 0 for each that does not, with the name of its service."""
+_MEANT = _POLLING.replace('state="polling"', 'state=~"polling|preview"')
+"""The same, and 1 for one that is not to poll."""
 _SEEN = "max by (job, service) (max_over_time(logrules_info{JOB}[1d]))"
 _HERE = "max by (job, service) (logrules_info{JOB})"
 _STATES = (
@@ -41,7 +43,7 @@ _STATES = (
     _State(
         "LogrulesNobodyPolls",
         "LOCK_WAITING",
-        f"max by (job, service) ({_POLLING}) == 0",
+        f"max by (job, service) ({_MEANT}) == 0",
         "10m",
         Severity.CRITICAL,
     ),

@@ -279,7 +279,7 @@ class Guard:
 
     async def _start(self) -> None:
         application, asked = self.application, dict(self._polling)
-        self._gate.enter(Phase.DELAYED)
+        self._gate.enter(Phase.PREVIEW if self._settings.preview else Phase.DELAYED)
         await onfatal.begin(self._settings, self._memory, self._report)
         self._gate.enter(Phase.WAITING)
         self._keeping = True

@@ -161,7 +161,7 @@ class Standby:
                 "This is a preview deploy (IS_PULL_REQUEST=true): it does not run a command under the lock"
             )
             self._report("PREVIEW_IDLE", words)
-            with onfatal.idle(self._settings, Phase.WAITING):
+            with onfatal.idle(self._settings, Phase.PREVIEW):
                 self._wait(lambda: False)
         locks.introduce(self._session, self._settings, self._report)
         self._keeper.start(_Fences(self._guardian, locks.fence(self._session, CLOCK, self._report)))

@@ -16,6 +16,7 @@ def health(phase, **more):
 @pytest.mark.parametrize(
     ("phase", "healthy", "ready"),
     [
+        (Phase.PREVIEW, 200, 503),
         (Phase.DELAYED, 200, 503),
         (Phase.WAITING, 200, 503),
         (Phase.STARTING, 200, 503),
@@ -48,7 +49,7 @@ def test_facts():
 
 def test_metrics():
     """Each metric has help and type, one state is 1, and no name can break the format."""
-    told = health(Phase.POLLING, last_poll=1_700_000_001.5, events={"LOCK_LOST": 2})
+    told = health(Phase.POLLING, last_poll=1_700_000_001.5, events={"LOCK_LOST": 2}, holder="two")
     odd = page(
         "/metrics", Health(phase=Phase.POLLING, service='a"\\\n', instance="i", version="v", since=0.0)
     )
@@ -57,6 +58,7 @@ def test_metrics():
 
     assert 'logrules_events_total{code="LOCK_LOST"} 2' in lines
     assert "logrules_last_poll_timestamp_seconds 1700000001.5" in lines
+    assert 'logrules_lock_holder{holder="two"} 1' in lines
     assert [line for line in states if line.endswith(" 1")] == ['logrules_state{state="polling"} 1']
     assert len(states) == len(Phase)
     assert not any("last_proof" in line for line in lines)

@@ -964,6 +964,7 @@ def test_health(bot_api, postgres, start):
     assert time.time() - told[0]["last_proof"] < 60
     assert time.time() - told[0]["last_poll"] < 60
     assert 'logrules_events_total{code="LOCK_ACQUIRED"} 1' in metrics
+    assert 'logrules_lock_holder{holder="first"} 1' in metrics
     assert bot_api.token.partition(":")[2] not in metrics + polling[1] + waiting[1]
     assert PASSWORD not in metrics + polling[1] + waiting[1]
     assert first.term() == 0
@@ -985,11 +986,13 @@ def test_port_of_the_bots_own(bot_api, postgres, start):
 
 def test_preview_stays_idle(bot_api, postgres, start):
     """A preview deploy neither polls nor takes the lock; told to, it does."""
-    idle = start("idle", database=postgres, IS_PULL_REQUEST="true")
+    port = free_port()
+    idle = start("idle", database=postgres, IS_PULL_REQUEST="true", PORT=str(port), SOON="0")
     idle.wait("PREVIEW_IDLE")
     told = start("told", database=postgres, IS_PULL_REQUEST="true", LOGRULES_PREVIEW="poll")
     told.wait("POLLING_STARTED")
 
+    assert json.loads(asked(port, "/healthz")[1])["state"] == "preview"
     assert idle.term() == 0
     assert idle.codes() == ["ALERTS_OFF", "PREVIEW_IDLE", "SHUTDOWN_SIGNAL", "SHUTDOWN_CLEAN"]
     assert told.term() == 0
