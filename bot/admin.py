@@ -44,6 +44,8 @@ LISTED = 8
 """Incidents on one page."""
 PAGES = 100
 """Lists whose buttons work."""
+LATE = 60.0
+"""Seconds after which an alert that waits is late."""
 HOUR = 3600.0
 HOURS = (1, 8, 24)
 """For how long one can ask for quiet by a button."""
@@ -73,12 +75,15 @@ def _for_admins(handler: Handler) -> Handler:
     @functools.wraps(handler)
     async def asked(self: Desk, update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
         user, query = update.effective_user, update.callback_query
-        if user is not None and user.id in self.admins:
+        if user is None:
+            return
+        refusal = texts.NOT_OPERATOR(lang_of(update), number=user.id)
+        if user.id in self.admins:
             await handler(self, update, context)
         elif query is not None:
-            await heard(query, texts.NOT_OPERATOR(lang_of(update)))
+            await heard(query, refusal)
         elif update.message is not None:
-            await reply(update.message, Page(texts.NOT_OPERATOR(lang_of(update))))
+            await reply(update.message, Page(refusal))
 
     return asked
 
@@ -111,10 +116,11 @@ class Desk:
             return
         lang = language(lang_of(update))
         try:
-            open_ = str(len((await asyncio.to_thread(_ledger)).incidents))
+            ledger = await asyncio.to_thread(_ledger)
+            open_, untold = str(len(ledger.incidents)), _untold(ledger, lang)
         except LogrulesError:
-            open_ = "?"
-        await reply(update.message, Page(_status(self.health(), open_, lang)))
+            open_, untold = "?", ""
+        await reply(update.message, Page(_status(self.health(), open_, lang) + untold))
 
     @_for_admins
     async def incidents(self, update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
@@ -241,6 +247,18 @@ def _status(health: Health, open_: str, lang: str) -> str:
         version=escape(health.version),
         instance=escape(health.instance),
     )
+
+
+def _untold(ledger: Ledger, lang: str) -> str:
+    """Which alerts somebody should have got, and has not."""
+    late = [each for each in ledger.waiting if each.refused or time.time() - each.alert.time > LATE]
+    if not late:
+        return ""
+    sinks = ", ".join(sorted({each.sink for each in late}))
+    why = next((each.refused for each in late if each.refused), "") or next(
+        (each.why for each in ledger.resting), ""
+    )
+    return "\n" + texts.UNTOLD(lang, count=len(late), sinks=escape(sinks), why=escape(why or "?"))
 
 
 def _incident(number: int, row: Incident, ledger: Ledger, now: float, lang: str) -> str:

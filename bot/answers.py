@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bot import texts
 from bot.texts import language, other
-from logrules.commands.words import LONGEST, meant
+from logrules.commands.words import LONGEST, SHORTEST, meant
 from logrules.core.engine import classify
 from logrules.core.model import Sign
 from logrules.core.redact import Redactor
@@ -18,7 +18,7 @@ from logrules.core.text import platform_name
 from logrules.rules import Rule, rulebook, rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bot.reading import Finding, Reading
 
@@ -28,6 +28,19 @@ DATA = 64
 """The longest callback data, in bytes: https://core.telegram.org/bots/api#inlinekeyboardbutton"""
 SUGGESTED = 10
 """Codes that inline mode offers."""
+USUAL = (
+    "CONFLICT_409",
+    "TOKEN_INVALID",
+    "MODULE_MISSING",
+    "CONFIG_MISSING",
+    "DB_UNREACHABLE",
+    "DB_AUTH_FAILED",
+    "OUT_OF_MEMORY",
+    "PORT_NOT_BOUND",
+    "RATE_LIMITED",
+    "NETWORK_ERROR",
+)
+"""…before anybody has typed a word."""
 MEANT = 5
 """Codes that are offered for one that there is not."""
 STEPS = 3
@@ -150,11 +163,33 @@ def _unknown(said: str, lang: str) -> Page:
     unknown = texts.UNKNOWN_CODE(lang, code=escape(_redact(said)[:48]))
     if not likely:
         return Page(f"{unknown}\n{texts.EXPLAIN_USAGE(lang)}")
-    buttons = tuple(
+    return Page(f"{unknown} {texts.DID_YOU_MEAN(lang)}", _choices(likely, lang))
+
+
+def asked(text: str, lang: str | None) -> Page | None:
+    """What somebody may want to know who writes a line that is no log; None if nothing comes to mind."""
+    text = text.strip()
+    if "\n" in text or len(text) > LONGEST:
+        return None
+    lang = language(lang)
+    known = rules.speak(lang)
+    named = [code for code in known if re.search(rf"\b{code}\b", text.upper())]
+    if len(named) == 1:
+        return explain(named[0], lang)
+    telling = [word for word in text.split() if len(word) >= SHORTEST]
+    queries = (" ".join(telling), *re.findall(r"\b\d{3}\b", text))
+    likely = named or [code for query in queries if query for code in meant(query, known, logs=False)]
+    if not 0 < len(set(likely)) <= MEANT:  # a word that stands everywhere says nothing
+        return None
+    return Page(texts.NO_ERROR_BUT(lang), _choices(dict.fromkeys(likely), lang))
+
+
+def _choices(codes: Iterable[str], lang: str) -> tuple[tuple[Button, ...], ...]:
+    known = rules.speak(lang)
+    return tuple(
         (Button(f"{MARKS[known[code].sign]} {code}", _explaining(code, "s", lang, None, back=False)),)
-        for code in likely
+        for code in codes
     )
-    return Page(f"{unknown} {texts.DID_YOU_MEAN(lang)}", buttons)
 
 
 def codes(lang: str | None) -> Page:
@@ -169,7 +204,7 @@ def codes(lang: str | None) -> Page:
 def suggestions(query: str, lang: str | None) -> list[Suggestion]:
     """What inline mode offers for some words, a number, or an error: at most SUGGESTED."""
     known = rules.speak(language(lang))
-    found = _meant(query, language(lang))[:SUGGESTED]
+    found = _meant(query, language(lang))[:SUGGESTED] if query.strip() else USUAL
     return [
         Suggestion(code, f"{MARKS[known[code].sign]} {code}", known[code].headline, explain(code, lang))
         for code in found

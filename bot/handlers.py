@@ -23,7 +23,7 @@ from telegram import (
     Update,
 )
 from telegram.constants import ChatAction, ChatMemberStatus, ChatType, ParseMode
-from telegram.error import BadRequest, Forbidden, TelegramError
+from telegram.error import BadRequest, TelegramError
 from telegram.ext import (
     Application,
     ApplicationHandlerStop,
@@ -40,8 +40,9 @@ from bot import answers, files, texts
 from bot.archives import MEMBERS, RefusedError
 from bot.memory import ANSWERS, DAY, Pace, Recent
 from bot.reading import Reading, read_text
-from bot.sending import PLAIN, heard, keyboard, lang_of, reply, turn
+from bot.sending import PLAIN, heard, is_shut, keyboard, lang_of, reply, thread, turn
 from bot.watch import AGAIN, Watch, megabytes
+from logrules.rules import rules
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -69,6 +70,9 @@ While an update is in hand others are fetched once a second only; what takes lon
 """
 
 
+_NO_TEXT = ("image/", "video/", "audio/")
+
+
 class Said(NamedTuple):
     """An answer, as far as its buttons need it."""
 
@@ -77,6 +81,14 @@ class Said(NamedTuple):
     """The messages that were read, in the same chat."""
     author: int | None
     """Who wrote them."""
+
+
+class _WhyBelow(filters.MessageFilter):
+    """A file that comes with `/why` below it, as in a group."""
+
+    def filter(self, message: Message) -> bool:
+        first = (message.caption or "").split(maxsplit=1)[:1]
+        return first in (["/why"], [f"/why@{message.get_bot().username}"])
 
 
 class Paste:
@@ -130,6 +142,7 @@ class Conversation:
         self._at_work: set[tuple[int, int]] = set()
         """Files that are being read, or wait for it."""
         self._pastes: dict[tuple[int, int], Paste] = {}
+        self._albums: Recent[bool] = Recent(ANSWERS, DAY)
 
     def register(self, application: Application[Any, Any, Any, Any, Any, Any]) -> None:
         """Add every handler, in the order in which they are asked."""
@@ -144,6 +157,7 @@ class Conversation:
                 CommandHandler("codes", self.codes, new),
                 CommandHandler("explain", self.explain, new),
                 CommandHandler("why", self.why, new),
+                MessageHandler(new & filters.Document.ALL & _WhyBelow(), self.why),
                 InlineQueryHandler(self.inline),
                 CallbackQueryHandler(self.turned, r"^a:"),
                 CallbackQueryHandler(self.explained, r"^e:"),
@@ -167,9 +181,15 @@ class Conversation:
             await heard(update.callback_query, texts.SLOW_DOWN(user.language_code))
         raise ApplicationHandlerStop
 
-    async def start(self, update: Update, _context: Context) -> None:
-        """/start: what this bot is for."""
-        await self._say(update, texts.START(lang_of(update)))
+    async def start(self, update: Update, context: Context) -> None:
+        """/start: what this bot is for; with a code, as behind `t.me/BOT?start=CODE`, what that means."""
+        lang, chat = lang_of(update), update.effective_chat
+        if update.message and context.args and context.args[0] in rules:
+            await reply(update.message, answers.explain(context.args[0], lang))
+        elif chat and chat.type != ChatType.PRIVATE:
+            await self._say(update, texts.START_IN_GROUP(lang, username=context.bot.username))
+        else:
+            await self._say(update, texts.START(lang))
 
     async def help_(self, update: Update, context: Context) -> None:
         """/help: what else it can do."""
@@ -197,14 +217,19 @@ class Conversation:
             return
         asked, quoted = message.reply_to_message, message.quote
         own = (message.text or "").partition("\n" if "\n" in (message.text or "") else " ")[2]
-        if asked is not None and asked.document and not quoted:
-            self._apart(update, context, self._read_file(asked, asked.document, update))
+        file = asked.document if asked else message.document
+        if file and not quoted:
+            self._apart(update, context, self._read_file(asked or message, file, update))
         elif asked is not None and (text := quoted.text if quoted else asked.text or asked.caption):
             await self._read_text(asked, text, lang_of(update))
         elif own.strip():
             await self._read_text(message, own, lang_of(update))
         else:
-            await reply(message, answers.Page(texts.WHY_USAGE(lang_of(update))))
+            is_picture = (
+                asked is not None and not asked.forum_topic_created
+            )  # below which a topic's all stand
+            told = texts.NO_TEXT if is_picture else texts.WHY_USAGE
+            await reply(message, answers.Page(told(lang_of(update))))
 
     async def pasted(self, update: Update, context: Context) -> None:
         """A pasted or forwarded text. A long one comes in parts, which are read as one."""
@@ -245,7 +270,12 @@ class Conversation:
             self._apart(update, context, self._read_file(asked, asked.document, update, note))
 
     async def no_text(self, update: Update, _context: Context) -> None:
-        """A picture, a voice."""
+        """A picture, a voice; of an album the first."""
+        album = update.message.media_group_id if update.message else None
+        if album is not None:
+            if self._albums.get(album):
+                return
+            self._albums.keep(album, True)  # noqa: FBT003 - all there is to know
         await self._say(update, texts.NO_TEXT(lang_of(update)))
 
     async def inline(self, update: Update, context: Context) -> None:
@@ -362,6 +392,9 @@ class Conversation:
         self, message: Message, document: Document, update: Update, note: Message | None = None
     ) -> None:
         lang, size = lang_of(update), document.file_size or 0
+        if (document.mime_type or "").startswith(_NO_TEXT):
+            await reply(message, answers.Page(texts.NO_TEXT(lang)))
+            return
         if size > files.LARGEST:
             html = texts.TOO_LARGE(lang, size=megabytes(size), limit=files.LARGEST // 1_000_000)
             await reply(message, answers.Page(html))
@@ -379,7 +412,7 @@ class Conversation:
         lang, size = lang_of(update), document.file_size or 0
         who = update.effective_user.id if update.effective_user else 0
         with contextlib.suppress(TelegramError):
-            await message.chat.send_action(ChatAction.TYPING)
+            await message.chat.send_action(ChatAction.TYPING, message_thread_id=thread(message))
         watch = Watch(message, lang, size, note)
         try:
             async with watch, self._queue.turn(who, size or files.LARGEST):
@@ -401,6 +434,8 @@ class Conversation:
         ):  # a picture, which has it all
             return await reply(sources[-1], answers.Page(texts.NO_TEXT(lang)))
         page = answers.log(reading, lang, deletable=bool(reading.leaks))
+        if reading.is_empty and len(sources) == 1 and not sources[0].document:
+            page = answers.asked(_text(sources[0]), lang) or page
         answer = await reply(sources[-1], page, note)
         author = sources[-1].from_user
         ids = tuple(each.message_id for each in sources) if reading.leaks else ()
@@ -419,17 +454,23 @@ async def introduce(application: Application[Any, Any, Any, Any, Any, Any]) -> N
 
     And read something, for the first to paste a log is not to wait for what is made ready once.
     """
-    ready = asyncio.create_task(asyncio.to_thread(read_text, FIRST))
-    for lang, code in (("en", None), ("ru", "ru")):
+    ready = asyncio.create_task(asyncio.to_thread(_try_out))
+    for lang, code in (("en", None), *(("ru", code) for code in texts.RUSSIAN)):
         commands = [BotCommand(name, what(lang)) for name, what in texts.COMMANDS.items()]
         with contextlib.suppress(TelegramError):
             await application.bot.set_my_commands(commands, language_code=code)
     await ready
 
 
+def _try_out() -> None:
+    for lang in ("en", "ru"):
+        answers.log(read_text(FIRST), lang)
+        answers.suggestions(FIRST, lang)
+
+
 def _told(error: BaseException) -> None:
     """Tell the operator what failed and where. An exception's words may be a user's: they are left out."""
-    if isinstance(error, Forbidden):  # who has blocked the bot, or thrown it out of the group, misses nothing
+    if is_shut(error):
         return
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if Path(frame.filename).parent == Path(__file__).parent] or frames

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +12,7 @@ from bot.leaks import KINDS, Leaks
 from logrules.core.effects import Annotate
 from logrules.core.engine import Engine, Policy
 from logrules.core.model import Chunk, Origin, Sign
+from logrules.core.records import begins
 from logrules.rules import rulebook, rules
 
 if TYPE_CHECKING:
@@ -153,9 +155,27 @@ def _urgency(finding: Finding) -> tuple[int, bool]:
     return -_SIGNS.index(rules.specs[finding.code].why(finding.reason).sign), not finding.fatal
 
 
+_UNSEEN = {
+    **dict.fromkeys([0x061C, 0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF, *range(0x202A, 0x202F)]),
+    **dict.fromkeys(range(0x2066, 0x206A)),
+    **dict.fromkeys([0x00A0, 0x2007, 0x202F, *range(0x2000, 0x2007), *range(0x2008, 0x200B)], " "),
+}
+"""What a chat or a page puts around words that run from right to left, and its own kinds of spaces."""
+_SPOKEN = 600
+"""Characters of a line that may tell of an error."""
+_QUOTES = re.compile(r"[:>,]\s+|\s[-\u2013\u2014]\s+|[\"'`\u00ab\u201c\u201e\u2018(\[]")
+"""Behind what the error may begin."""
+
+
 def read_text(text: str) -> Reading:
-    """What a pasted text says."""
-    return _read([[text.encode("utf-8", "replace")]])
+    """What a pasted text says; or somebody's line that tells of an error."""
+    text = text.translate(_UNSEEN)
+    data = text.encode("utf-8", "replace")
+    reading = _read([[data]])
+    if not reading.is_empty or len(text) > _SPOKEN or "\n" in text.strip() or begins(data):
+        return reading
+    told = (_read([[text[found.end() :].encode("utf-8", "replace")]]) for found in _QUOTES.finditer(text))
+    return next((each for each in told if each.is_trouble), reading)
 
 
 def read_file(data: bytes, tell: Tell = lambda _share, _found: None, jobs: int = 1) -> Reading:

@@ -38,9 +38,13 @@ class Counted(NamedTuple):
         return form.format(count=count)
 
 
+RUSSIAN = ("ru", "be", "kk", "ky")
+"""Languages of Telegram whose speakers are answered in Russian: it is official where they live."""
+
+
 def language(lang: str | None) -> str:
     """`ru` or `en` for a Telegram language code."""
-    return "ru" if (lang or "").lower().startswith("ru") else "en"
+    return "ru" if (lang or "").lower().partition("-")[0] in RUSSIAN else "en"
 
 
 def other(lang: str) -> str:
@@ -59,6 +63,17 @@ START = Text(
         "Здравствуйте! Вставьте сюда лог вашего бота, перешлите его или пришлите файлом, "
         "и я скажу, что случилось и что делать.\n\n"
         "/help покажет, что ещё я умею, /privacy — что станет с вашим текстом."
+    ),
+)
+START_IN_GROUP = Text(
+    en=(
+        "Hello! When a bot's traceback or log file turns up in this group, reply to it with /why, "
+        "and I'll say what happened and what to do. In private you can simply paste a log: @{username}"
+    ),
+    ru=(
+        "Здравствуйте! Когда в группе появится traceback или файл с логом бота, ответьте на него "
+        "командой /why, и я скажу, что случилось и что делать. А в личном чате лог можно просто "
+        "вставить: @{username}"
     ),
 )
 HELP = Text(
@@ -151,6 +166,10 @@ NOTHING_FOUND = Text(
         "Пришлите и строки вокруг ошибки: весь traceback, от слова «Traceback» до последней строки. "
         "Длинный лог лучше прислать файлом."
     ),
+)
+NO_ERROR_BUT = Text(
+    en="I see no error in this. Did you mean one of these?",
+    ru="Ошибки в этом я не вижу. Может быть, вы об этом?",
 )
 ONLY_GOOD = Text(
     en="There is no trouble in it: nothing to do.", ru="Ошибок здесь нет: делать ничего не нужно."
@@ -366,8 +385,14 @@ INLINE_NONE_TEXT = Text(
 
 # The operator
 NOT_OPERATOR = Text(
-    en="This command is for the operator of this bot. Paste a log, though, and I'll gladly help.",
-    ru="Эта команда для администратора бота. А с логом я охотно помогу: пришлите его.",
+    en=(
+        "This is for the operator of this bot. Paste a log, though, and I'll gladly help. "
+        "Is the bot yours? Put your number, {number}, into BOT_ADMINS."
+    ),
+    ru=(
+        "Это для администратора бота. А с логом я охотно помогу: пришлите его. "
+        "Бот ваш? Впишите в BOT_ADMINS ваш номер: {number}."
+    ),
 )
 STATUS = Text(
     en=(
@@ -386,6 +411,10 @@ STATUS = Text(
         "Открытых инцидентов: {incidents}\n"
         "Версия: {version}, {instance}"
     ),
+)
+UNTOLD = Text(
+    en="⚠️ Alerts that did not arrive: {count} ({sinks}): {why}\nMore: <code>logrules alerts</code>",
+    ru="⚠️ Оповещений не дошло: {count} ({sinks}): {why}\nПодробнее: <code>logrules alerts</code>",
 )
 PHASES = {
     "preview": Text("a preview deploy, which does not poll", "preview-деплой, не опрашивает"),

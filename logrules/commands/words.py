@@ -22,13 +22,14 @@ SHORTEST = 3
 _ENDING = re.compile(r"(?<=[а-яё]{3})[аеёиоуыэюяйь]{1,2}$")
 
 
-def meant(query: str, known: Rules, stated: Sequence[str] = ()) -> list[str]:
+def meant(query: str, known: Rules, stated: Sequence[str] = (), *, logs: bool = True) -> list[str]:
     """Codes that a query may mean, the likeliest first.
 
     Args:
         query: Words in either language; what is more than LONGEST is left out.
         known: The rules, in the language that goes first.
         stated: Codes that the query states as a line of a log.
+        logs: Whether words that stand in logs only count, too.
 
     Returns:
         What it states, then by name, then by what is said of them; else those whose logs have its words.
@@ -46,7 +47,7 @@ def meant(query: str, known: Rules, stated: Sequence[str] = ()) -> list[str]:
         spoken = known.speak(lang)
         said = {code: _said_of(rule) for code, rule in spoken.items()}
         found += [rule.code for rule in by_urgency if all(word in said[rule.code] for word in words)]
-    return list(dict.fromkeys(found or _met_in_logs(words)))
+    return list(dict.fromkeys(found or (_met_in_logs(words) if logs else ())))
 
 
 def _said_of(rule: Rule) -> str:

@@ -379,6 +379,7 @@ def _smooth(text):
     text = re.sub(r"until \d{4}-\d\d-\d\d \d\d:\d\d UTC", "until 2026-11-22 20:00 UTC", text)
     text = re.sub(r"since \d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC", "since 2026-11-22 12:00 UTC", text)
     text = re.sub(r"до \d{4}-\d\d-\d\d \d\d:\d\d UTC", "до 2026-11-22 20:00 UTC", text)
+    text = re.sub(r"(Put your number, |BOT_ADMINS ваш номер: )\d+", r"\g<1>1001", text)
     return re.sub(r"(Version|Версия): [^,]+,", r"\1: 1.0,", text)
 
 
@@ -459,7 +460,8 @@ def _session(api, lang):
     assert ida.say(words["hello"]).text == say(texts.NOTHING_FOUND)
     assert ida.say("/privacy").text == say(texts.PRIVACY)
     _on_call(api, person(who=OPERATORS[lang]), lang)
-    assert person().say("/status").text == say(texts.NOT_OPERATOR)
+    stranger = person()
+    assert stranger.say("/status").text == say(texts.NOT_OPERATOR, number=stranger.id)
     assert next(titles, None) is None
     return "\n".join([words["head"], *("\n".join([f"## {title}\n", *pages]) for title, pages in scenes)])
 
@@ -645,13 +647,60 @@ def test_what_telegram_does_not_take(bot, api):
     for fault in ({"retry_after": 1}, {"status": 502}):
         api.fail_next("sendMessage", **fault)
         assert ada.say("/codes").text.startswith("<b>The codes I know")
-    api.fail_next("sendMessage", 403, "Forbidden: bot was blocked by the user")
-    api.send_text("/codes", from_id=ada.id, chat_id=GROUP)  # no error in the log: see `bot`
-    api.wait_for(lambda: [each for each in api.requests if each.status == 403], 30)
+    refusals = (
+        (403, "Forbidden: bot was blocked by the user"),
+        (400, "Bad Request: not enough rights to send"),
+    )
+    for status, why in refusals:
+        api.fail_next("sendMessage", status, why)
+        tried = len(_asked(api, "sendMessage"))
+        api.send_text("/codes", from_id=ada.id, chat_id=GROUP)  # no error in the log: see `bot`
+        api.wait_for(lambda tried=tried: len(_asked(api, "sendMessage")) > tried, 30)
+    api.fail_next("editMessageText", retry_after=1)
+    assert ada.press("Details", ada.say(f"/why {CONFLICT}")).text.count("<b>") > 2
+    moved = {"ok": False, "error_code": 400, "description": "Bad Request: group chat was upgraded"}
+    moved["parameters"] = {"migrate_to_chat_id": GROUP - 1}
+    api.fail_next("sendMessage", 400, raw=json.dumps(moved).encode())
+    api.send_text("/privacy", from_id=ada.id, chat_id=GROUP)
+    api.wait_for(lambda: Person(api, chat=GROUP - 1).heard, 30)
     assert ada.say("/privacy").text == texts.PRIVACY.en
     api.fail_next("deleteMessage", 400, "Bad Request: message can't be deleted")
     assert author.alerted("Delete the message", warned) == texts.NOT_DELETED.en
     assert author.alerted("Delete the message", warned) == texts.DELETED.en
+
+
+def _asked(api, method):
+    return [each for each in api.requests if each.method == method]
+
+
+def test_in_groups_and_topics(bot, api):
+    """Answers stay in the topic; a file with /why below it is read; who asks of a picture hears why not.
+
+    In private an album of pictures is answered once, and none of them, nor a film, is downloaded.
+    """
+    gil, forum = Person(api, chat=GROUP - 7), Person(api, chat=GROUP - 8)
+    topic = {"message_thread_id": 5, "is_topic_message": True}
+    picture = {"photo": [{"file_id": "f", "file_unique_id": "u", "width": 1, "height": 1}]}
+
+    assert gil.say("/start").text.startswith("Hello! When a bot's traceback")
+    assert gil.say("/start CONFLICT_409").text.startswith("❌ <b>CONFLICT_409</b>")
+    begun = _message(5, 77, GROUP - 8, forum_topic_created={"name": "bots", "icon_color": 1}, **topic)
+    asked = forum.say("/why", more={"reply_to_message": begun, **topic})
+    assert (asked.text, asked.params["message_thread_id"]) == (texts.WHY_USAGE.en, "5")
+    asked = _message(6, 77, GROUP - 8, **picture, **topic)
+    assert forum.say("/why", more={"reply_to_message": asked, **topic}).text == texts.NO_TEXT.en
+    assert "CONFLICT_409" in gil.send("bot.log", LOG.encode(), caption="/why").text
+
+    fetched = len(_asked(api, "getFile"))
+    ivy = Person(api)
+    film = {"document": {"file_id": "f", "file_unique_id": "u", "file_size": 9, "mime_type": "video/mp4"}}
+    for number, content in enumerate([*[{**picture, "media_group_id": "7"}] * 3, film]):
+        message = {**_message(number, ivy.id, ivy.id, **content), "chat": {"id": ivy.id, "type": "private"}}
+        api.push({"message": message})
+    api.wait_for(lambda: len(ivy.heard) == 2, 30)
+    assert ivy.say("/privacy").text == texts.PRIVACY.en
+    assert [each.text for each in ivy.heard].count(texts.NO_TEXT.en) == 2
+    assert len(_asked(api, "getFile")) == fetched
 
 
 def test_nobody_waits_for_others(bot, api):
@@ -720,6 +769,31 @@ def test_words_lead_to_codes():
     ):
         assert answers.suggestions(query, lang)[0].code == code
     assert answers.suggestions("foobarqux", "en") == []
+    assert answers.suggestions(" ", "kk")[0].description == rules.speak("ru")["CONFLICT_409"].headline
+    for said, code in (
+        ("409", "CONFLICT_409"),
+        ("how do I fix that 409?", "CONFLICT_409"),
+        ("что значит token_invalid?", "TOKEN_INVALID"),
+        ("бот не отвечает", "HANDLERS_STUCK"),
+        ("hello", None),
+        ("bot", None),
+    ):
+        page = answers.asked(said, "en")
+        assert (code is None and page is None) or code in f"{page}"
+
+
+def test_a_line_that_tells_of_an_error():
+    """An error within somebody's words is found; marks and spaces that a chat adds do not matter."""
+    for said in (
+        f"\u200f2026-11-22 12:00:04,871 ERROR telegram.ext.Updater: \u200e{CONFLICT}",
+        f"2026-11-22\u00a012:00:04,871\u00a0ERROR\u00a0bot:\u00a0{CONFLICT}",
+        f"Hello, my bot says this: {CONFLICT} please help",
+        f"it prints \u201c{CONFLICT}\u201d",
+        f"у меня «{CONFLICT}», что делать?",
+    ):
+        assert [each.code for each in read_text(said).findings] == ["CONFLICT_409"], said
+    assert read_text(f"what a day: lovely\nHello, my bot says this: {CONFLICT}").is_empty
+    assert read_text("2026-11-22 12:00:04 INFO bot: user wrote: " + CONFLICT).is_empty
     assert answers.explain("<b>", "en").rows == ()
     assert LIVE.partition(":")[2][:9] not in answers.explain(LIVE, "en").html
     page = answers.explain("CONFLICT_409", "ru", reason="webhook_active", back=True)
