@@ -140,6 +140,13 @@ class Alerts:
             self._notices(f"the outbox cannot be read: {type(error).__name__}: {error}")
             return []
 
+    def missed_by(self, alert: Alert) -> list[str]:
+        """The names of the receivers that have not taken an alert yet; none where that cannot be told."""
+        try:
+            return self._store.missed_by(alert)
+        except Exception:  # noqa: BLE001  # the exit must go on
+            return []
+
     def close(self) -> None:
         """Stop sending and let go of the file. What is unsent stays in it."""
         self._after_fork()

@@ -21,7 +21,7 @@ from logrules.sinks.console import LineWriter
 from logrules.tracebacks import error_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from logrules.core.frame import Frame
     from logrules.core.match import Alert
@@ -128,8 +128,9 @@ class Reporter:
         """Say what somebody else's text means; who is told of it is decided elsewhere."""
         self._console.write(of_match(match, self.known.specs.get(match.code), self._settings.lang))
 
-    def undelivered(self, alert: Alert) -> None:
-        """Say what could not be delivered in time, so that at least the log holds it."""
+    def undelivered(self, alert: Alert, receivers: Sequence[str]) -> None:
+        """Say what could not be delivered in time, and to whom, so that at least the log holds it."""
+        to = f" to {', '.join(receivers)}" if receivers else ""
         attrs = {
             "alert": alert.code,
             "event_id": alert.event_id,
@@ -137,7 +138,7 @@ class Reporter:
             "count": alert.count,
             "remediation": alert.remediation.get(self._settings.lang, ""),
         }
-        self("ALERT_UNDELIVERED", f"Alert not delivered: {alert.code}: {alert.message}", attrs=attrs)
+        self("ALERT_UNDELIVERED", f"Alert not delivered{to}: {alert.code}: {alert.message}", attrs=attrs)
 
     def _tell(self, kind: Match, now: float, message: str, rest: dict[str, Any] | None) -> None:
         """Have a match of this `kind` told to people."""

@@ -355,7 +355,7 @@ class Guard:
     def _flush(self) -> None:
         if self._alerts is not None:
             for alert in self._alerts.flush(self._settings.flush):
-                self._report.undelivered(alert)
+                self._report.undelivered(alert, self._alerts.missed_by(alert))
 
     def _let_go(self) -> None:
         if self._alerts is not None:

@@ -356,7 +356,7 @@ class Watch:
         if self._known is not None:
             with self._harmless():
                 for alert in self._alerts.flush(self._settings.flush):
-                    self._report.undelivered(alert)
+                    self._report.undelivered(alert, self._alerts.missed_by(alert))
                 self._alerts.close()
 
     def _verdict(self, engine: Engine, status: int, ended_at: float) -> Iterator[Verdict]:

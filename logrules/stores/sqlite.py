@@ -215,6 +215,12 @@ class Store:
         values = (*self._sinks, self._name, self._clock())
         return self._run(lambda db: [unpack(row[0]) for row in db.execute(query, values)])
 
+    def missed_by(self, alert: Alert) -> list[str]:
+        """Who of ours has not taken an alert yet."""
+        query = "SELECT sink FROM outbox WHERE event_id = ? AND failed IS NULL"
+        waiting = self._run(lambda db: {sink for (sink,) in db.execute(query, (alert.event_id,))})
+        return [sink for sink in self._sinks if sink in waiting]
+
     def open_incidents(self) -> list[Incident]:
         """What is confirmed and not resolved, oldest first."""
         now = self._clock()

@@ -374,12 +374,13 @@ def test_annotations_and_the_undelivered(stage):
             time=0.0,
             first_seen=0.0,
             count=3,
-        )
+        ),
+        ["sentry", "webhook"],
     )
     seen, undelivered = one.lines()
 
     assert (seen["line"], seen["fatal"], seen["raw"]) == (12, False, "Conflict 123456:***")
     assert (undelivered["code"], undelivered["attrs"]["event_id"]) == ("ALERT_UNDELIVERED", "e" * 32)
-    assert "LOCK_LOST: gone" in undelivered["message"]
+    assert undelivered["message"] == "Alert not delivered to sentry, webhook: LOCK_LOST: gone"
     assert undelivered["attrs"]["remediation"] == "Stop the other one."
     assert [match.code for match in box.matches] == ["ALERT_UNDELIVERED"]
