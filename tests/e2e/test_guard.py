@@ -23,7 +23,8 @@ PASSWORD = "sup3r/s3cret"
 
 BOT = """
 import asyncio, http.server, logging, os, signal, threading, time
-from telegram.ext import Application, BaseUpdateProcessor, MessageHandler, PicklePersistence, filters
+from telegram.ext import Application, BaseUpdateProcessor, CommandHandler, ConversationHandler, MessageHandler
+from telegram.ext import PicklePersistence, filters
 from telegram.request import HTTPXRequest
 from logrules import Timers, guard
 
@@ -56,6 +57,14 @@ async def answer(update, context):
         context.chat_data["count"] = context.chat_data.get("count", 0) + 1
         text += " " + str(context.chat_data["count"])
     await update.message.reply_text("echo " + text)
+
+async def ask(update, context):
+    await update.message.reply_text("echo who is it for?")
+    return "NAME"
+
+async def order(update, context):
+    await update.message.reply_text("echo ordered for " + update.message.text)
+    return ConversationHandler.END
 
 class Own(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -120,6 +129,10 @@ def build():
     if "QUEUE" in os.environ:
         builder.update_queue(asyncio.Queue(int(os.environ["QUEUE"])))
     application = builder.post_init(post_init).post_stop(post_stop).build()
+    if "PICKLE" in os.environ:
+        states = {"NAME": [MessageHandler(filters.TEXT, order)]}
+        talk = ConversationHandler([CommandHandler("order", ask)], states, [], name="order", persistent=True)
+        application.add_handler(talk)
     application.add_handler(MessageHandler(filters.TEXT, answer, block="UNBLOCKED" not in os.environ))
     return guard(application, timers=TIMERS, ack_wait=float(os.environ.get("ACK_WAIT", 60)))
 
@@ -401,7 +414,7 @@ def test_webhook_deleted_once(bot_api, postgres, start):
 
 
 def test_conversation_survives_a_handover(bot_api, postgres, start, tmp_path):
-    """The successor reads what the holder has flushed: persistence lies inside the lock."""
+    """The successor reads what the holder has flushed, and goes on with its talks: all inside the lock."""
     memory = str(tmp_path / "memory.pickle")
     first = start("first", database=postgres, PICKLE=memory)
     first.wait("POLLING_STARTED")
@@ -411,7 +424,11 @@ def test_conversation_survives_a_handover(bot_api, postgres, start, tmp_path):
     second.wait("LOCK_WAITING")
     bot_api.send_text("count")
     wait_for_echo(bot_api, "count 2")
+    bot_api.send_text("/order")
+    wait_for_echo(bot_api, "who is it for?")
     first.term()
+    bot_api.send_text("Ann")
+    wait_for_echo(bot_api, "ordered for Ann")
     bot_api.send_text("count")
     wait_for_echo(bot_api, "count 3")
     third = start("third", database=postgres, PICKLE=memory)
