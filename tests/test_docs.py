@@ -32,7 +32,8 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 REFERENCES = {"en": ROOT / "docs" / "reference.md", "ru": ROOT / "docs" / "reference.ru.md"}
-BOTH = [READMES, REFERENCES]
+GUARDS = {"en": ROOT / "docs" / "guard.md", "ru": ROOT / "docs" / "guard.ru.md"}
+BOTH = [READMES, REFERENCES, GUARDS]
 REFERRED = {"level": "string", "error": "object"}
 """Keys of an event whose form the schema gives elsewhere."""
 INTERNAL = {"LOGRULES_EVENT_FD", "LOGRULES_LOCK_HELD"}
