@@ -36,7 +36,11 @@ _TOKEN = re.compile(r"(?<!\d)(\d{6,})(:|%3[Aa])([A-Za-z0-9_-]{30,})")
 # password ends at the last one. Digits up to a slash are a port.
 _USER = r"(://[^\s/?#:@'\"]{0,128}):"
 _HOST = r"@(?=[^\s@]|$)"
-_URL_PASSWORD = re.compile(rf"(?<!http)(?<!https){_USER}(?!\d{{1,5}}[/?#])([^\s'\"]{{1,256}}){_HOST}")
+_HOW = "PASSWORD@HOST"
+"""From our own messages: how an address is written."""
+_URL_PASSWORD = re.compile(
+    rf"(?<!http)(?<!https){_USER}(?!\d{{1,5}}[/?#]|{_HOW}\b)([^\s'\"]{{1,256}}){_HOST}"
+)
 _WEB_PASSWORD = re.compile(
     rf"(?:(?<=http)|(?<=https)){_USER}([^\s/?#'\"]{{1,256}}|(?!\d{{1,5}}[/?#])[^\s@'\"]{{1,128}}){_HOST}"
 )

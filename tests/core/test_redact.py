@@ -23,6 +23,7 @@ FORMS = {
     "quoted colon": (f"/bot{TOKEN.replace(':', '%3A')}/getMe", "/bot123456%3A***/getMe"),
     "token in a repr": (f"Bot[token={TOKEN}]", "Bot[token=123456:***]"),
     "url": ("postgresql+asyncpg://bob:pw@db:5432/x", "postgresql+asyncpg://bob:***@db:5432/x"),
+    "url, as if ours": ("postgresql://USER:PASSWORD@HOSTING/x", "postgresql://USER:***@HOSTING/x"),
     "url, no user": ("redis://:pw@cache:6379/0", "redis://:***@cache:6379/0"),
     "url, raw @ and /": ("postgres://bob:p@s/w@db:5432/x", "postgres://bob:***@db:5432/x"),
     "web address": ("https://bob:pw@host/p?mail=a@b.c", "https://bob:***@host/p?mail=a@b.c"),
@@ -58,6 +59,7 @@ def test_hides_by_form(text, shown):
 
 
 KEPT = [
+    "write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE",
     "2026-01-15 08:29:41,511 - telegram.ext - ERROR - Conflict: terminated by other getUpdates request",
     'FATAL: password authentication failed for user "bob"',
     "Invalid token: expired; Token: rejected",
