@@ -261,8 +261,8 @@ def form(environ: Mapping[str, str], fd: int) -> Callable[[bytes], bytes] | None
 
 def runbooks(environ: Mapping[str, str]) -> str | None:
     """LOGRULES_RUNBOOKS, by itself. Raises ConfigError: it leads to no page of a code."""
-    address = environ.get("LOGRULES_RUNBOOKS", "").strip()
-    if address and not re.fullmatch(r"https?://[^\s<>\"]*\{code\}[^\s<>\"]*", address):
+    address, part = environ.get("LOGRULES_RUNBOOKS", "").strip(), r"[^\s<>\"\ud800-\udfff]*"
+    if address and not re.fullmatch(rf"https?://{part}\{{code\}}{part}", address):
         raise faults.RUNBOOKS.error()
     return address or None
 
@@ -402,7 +402,7 @@ def _dsn_fault(dsn: str) -> Fault | None:
         tests = (
             (any(char.isspace() or char in "\"'" for char in dsn), faults.DSN_SPACED),
             (url.scheme not in {"http", "https"}, faults.DSN_SCHEME),
-            (not url.username, faults.DSN_KEYLESS),
+            (not re.fullmatch(r"[!-~]+", url.username or ""), faults.DSN_KEYLESS),
             (not url.hostname, faults.DSN_HOSTLESS),
             (url.port == 0, faults.DSN_PORT),
             (
@@ -424,7 +424,7 @@ def _chat(env: Mapping[str, str]) -> str | None:
 
 def _webhook(env: Mapping[str, str]) -> str | None:
     url = env.get("LOGRULES_ALERT_WEBHOOK")
-    if url is not None and not re.fullmatch(r"https?://[^\s/?#@'\"\\]+(/[^\s#'\"\\]*)?", url):
+    if url is not None and not re.fullmatch(r"https?://[^\s/?#@'\"\\]+(/[^\s#'\"\\\ud800-\udfff]*)?", url):
         raise faults.WEBHOOK.error()
     return url
 

@@ -110,8 +110,11 @@ def _beginning(second: int) -> bytes:
 
 
 def label(text: str | None, chars: int) -> str | None:
-    """A release or environment: Sentry drops one with a slash, a blank or a control character."""
-    cleaned = re.sub(r"[\s/\\\x00-\x1f]+", "-", text or "").strip("-.")[:chars]
+    """A release or environment: Sentry drops one with a slash, a blank or a control character.
+
+    An event in which half a character stands it drops as a whole.
+    """
+    cleaned = re.sub(r"[\s/\\\x00-\x1f\ud800-\udfff]+", "-", text or "").strip("-.")[:chars]
     return cleaned if cleaned.lower() not in {"", "none", "latest"} else None
 
 

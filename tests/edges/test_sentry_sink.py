@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -92,7 +93,8 @@ def test_sentry_keeps_every_event_as_it_is(code, reason):
 
 
 @pytest.mark.parametrize(
-    ("release", "environment"), [("a\nb/c", "pro/d \n"), ("", ""), ("latest", "None"), ("x" * 300, "y" * 300)]
+    ("release", "environment"),
+    [("a\nb/c", "pro/d \n"), ("", ""), ("latest", "None"), ("x" * 300, "y" * 300), ("v\udcff1", "\ud800")],
 )
 def test_odd_release_and_environment_are_put_right(receiver, release, environment):
     """What Sentry would drop for its form is sent in a form that it keeps."""
@@ -100,11 +102,13 @@ def test_odd_release_and_environment_are_put_right(receiver, release, environmen
     alert = msgspec.structs.replace(make_alert(), event_id=f"{hash((release, environment)) % 16**32:032x}")
     sink = Sentry(receiver.dsn, instance="a\nb", release=release, environment=environment)
     sink.send(alert)
-    kept = normalised(receiver.events[alert.event_id])
+    got = receiver.events[alert.event_id]
+    kept = normalised(got)
 
     assert not kept.get("errors")
     assert not kept.get("_meta")
     assert kept["environment"]
+    assert "\\ud" not in json.dumps(got)  # Relay's parser takes no half of a character
 
 
 def test_event_says_what_an_operator_needs(receiver, sentry):
