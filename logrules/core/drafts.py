@@ -119,7 +119,7 @@ def name(said: str, taken: Collection[str]) -> str:
 def _parsed(text: str) -> Parsed | None:
     data = ANSI.sub(b"", text.strip("\r\n").encode("utf-8", "replace")).replace(b"\0", b"") + b"\n"
     window = Window(_ORIGIN)
-    window.push(data, [Hit(min(data.index(b"\n") + 1, _LOOKED_AT), 0)])
+    window.push(data, [Hit(min(data.index(b"\n") + 1, _LOOKED_AT), frozenset({0}))])
     return next(window.take(0.0, final=True), None)
 
 

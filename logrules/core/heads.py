@@ -52,7 +52,7 @@ ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\n]{0,200}\x07|[()][AB01
 """Colours, cursor moves, titles and character sets: nothing that a message means."""
 
 _RESIDUE = re.compile(
-    r"(?:#033|\\x1b|\\033|\\u001b|\^\[|[\u241b\ufffd\u2190])?\[\d{1,3}(?:;\d{1,3}){0,5}m|(?<===>)\(B"
+    r"(?:#\d{3}|\\x\db|\\\d{3}|\\u\d{3}b|\^\[|[\u241b\ufffd\u2190])?\[\d{1,3}(?:;\d{1,3}){0,5}m|(?<===>)\(B"
 )
 """What is left of colours where a viewer dropped or spelled out the escape."""
 
@@ -109,7 +109,7 @@ _TRANSPORT = re.compile(
     )\ [\w.-]+\ [\w./@-]+(?:\[\d+\])?:[ ](?:[ ](?=\())?
   | \ ?(?:systemd|dockerd|kernel)(?:\[\d+\])?:\                     # …, what people leave of it
   | \[\ *\d+\.\d{{6}}\]\ ?                                          # dmesg
-  | <\d+>1\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
+  | <\d+>\d\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
   | (?:(?:app|heroku)?\[[a-z]+\.\d+\]|heroku\[router\]):(?:\ |$)      # Heroku, its stamp cut off
   | \[(?:inf|err|wrn|dbg)\]\ {{1,2}}(?=\S)                          # Railway, likewise
   | (?:python[\d.]*|node|java|php|ruby|bot|[a-z]\w*-bot|gunicorn|uvicorn)\[\d{{1,7}}\]:\ (?=\S)  # journald

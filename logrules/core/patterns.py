@@ -58,8 +58,8 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Records in which nothing may be recognised."""
     pack: str = ""
     number: int = 0
-    lead: str = ""
-    """What its pack lets stand before the words: one regular expression, or nothing."""
+    lead: tuple[str, ...] = ()
+    """What its pack lets stand before the words."""
 
     @property
     def place(self) -> str:
@@ -86,7 +86,7 @@ def _compiled(text: str) -> re.Pattern[str]:
     return re.compile(text, re.MULTILINE)  # words that others told in between end a line, too
 
 
-def made(table: Mapping[str, Any], source: str, number: int, lead: str) -> Pattern:
+def made(table: Mapping[str, Any], source: str, number: int, lead: tuple[str, ...]) -> Pattern:
     """The pattern of a table that is of the right shape."""
     return msgspec.convert({**table, "pack": source, "number": number, "lead": lead}, Pattern)
 

@@ -14,10 +14,10 @@ import re
 from collections import deque
 from enum import Enum, auto
 from functools import lru_cache
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logrules.core import heads, jsonlogs, stacks, tracebacks
+from logrules.core.digits import like
 from logrules.core.model import Form, Origin, Record, Severity
 from logrules.core.search import Hit
 
@@ -56,6 +56,8 @@ _MARKS = (b"\xff", b"\xfe")
 _LOUDEST = Severity.CRITICAL.rank
 _SHORT, _RECENT = 1024, 256
 """Bytes of a line that is remembered, and how many are: each is looked at more than once."""
+_KINDS = 2048
+"""Lines of which is remembered how all look that differ in their digits alone."""
 
 
 class Statement(NamedTuple):
@@ -78,6 +80,8 @@ class Parsed(NamedTuple):
     hits: frozenset[int]
     fields: dict[str, Any] | None
     """A JSON line's own keys."""
+    like: bytes | None = None
+    """What stands for all that differ in their digits alone, if it states nothing but its head's words."""
 
 
 class _Kind(Enum):
@@ -89,26 +93,100 @@ class _Kind(Enum):
     PLAIN = auto()
 
 
-def _look(raw: bytes) -> tuple[str, str | None, int, _Kind, heads.Head | None]:
-    """What a line is by itself: its text, its prefix's stamp, its indentation, its kind and its head."""
+_BEGINNINGS = frozenset({_Kind.HEAD, _Kind.JSON})
+
+
+class _Look(NamedTuple):
+    """What a line is by itself."""
+
+    text: str
+    stamp: str | None
+    """Its prefix's."""
+    indent: int
+    kind: _Kind
+    head: heads.Head | None
+
+
+def _look(raw: bytes) -> _Look:
     text, stamp = heads.line(raw)
     if _GROUP.match(text) and not text.startswith("|"):
         text = text.replace("|", " ", 1).replace("+", " ", 1)  # an exception group's margin
     words = text.lstrip(" \t")
     indent = len(text) - len(words) + tracebacks.is_boxed(words)
     if not words:
-        return text, stamp, indent, _Kind.BLANK, None
+        return _Look(text, stamp, indent, _Kind.BLANK, None)
     if not indent and jsonlogs.begins(words):
-        return text, stamp, indent, _Kind.JSON, None
+        return _Look(text, stamp, indent, _Kind.JSON, None)
     if tracebacks.begins(words):
-        return text, stamp, indent, _Kind.TRACE, None
+        return _Look(text, stamp, indent, _Kind.TRACE, None)
     if tracebacks.chains(words):
-        return text, stamp, indent, _Kind.CHAIN, None
+        return _Look(text, stamp, indent, _Kind.CHAIN, None)
     head = heads.head(text)
-    return text, stamp, indent, _Kind.HEAD if head else _Kind.PLAIN, head
+    return _Look(text, stamp, indent, _Kind.HEAD if head else _Kind.PLAIN, head)
 
 
-_remembered = lru_cache(_RECENT)(_look)
+class _Form(NamedTuple):
+    """Where all that a line is stands in it: the same place in all lines that are like it."""
+
+    text: int
+    stamp: slice | None
+    indent: int
+    kind: _Kind
+    level: Severity | None
+    headed: slice | None
+    """The head's stamp."""
+    body: int
+
+    def of(self, raw: bytes) -> _Look:
+        """What a line of this form is."""
+        line = _decoded(raw)
+        text, stamp = line[self.text :], self.stamp and line[self.stamp]
+        if self.kind is not _Kind.HEAD:
+            return _Look(text, stamp, self.indent, self.kind, None)
+        head = heads.Head(self.headed and line[self.headed], self.level, text[self.body :])
+        return _Look(text, stamp, self.indent, self.kind, head)
+
+
+def _decoded(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace").rstrip()
+
+
+def _form(raw: bytes, look: _Look) -> _Form | None:
+    """The form of a line that was looked at; None where something in it was read differently."""
+    line, head = _decoded(raw), look.head
+    stamps = [stamp for stamp in (look.stamp, head.stamp if head else None) if stamp]
+    body = head.body if head else ""
+    if not (
+        line.endswith(look.text) and look.text.endswith(body) and all(line.count(x) == 1 for x in stamps)
+    ):
+        return None
+    stamp, headed = (_place(line, each) for each in (look.stamp, head.stamp if head else None))
+    level = head.level if head else None
+    text = len(line) - len(look.text)
+    return _Form(text, stamp, look.indent, look.kind, level, headed, len(look.text) - len(body))
+
+
+def _place(line: str, part: str | None) -> slice | None:
+    return slice(at := line.index(part), at + len(part)) if part else None
+
+
+_exactly = lru_cache(_RECENT)(_look)
+_forms: dict[bytes, _Form | bool] = {}
+"""How lines look that were met before; True of those that were met once, False of those that have no form."""
+
+
+def _remembered(raw: bytes, shape: bytes) -> _Look:
+    """The same of a line like others: no expression in all this tells one digit from another."""
+    form = _forms.get(shape)
+    if isinstance(form, _Form):
+        return form.of(raw)
+    if form is False:
+        return _exactly(raw)
+    if len(_forms) >= _KINDS:
+        _forms.clear()
+    look = _look(raw)
+    _forms[shape] = True if form is None else _form(raw, look) or False
+    return look
 
 
 def rank(level: Severity | None) -> int:
@@ -121,18 +199,21 @@ def begins(raw: bytes) -> bool:
     text = heads.ANSI.sub(b"", raw.rstrip(b"\r\n"))
     if len(text) >= REACH or text[:1] in _MARKS or b"\r" in text or b"\0" in text:
         return False
-    return _look(text + b"\n")[3] in {_Kind.HEAD, _Kind.JSON}
+    return _look(text + b"\n").kind in _BEGINNINGS
 
 
 class _Line:
     """One line; `takes` may find that it is something else."""
 
-    __slots__ = ("end", "head", "indent", "kind", "stamp", "start", "text")
+    __slots__ = ("end", "head", "indent", "kind", "like", "stamp", "start", "text")
 
     def __init__(self, data: bytes, start: int, end: int) -> None:
         self.start, self.end = start, end
-        look = _remembered if end - start <= _SHORT else _look
-        self.text, self.stamp, self.indent, self.kind, self.head = look(data[start : min(end, start + REACH)])
+        raw = data[start : min(end, start + REACH)]
+        # Digits may stand for letters in JSON.
+        self.like = like(raw) if end - start <= _SHORT and not raw.startswith(b"{") else None
+        look = _remembered(raw, self.like) if self.like else _look(raw)
+        self.text, self.stamp, self.indent, self.kind, self.head = look
 
     @property
     def rank(self) -> int:
@@ -392,16 +473,16 @@ class _Draft:
                 self.outermost = None  # Python tells the causes first
 
 
-def _none(_wanted: int) -> int:
+def _none(_wanted: frozenset[int]) -> int:
     return 0
 
 
 class Window:
     """The last bytes of one origin, and the records that are cut out of them around each hit."""
 
-    def __init__(self, origin: Origin, line: int = 1, floor: Callable[[int], int] = _none) -> None:
+    def __init__(self, origin: Origin, line: int = 1, floor: Callable[[frozenset[int]], int] = _none) -> None:
         self.origin = origin
-        self._floor = floor  # the rank of the lowest level at which a hit counts
+        self._floor = floor  # the rank of the lowest level at which one of them counts
         self._parts: deque[bytes] = deque()
         self._size = 0
         self._base = 0  # where the first part stands in the stream
@@ -425,7 +506,7 @@ class Window:
         """Adds whole lines and the hits in them."""
         if hits:
             offset = self._base + self._size
-            self._hits.extend(Hit(end + offset, number) for end, number in hits)
+            self._hits.extend([Hit(end + offset, wanted) for end, wanted in hits])
         self._parts.append(data)
         self._size += len(data)
 
@@ -437,56 +518,57 @@ class Window:
 
     def _cut(self, data: bytes, seen: float, *, final: bool) -> Iterator[Parsed]:
         counted, number = 0, self._base_line
+        after: _Line | None = None
         while self._hits:
             at = self._hits[0].end - 1 - self._base
             start = data.rfind(b"\n", 0, at) + 1
             if at < self._done - self._base or at - start > REACH:
                 self._hits.popleft()  # part of a record that is out, or the far end of a monstrous line
                 continue
-            if self._is_quiet(data, start):
+            line = after if after and after.start == start else _line(data, start)
+            if self._floor(self._hits[0].wanted) > line.rank:
+                self._hits.popleft()  # it begins a record that is too quiet for all of them
                 continue
-            draft, closed = self._draft(data, start)
+            after = _next(data, line) if line.kind is _Kind.HEAD else None
+            alone = after is not None and after.kind in _BEGINNINGS
+            draft, closed = (None, True) if alone else self._draft(data, line)
             if not closed and not final:
                 return
-            first, end = draft.lines[0].start, draft.lines[-1].end
-            number += data.count(b"\n", counted, first)
-            counted = first
-            hits = frozenset(self._hits_before(end + self._base))
-            self._done = end + self._base
-            yield _parsed(self.origin, draft, number, hits, seen)
+            first, last = (draft.lines[0], draft.lines[-1]) if draft else (line, line)
+            number += data.count(b"\n", counted, first.start)
+            counted = first.start
+            self._done = last.end + self._base
+            hits = self._hits_before(self._done)
+            if draft:
+                yield _parsed(self.origin, draft, number, hits, seen)
+            else:
+                yield _alone(self.origin, line, number, hits, seen)
 
-    def _is_quiet(self, data: bytes, start: int) -> bool:
-        """Whether the first hits are in a record that begins here, too quiet for all of them; drops them."""
-        end = self._hits[0].end
-        floors = [self._floor(hit.wanted) for hit in takewhile(lambda hit: hit.end == end, self._hits)]
-        if not all(floors) or min(floors) <= _line(data, start).rank:
-            return False
-        for _ in floors:
-            self._hits.popleft()
-        return True
-
-    def _hits_before(self, end: int) -> Iterator[int]:
+    def _hits_before(self, end: int) -> frozenset[int]:
+        found = frozenset[int]()
         while self._hits and self._hits[0].end <= end:
-            yield self._hits.popleft().wanted
+            wanted = self._hits.popleft().wanted
+            found = found | wanted if found else wanted
+        return found
 
-    def _draft(self, data: bytes, hit: int) -> tuple[_Draft, bool]:
-        """The record around the line that starts at `hit`, and whether a line after it closed it."""
+    def _draft(self, data: bytes, hit: _Line) -> tuple[_Draft, bool]:
+        """The record around the line `hit`, and whether a line after it closed it."""
         start = self._begin(data, hit)
         draft = _Draft(_line(data, start))
         at = draft.lines[0].end
         while at < len(data):
             line = _line(data, at)
             if not draft.takes(line):
-                if draft.lines[-1].end > hit:
+                if draft.lines[-1].end > hit.start:
                     return draft, True
                 draft = _Draft(line)
             at = line.end
         return draft, draft.lines[0].kind is _Kind.JSON
 
-    def _begin(self, data: bytes, start: int) -> int:
-        """Where a record that holds the line at `start` may begin at the earliest."""
+    def _begin(self, data: bytes, line: _Line) -> int:
+        """Where a record that holds a line may begin at the earliest."""
+        start = line.start
         floor = max(self._done - self._base, start - REACH, 0)
-        line = _line(data, start)
         while start > floor and line.kind not in {_Kind.HEAD, _Kind.JSON}:
             before = data.rfind(b"\n", 0, start - 1) + 1
             if before < floor:
@@ -519,6 +601,10 @@ def _line(data: bytes, start: int) -> _Line:
     return _Line(data, start, end or len(data))
 
 
+def _next(data: bytes, line: _Line) -> _Line | None:
+    return _line(data, line.end) if line.end < len(data) else None
+
+
 def _is_bridge(line: _Line, previous: _Line, above: _Line) -> bool:
     """Whether `previous`, which begins like a record, stands between two lines of one."""
     if stacks.is_announced(previous.text) or (previous.kind is _Kind.HEAD and stacks.is_error(line.text)):
@@ -532,6 +618,33 @@ def _is_bridge(line: _Line, previous: _Line, above: _Line) -> bool:
     return above.kind is _Kind.TRACE and previous.kind is _Kind.PLAIN  # code, pasted without its indentation
 
 
+_lone: dict[bytes, tuple[bool, bool]] = {}
+"""Of records that state nothing but their head's words: whether they were logged, and uncaught."""
+
+
+def _alone(origin: Origin, line: _Line, number: int, hits: frozenset[int], seen: float) -> Parsed:
+    """The record of a line with a head that no other line belongs to: most are like one before."""
+    known = _lone.get(line.like) if line.like else None
+    if known is None or line.head is None:
+        parsed = _parsed(origin, _Draft(line), number, hits, seen)
+        if parsed.like:
+            if len(_lone) >= _KINDS:
+                _lone.clear()
+            _lone[parsed.like] = parsed.logged, parsed.uncaught
+        return parsed
+    record = Record(origin, number, line.text, _time((line.head.stamp, line.stamp), seen), line.head.level)
+    return Parsed(record, (_headed(line, number),), *known, hits, None, line.like)
+
+
+def _headed(line: _Line, number: int) -> Statement:
+    return Statement(Form.LOG, line.head.body if line.head else "", number)
+
+
+def _time(stamps: tuple[str | None, ...], seen: float) -> float:
+    times = (heads.seconds(each) for each in stamps if each)
+    return next((time for time in times if time is not None), seen)
+
+
 def _parsed(origin: Origin, draft: _Draft, number: int, hits: frozenset[int], seen: float) -> Parsed:
     first = draft.lines[0]
     fields = jsonlogs.fields(first.text) if first.kind is _Kind.JSON else _spread(draft)
@@ -543,12 +656,12 @@ def _parsed(origin: Origin, draft: _Draft, number: int, hits: frozenset[int], se
     else:
         stamp, level, _ = first.head or (None, None, "")
         statements = tuple(_statements(draft, number))
-    times = (heads.seconds(each) for each in (stamp, first.stamp))
-    time = next((time for time in times if time is not None), seen)
+    time = _time((stamp, first.stamp), seen)
     text = "\n".join(line.text for line in draft.lines).rstrip()
     logged = draft.logged or fields is not None
     record = Record(origin, number, text, time, level)
-    return Parsed(record, statements, logged, draft.uncaught, hits, fields)
+    plain = len(draft.lines) == 1 and first.head and statements == (_headed(first, number),)
+    return Parsed(record, statements, logged, draft.uncaught, hits, fields, first.like if plain else None)
 
 
 def _spread(draft: _Draft) -> dict[str, Any] | None:

@@ -10,6 +10,8 @@ import re
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from logrules.core.digits import tells
+from logrules.core.dispatch import Chooser, chooser
 from logrules.core.model import Form, Severity, Sign
 from logrules.core.records import rank
 from logrules.core.scanner import Literal, Store
@@ -99,9 +101,10 @@ _TOLD = re.compile(
 _DUMPED = frozenset("{('\"")
 """What a lead-in that shows an update has in it; there anybody may have said anything."""
 _PARTS = 9
-_SHORT, _RECENT = 512, 512
-"""Characters of what a record states that is remembered, and how many are."""
+_SHORT, _RECENT, _KINDS = 512, 512, 2048
+"""Characters of what a record states that is remembered, and how many are; and how many kinds of lines."""
 _LOUDEST = Severity.CRITICAL.rank
+_ONCE, _OPEN = "met once", "its digits may decide"
 
 
 Pair = tuple[int, int]
@@ -133,14 +136,24 @@ class Rulebook:
         self.codes = codes
         self.patterns = tuple(patterns)
         self._derive, self._store = derive, store
-        leads = dict.fromkeys(pattern.lead for pattern in self.patterns if pattern.lead)
-        self._lead = re.compile("|".join(leads)) if leads else None
+        leads = dict.fromkeys(lead for pattern in self.patterns for lead in pattern.lead)
+        self._lead = re.compile("|".join(f"(?:{lead})" for lead in leads)) if leads else None
+        self._leads = tuple(leads)
         self._pairs: list[tuple[Pair, ...]] = []
         """For all that the scanner finds, the (pattern, alternative) pairs that may match where it stands."""
         self._floors: list[int] = []
         """…and the lowest level of a record in which one of them counts."""
         self._recall = lru_cache(_RECENT)(self._tried)
         self._pairs_of = lru_cache(_RECENT)(self._pairs_by)
+        self.floor = lru_cache(_RECENT)(self._floor_of)
+        """The rank of the lowest level of a record in which anything counts of what was found."""
+        self._alike: dict[tuple[bytes, frozenset[int]], _Alike | str] = {}
+        """What all records state in which the same was found and that differ in their digits alone."""
+
+    @cached_property
+    def _numbered(self) -> Chooser:
+        """Which of the leads that tell one digit from another can match where a text begins."""
+        return chooser([re.compile(lead) for lead in self._leads if tells(lead)])
 
     @cached_property
     def _ranks(self) -> list[int]:
@@ -169,44 +182,70 @@ class Rulebook:
         """Which whole lines that end behind `start` may hold the last of what a pattern matches."""
         return self.search.scan(lines, start)
 
-    def floor(self, wanted: int) -> int:
-        """The rank of the lowest level of a record in which what was found counts."""
-        return self._floors[wanted]
+    def _floor_of(self, wanted: frozenset[int]) -> int:
+        return min(self._floors[number] for number in wanted)
 
     def state(self, record: Parsed) -> Found | None:
         """The exact cause that `record` states, or None."""
-        left = self.claims(record)
-        # The first cause is the root; a reason says more than none, and so does whether it heals.
-        same = [each for each in left if each.pattern.code == left[0].pattern.code]
-        return max(same, key=_said, default=None)
+        if record.like is None:
+            return _root(list(self.matches(record)))
+        key = record.like, record.hits
+        known = self._alike.get(key)
+        if isinstance(known, _Alike):
+            return known.state(record)
+        if len(self._alike) >= _KINDS:
+            self._alike.clear()
+        if known is None:
+            self._alike[key] = _ONCE
+        elif known == _ONCE:
+            self._alike[key] = self._learnt(record) or _OPEN
+        return _root(list(self.matches(record)))
 
     def claims(self, record: Parsed) -> list[Found]:
         """The causes left when wrappers and beaten ones are dropped: of good packs, one code at most."""
-        found = list(self.matches(record))
-        exact = [each for each in found if not each.pattern.generic] or found
-        beaten = frozenset[str]().union(*(each.pattern.beats for each in exact))
-        return [each for each in exact if each.pattern.code not in beaten] or exact
+        return _unbeaten(list(self.matches(record)))
 
     def matches(self, record: Parsed) -> Iterator[Found]:
         """Every expression that matches what `record` states, whichever wins."""
         said = tuple((each.form, each.text) for each in record.statements)
+        pairs = self._possible(record)
+        # Storms say the same again and again: the answer is remembered.
+        is_short = sum(len(text) for _, text in said) <= _SHORT
+        tried = self._recall if is_short else self._tried
+        for (number, choice), at in tried(pairs, said, rank(record.record.level)) if pairs else ():
+            yield Found(self.patterns[number], record.statements[at], choice)
+
+    def _possible(self, record: Parsed) -> tuple[Pair, ...]:
+        """The expressions that count in a record, of those whose words were found in it."""
+        loudness, text = rank(record.record.level), record.record.text
         wanted = self._pairs_of(record.hits)
-        if not wanted:
-            return
-        loudness = rank(record.record.level)
-        numbers = frozenset(
+        numbers = {
             number
             for number in {number for number, _ in wanted}
             if loudness >= self._ranks[number]
             and self.patterns[number].logged in (None, record.logged)
-            and self.patterns[number].stands_in(record.record.text)
-        )
-        # Storms say the same again and again: the answer is remembered.
-        is_short = sum(len(text) for _, text in said) <= _SHORT
-        tried = self._recall if is_short else self._tried
-        pairs = tuple(pair for pair in wanted if pair[0] in numbers)
-        for (number, choice), at in tried(pairs, said, loudness) if pairs else ():
-            yield Found(self.patterns[number], record.statements[at], choice)
+            and self.patterns[number].stands_in(text)
+        }
+        return tuple([pair for pair in wanted if pair[0] in numbers])
+
+    def _learnt(self, record: Parsed) -> _Alike | None:
+        """What all those state that are like a record of one statement; None if its digits may decide it."""
+        statement, loudness = record.statements[0], rank(record.record.level)
+        starts = _starts(statement.form, statement.text, self._leads_at(loudness))
+        if any(self._numbered(statement.text[start:]) for start in starts):
+            return None
+        sure, open_ = list[Pair](), list[Pair]()
+        for number, choice in self._pairs_of(record.hits):
+            pattern = self.patterns[number]
+            if loudness < self._ranks[number] or pattern.logged not in (None, record.logged):
+                continue
+            if statement.form not in pattern.form:
+                continue
+            if pattern.frames or tells(pattern.any[choice]):
+                open_.append((number, choice))
+            elif any(pattern.compiled(choice).match(statement.text, start) for start in starts):
+                sure.append((number, choice))
+        return _Alike(self.patterns, sure, open_, starts)
 
     def _pairs_by(self, hits: frozenset[int]) -> list[Pair]:
         return sorted({pair for number in hits for pair in self._pairs[number]})
@@ -215,9 +254,7 @@ class Rulebook:
         self, wanted: tuple[Pair, ...], said: tuple[Words, ...], loudness: int
     ) -> tuple[tuple[Pair, int], ...]:
         """The pairs that match what is said at a level, each with the number of the statement."""
-        leads = [_LEAD_IN, *([self._lead] if self._lead else [])]
-        if loudness >= Severity.WARNING.rank:
-            leads.append(_WHY)  # who says that nothing is wrong speaks of no failure, but may quote one
+        leads = self._leads_at(loudness)
         found: list[tuple[Pair, int]] = []
         for at, (form, words) in enumerate(said):
             starts = _starts(form, words, leads)
@@ -229,12 +266,63 @@ class Rulebook:
                         found.append((pair, at))
         return tuple(found)
 
+    def _leads_at(self, loudness: int) -> list[re.Pattern[str]]:
+        leads = [_LEAD_IN, *([self._lead] if self._lead else [])]
+        if loudness >= Severity.WARNING.rank:
+            leads.append(_WHY)  # who says that nothing is wrong speaks of no failure, but may quote one
+        return leads
+
     def _floor(self, pattern: Pattern) -> Severity:
         """Bad news is not told at level info, unless the pattern knows that it is."""
         if pattern.level:
             return pattern.level
         bad = self.codes[pattern.code].sign in {Sign.BAD, Sign.WARN}
         return Severity.WARNING if bad else Severity.DEBUG
+
+
+class _Alike:
+    """What all records of one statement state that differ in their digits alone."""
+
+    def __init__(
+        self, patterns: Sequence[Pattern], sure: list[Pair], open_: list[Pair], starts: list[int]
+    ) -> None:
+        self._patterns, self._sure, self._starts = patterns, sure, starts
+        self._open = [(pair, patterns[pair[0]], patterns[pair[0]].compiled(pair[1]).match) for pair in open_]
+        """What tells one digit from another, or asks for frames: it is tried each time."""
+        self._roots: dict[tuple[Pair, ...], tuple[Pattern, int] | None] = {}
+        """The exact cause, by which of those match."""
+
+    def state(self, record: Parsed) -> Found | None:
+        """The exact cause that one of them states."""
+        statement = record.statements[0]
+        more = tuple(
+            [
+                pair
+                for pair, pattern, match in self._open
+                if any(match(statement.text, start) for start in self._starts)
+                and pattern.stands_in(record.record.text)
+            ]
+        )
+        if more not in self._roots:
+            pairs = sorted([*self._sure, *more])
+            root = _root([Found(self._patterns[number], statement, choice) for number, choice in pairs])
+            self._roots[more] = (root.pattern, root.choice) if root else None
+        known = self._roots[more]
+        return Found(known[0], statement, known[1]) if known else None
+
+
+def _root(found: list[Found]) -> Found | None:
+    """Of all causes that a record states the exact one."""
+    left = _unbeaten(found)
+    # The first cause is the root; a reason says more than none, and so does whether it heals.
+    same = [each for each in left if each.pattern.code == left[0].pattern.code]
+    return max(same, key=_said, default=None)
+
+
+def _unbeaten(found: list[Found]) -> list[Found]:
+    exact = [each for each in found if not each.pattern.generic] or found
+    beaten = frozenset[str]().union(*(each.pattern.beats for each in exact))
+    return [each for each in exact if each.pattern.code not in beaten] or exact
 
 
 def _starts(form: Form, text: str, leads: list[re.Pattern[str]]) -> list[int]:

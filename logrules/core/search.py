@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 import msgspec
 
+from logrules.core.digits import like
 from logrules.core.factors import is_common
 from logrules.core.scanner import WARM_UP, Database, Literal, Store, compiled
 
@@ -30,16 +31,13 @@ _CALL = 256
 _ESCAPES = (b"\\n", b"\\r", b"\\t")
 """Letters that stand for a line end or a tab where a record is written out in one line, as JSON is."""
 
-_STAMP = re.compile(rb"[0-9 :.,/\[\]TZ+-]*[0-9]")
-"""How a line may begin that differs in nothing else from others: with a time."""
-_TIMELY = re.compile(rb"(?m)[0-9]|^[ :.,/\[\]TZ+-]*$")
-"""A word, of some in a line each, that could stand in a time or has a part that could."""
 _STORM, _KINDS = 1024, 4096
 """Bytes of a line whose verdict is remembered, and how many are."""
 _LONGEST = 8 * 1024
 """Bytes of an expression; Vectorscan takes no more than 16,000."""
 _WITHIN_A_LINE = rb"[^\n]*"
 _OVER_LINES = rb"[^\n]*(?:\n[^\n]*){0,%d}" % REACH
+_DIGIT = re.compile(rb"[0-9]")
 
 
 class Wanted(NamedTuple):
@@ -55,9 +53,9 @@ class Wanted(NamedTuple):
     """The first part begins a statement, hence not within a word."""
 
     @property
-    def is_timeless(self) -> bool:
-        """Whether a line's time has no say in it: no word of it could stand there, not even in part."""
-        return not (self.spans or _TIMELY.search(b"\n".join(word for part in self.parts for word, _ in part)))
+    def is_numberless(self) -> bool:
+        """Whether a line's numbers have no say in it, nor have the lines before."""
+        return not (self.spans or _DIGIT.search(b"".join(word for part in self.parts for word, _ in part)))
 
 
 _RECENT = 256
@@ -92,10 +90,10 @@ class Shelf(Sequence[Wanted]):
 
 
 class Hit(NamedTuple):
-    """Where a line ends that holds the last of something wanted, and which it is."""
+    """Where a line ends that holds the last of something wanted, and all that it holds."""
 
     end: int
-    wanted: int
+    wanted: frozenset[int]
 
 
 def last_lines(lines: bytes) -> list[bytes]:
@@ -124,8 +122,8 @@ class Search:
         self._database: Database | None = None
         self._sought: list[_Sought] = []
         """What each expression of the database stands for."""
-        self._verdicts: dict[tuple[bytes, tuple[tuple[int, int], ...]], _Verdict] = {}
-        """Of lines without their time, by what was found: storms say the same again and again."""
+        self._verdicts: dict[tuple[bytes, tuple[int, ...]], _Verdict] = {}
+        """Of lines whatever their digits, by what was found: failures come again with other numbers."""
 
     def scan(self, data: bytes, start: int = 0) -> list[Hit]:
         """The hits in whole lines that end behind `start`. Safe to call from several threads."""
@@ -137,9 +135,9 @@ class Search:
                 self._asks_at = 0
                 self._prepare(only_kept=True)
         if self._database is None:
-            return sorted(self._found(data, start))
+            return self._found(data, start)
         ends = self._database.ends(data)
-        return sorted(set(self._lines(data, start, ends))) if ends else []
+        return self._lines(data, start, ends) if ends else []
 
     @property
     def has_database(self) -> bool:
@@ -157,11 +155,9 @@ class Search:
         expressions: dict[bytes, _Sought] = {}
         known: dict[_Sought, _Sought] = {}
         for number, wanted in enumerate(self.wanted):
-            is_timeless = wanted.is_timeless
+            numberless = wanted.is_numberless
             for text, length in _expressions(wanted):
-                sought = expressions.get(text, _Sought()).plus(
-                    number, wanted, length, is_timeless=is_timeless
-                )
+                sought = expressions.get(text, _Sought()).plus(number, wanted, length, numberless=numberless)
                 expressions[text] = known.setdefault(sought, sought)
         self._sought = list(expressions.values())
         self._database = compiled(list(expressions), store=self._store, only_kept=only_kept)
@@ -169,18 +165,23 @@ class Search:
             self._warm_up = 0
             self.__dict__.pop("_words", None)
 
-    def _lines(self, data: bytes, start: int, ends: list[tuple[int, int]]) -> Iterator[Hit]:
+    def _lines(self, data: bytes, start: int, ends: list[tuple[int, int]]) -> list[Hit]:
         """The hits among what Vectorscan has found, once for each line."""
-        for around, found in _by_line(data, start, ends):
-            sure, timed = self._verdict(around, found)
-            yield from (Hit(around.end, number) for number in sure)
-            yield from (Hit(around.end, each) for each in timed if around.holds(self.wanted.at(each)))
+        hits = []
+        for line, found in _by_line(data, start, ends):
+            around = _Around(data, line)
+            wanted, numbered = self._verdict(around, found)
+            if numbered and (more := [each for each in numbered if around.holds(self.wanted.at(each))]):
+                wanted = wanted.union(more)
+            if wanted:
+                hits.append(Hit(line, wanted))
+        return hits
 
     def _verdict(self, around: _Around, found: list[tuple[int, int]]) -> _Verdict:
-        """What is in a line by what was found in it, and what its time has a say in."""
-        if around.tail is None:
+        """What is in a line by what was found in it, and what its numbers have a say in."""
+        if len(around.text) > _STORM:
             return self._judged(around, found)
-        key = around.tail, tuple([(around.end - end, expression) for end, expression in found])
+        key = like(around.text), tuple([expression for _, expression in found])
         known = self._verdicts.get(key)
         if known is None:
             if len(self._verdicts) >= _KINDS:
@@ -189,15 +190,15 @@ class Search:
         return known
 
     def _judged(self, around: _Around, found: list[tuple[int, int]]) -> _Verdict:
-        sure, timed = dict[int, None](), dict[int, None]()
+        sure, numbered = set[int](), dict[int, None]()
         for end, expression in found:
             sought = self._sought[expression]
-            sure |= dict.fromkeys(sought.sure)
-            sure |= dict.fromkeys(each for each in sought.more if around.holds(self.wanted.at(each)))
-            timed |= dict.fromkeys(sought.timed)
+            sure.update(sought.sure)
+            sure.update(each for each in sought.more if around.holds(self.wanted.at(each)))
+            numbered |= dict.fromkeys(sought.numbered)
             if sought.first and not _is_within_a_word(around.data, end - sought.length):
-                sure |= dict.fromkeys(sought.first)
-        return tuple(sure), tuple(timed)
+                sure.update(sought.first)
+        return frozenset(sure), tuple(numbered)
 
     @cached_property
     def _words(self) -> tuple[dict[bytes, tuple[int, ...]], dict[bytes, tuple[int, ...]]]:
@@ -211,15 +212,17 @@ class Search:
                 found[caseless][word] = known.setdefault(numbers, numbers)
         return found
 
-    def _found(self, data: bytes, start: int) -> set[Hit]:
+    def _found(self, data: bytes, start: int) -> list[Hit]:
         """The same without Vectorscan."""
-        hits = set()
+        hits: dict[int, set[int]] = {}
         for where, words in zip((data, data.lower()), self._words, strict=True):
             for word, numbers in words.items():
                 for end in _lines_with(word, data, where, start):
                     around = _Around(data, end)
-                    hits |= {Hit(end, number) for number in numbers if around.holds(self.wanted.at(number))}
-        return hits
+                    held = [number for number in numbers if around.holds(self.wanted.at(number))]
+                    if held:
+                        hits.setdefault(end, set()).update(held)
+        return [Hit(end, frozenset(hits[end])) for end in sorted(hits)]
 
 
 class _Sought(NamedTuple):
@@ -228,26 +231,28 @@ class _Sought(NamedTuple):
     sure: tuple[int, ...] = ()
     """What is there for certain."""
     more: tuple[int, ...] = ()
-    """What may be there, whatever the line's time."""
-    timed: tuple[int, ...] = ()
-    """…or for which that is no matter of indifference, nor are the lines before."""
+    """What may be there, whatever the line's numbers."""
+    numbered: tuple[int, ...] = ()
+    """…or for which those are no matter of indifference, or the lines before."""
     first: tuple[int, ...] = ()
     """What is there unless the literal that the expression is stands within a word."""
     length: int = 0
     """Of that literal."""
 
-    def plus(self, number: int, wanted: Wanted, length: int, *, is_timeless: bool) -> _Sought:
+    def plus(self, number: int, wanted: Wanted, length: int, *, numberless: bool) -> _Sought:
         """With one more, wanted where a literal of that length stands, or (0) what all of it makes."""
-        if length and wanted.begins and len(wanted.parts) == 1:
+        begins = length and wanted.begins and len(wanted.parts) == 1
+        is_sure = wanted.parts[1:] == () if length else not (wanted.begins or wanted.spans)
+        if is_sure and not begins:
+            return self._replace(sure=(*self.sure, number))
+        if not numberless:
+            return self._replace(numbered=(*self.numbered, number))
+        if begins:
             return self._replace(first=(*self.first, number), length=length)
-        if (length and len(wanted.parts) > 1) or (not length and (wanted.begins or wanted.spans)):
-            if is_timeless:
-                return self._replace(more=(*self.more, number))
-            return self._replace(timed=(*self.timed, number))
-        return self._replace(sure=(*self.sure, number))
+        return self._replace(more=(*self.more, number))
 
 
-_Verdict = tuple[tuple[int, ...], tuple[int, ...]]
+_Verdict = tuple[frozenset[int], tuple[int, ...]]
 """What is in a line, and what may be."""
 
 
@@ -256,39 +261,28 @@ class _Around:
 
     def __init__(self, data: bytes, end: int) -> None:
         self.data, self.end = data, end
-        self.text: bytes | None = None
-        self.wide: tuple[bytes, bytes] | None = None
+        self.start = data.rfind(b"\n", 0, end - 1) + 1
+        self.text = data[self.start : end]
 
     @cached_property
-    def tail(self) -> bytes | None:
-        """The line without its time; None of one that is too long to be remembered."""
-        self._read()
-        assert self.text is not None
-        if len(self.text) > _STORM:
-            return None
-        stamp = _STAMP.match(self.text)
-        return self.text[stamp.end() :] if stamp else self.text
-
-    def _read(self) -> None:
-        if self.text is None:
-            self.start = self.data.rfind(b"\n", 0, self.end - 1) + 1
-            self.text = self.data[self.start : self.end]
-            self.folded = self.text.lower()
+    def folded(self) -> bytes:
+        """The line in small letters."""
+        return self.text.lower()
 
     def holds(self, wanted: Wanted) -> bool:
         """Whether the line holds the rarest of what is wanted, and all of it stands in its order."""
-        self._read()
-        assert self.text is not None
         text, folded = self.text, self.folded
         if wanted.spans:
-            text, folded = self.wide = self.wide or self._widened()
+            text, folded = self.wide
         for number, part in enumerate(wanted.parts):
             # Where most end: they hold the one word and none of the others.
             if number != wanted.rarest and not _is_there(part, text, folded):
                 return False
         return _stands(wanted, text, folded, len(text) - len(self.text))
 
-    def _widened(self) -> tuple[bytes, bytes]:
+    @cached_property
+    def wide(self) -> tuple[bytes, bytes]:
+        """It and what stands before it, as it is and in small letters."""
         first = self.start
         for _ in range(REACH):
             first = self.data.rfind(b"\n", 0, max(0, first - 1)) + 1
@@ -298,20 +292,20 @@ class _Around:
 
 def _by_line(
     data: bytes, start: int, ends: list[tuple[int, int]]
-) -> Iterator[tuple[_Around, list[tuple[int, int]]]]:
-    """Each line with what was found in it, where that ends behind `start`."""
+) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Where each line ends with what was found in it, where that ends behind `start`."""
     found: list[tuple[int, int]] = []
     line = start
     for each in ends:
         if each[0] > line:
             if found:
-                yield _Around(data, line), found
+                yield line, found
                 found = []
             line = data.find(b"\n", each[0] - 1) + 1 or len(data)
         if each[0] > start:
             found.append(each)
     if found:
-        yield _Around(data, line), found
+        yield line, found
 
 
 def _lines_with(word: bytes, data: bytes, where: bytes, start: int) -> Iterator[int]:

@@ -320,7 +320,7 @@ def test_a_record_is_found_from_any_of_its_lines() -> None:
 def cut_at(text: str, ends: list[int]) -> list[Parsed]:
     """The records around the lines that end there."""
     window = Window(ORIGIN)
-    window.push(text.encode(), [Hit(end, 0) for end in ends])
+    window.push(text.encode(), [Hit(end, frozenset({0})) for end in ends])
     return list(window.take(0.0, final=True))
 
 

@@ -117,12 +117,12 @@ def test_database_is_kept_and_never_believed_blindly(folder, damage):
     def search():
         return Search([Wanted(((Literal(b"abc"),),))], derived.Databases(), warm_up=1)
 
-    assert search().scan(b"x abc\n") == [Hit(6, 0)]
+    assert search().scan(b"x abc\n") == [Hit(6, frozenset({0}))]
     path, sound = kept(folder), kept(folder).read_bytes()
     assert path.stat().st_mode & 0o077 == 0
     damage(path)
 
-    assert search().scan(b"x abc\n") == [Hit(6, 0)]
+    assert search().scan(b"x abc\n") == [Hit(6, frozenset({0}))]
     assert kept(folder).read_bytes() == sound
 
 
