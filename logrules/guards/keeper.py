@@ -419,6 +419,8 @@ class Keeper:
         with self._mutex:
             if self._deadline:
                 self._set_deadline(sent + self.timers.fence)
+        if self._fence is not None and not self.session.provable:
+            self._fence.disarm()  # it sets no deadline, but who is to end what we run must be there
         if self._lease.state.holds:
             self._answer(ours=True)
 

@@ -91,6 +91,12 @@ def _gone(pid):
         time.sleep(0.05)
 
 
+def _guardian_of(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    commands = {int(each): Path(f"/proc/{each}/cmdline").read_bytes() for each in children}
+    return next(each for each, command in commands.items() if b"guardian.py" in command)
+
+
 def _health(port):
     latest = time.monotonic() + PATIENCE
     while True:
@@ -125,11 +131,14 @@ def test_who_stands_by_has_run_nothing(begin):
     standby.signal(signal.SIGKILL)
 
 
-@pytest.mark.parametrize("how", ["its end", "our death"])
+@pytest.mark.parametrize("how", ["its end", "our death", "the guardian's"])
 def test_nothing_of_the_command_outlives_the_lock(begin, tmp_path, how):
-    """What it has started ends before the lock is given back, in order; and with us if somebody kills us."""
+    """What it has started ends before the lock is given back, in order; and with us if somebody kills us.
+
+    Who kills the process that would see to that ends both: nobody runs unguarded, under a file's lock either.
+    """
     (tmp_path / "family.py").write_text(FAMILY, "utf-8")
-    bot = begin(*RUN, "--lock", "--", sys.executable, str(tmp_path / "family.py"))
+    bot = begin(*RUN, "--lock", "--", sys.executable, str(tmp_path / "family.py"), LOGRULES_LEASE="15")
     said = bot.wait_for("grandchild ")
     pid = int(said.partition("grandchild ")[2].split()[0])
     assert os.getpgid(pid) != os.getpgid(bot.process.pid)
@@ -139,6 +148,12 @@ def test_nothing_of_the_command_outlives_the_lock(begin, tmp_path, how):
         assert bot.ended() == -signal.SIGKILL
         _gone(pid)
         assert "in order" not in bot.said
+        return
+    if how == "the guardian's":
+        os.kill(_guardian_of(bot.process.pid), signal.SIGKILL)
+        assert bot.ended() == 75
+        _gone(pid)
+        assert "LOCK_LOST" in bot.codes()
         return
     bot.signal(signal.SIGTERM)
     assert bot.ended() == 128 + signal.SIGTERM
