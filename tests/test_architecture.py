@@ -18,7 +18,7 @@ FLOORS = (
     ("logrules.testing",),
     ("logrules.packs", "logrules.derived", "logrules.become"),
     ("logrules.rules",),
-    ("logrules.trust", "logrules.unseen"),
+    ("logrules.forks", "logrules.trust", "logrules.unseen"),
     ("logrules.post",),
     (
         "logrules.botapi",

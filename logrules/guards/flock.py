@@ -1,7 +1,6 @@
 """The lock in a file, for a bot without PostgreSQL: it guards one host, one account and one temporary folder.
 
-The kernel lets it go when the process ends, however it ends. A child made by plain fork would keep it; one
-made by exec does not.
+The kernel lets it go when the process ends, however it ends: no child keeps it, made by fork or by exec.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logrules.core.lease import BrokenError, Grant, Holder, MisconfiguredError
+from logrules.forks import in_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,7 @@ class FileSession:
         self.announced = True  # the kernel frees it with its holder: nobody can still be polling
         self._fd: int | None = None
         self._epoch = 0
+        in_children(self.terminate)
 
     def facts(self) -> dict[str, object]:
         """Which file."""

@@ -33,6 +33,7 @@ from logrules.core.lease import (
     Timers,
     UnavailableError,
 )
+from logrules.forks import empty, in_children
 from logrules.trust import with_system_roots
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ class PostgresSession:
         """Of this process, the newest last: process ids and starts of backends."""
         self._lock_timeout = 0.0
         self._connection: Any = None
+        in_children(self._leave_to_parent)
 
     def facts(self) -> dict[str, object]:
         """Which lock, and where."""
@@ -317,6 +319,17 @@ class PostgresSession:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
+
+    def _leave_to_parent(self) -> None:
+        """In a child made by fork: else the server would not notice the parent's death before the lease ends.
+
+        Not by the driver's own means, which would take the connection out of the loop that both share.
+        """
+        if self._connection is not None:
+            transport = self._connection._transport  # noqa: SLF001 - asyncpg has no other way to its socket
+            found = transport.get_extra_info("socket")
+            if found is not None and found.fileno() >= 0:
+                empty(found.fileno())
 
     @property
     def _open_connection(self) -> Any:

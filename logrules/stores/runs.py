@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from logrules.core.lease import Run
+from logrules.forks import in_children
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,7 @@ class RunFiles:
         self._prefix = f"{state.stem}-{key & (1 << 64) - 1:016x}-"
         self._instance = instance
         self._file: tuple[Path, int] | None = None
+        in_children(self._leave_to_parent)
 
     def begin(self, epoch: int) -> list[Run]:
         """See `logrules.core.lease.Runs`."""
@@ -59,6 +61,12 @@ class RunFiles:
         except OSError:
             pass  # it will be told of, though it ended in order: better than the other way round
         os.close(descriptor)
+
+    def _leave_to_parent(self) -> None:
+        """In a child made by fork, which may live on: it is not our run."""
+        if self._file is not None:
+            os.close(self._file[1])
+            self._file = None
 
     def _note(self, run: Run) -> None:
         path = self._folder / f"{self._prefix}{secrets.token_hex(8)}.run"

@@ -104,8 +104,11 @@ async def test_file_removed_before_it_was_locked(session):
 
 
 async def test_child_does_not_inherit_it(session, path):
-    """A program that the bot starts does not keep the lock."""
+    """A program that the bot starts does not keep the lock, nor does a child made by plain fork."""
     assert await session.try_lock()
+    forked = os.fork()
+    if forked == 0:
+        signal.pause()
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", "print('up', flush=True); input()"),
         stdin=subprocess.PIPE,
@@ -116,9 +119,11 @@ async def test_child_does_not_inherit_it(session, path):
     session.terminate()
     again = FileSession(path, "again")
     await again.connect(print)
-    taken = await again.try_lock()
+    taken = await again.wait_lock(20)
     again.terminate()
     await child.communicate(b"\n")
+    os.kill(forked, signal.SIGKILL)
+    await asyncio.to_thread(os.waitpid, forked, 0)
 
     assert taken
 

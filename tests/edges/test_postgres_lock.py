@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 import threading
 import time
 from contextlib import contextmanager
@@ -264,6 +266,26 @@ async def test_silent_holder_loses_it_when_the_lease_is_over(postgres):
         session.terminate()
 
     assert time.monotonic() - proved >= FastLease.lease - 0.1
+
+
+async def test_child_made_by_fork_does_not_keep_it(postgres):
+    """A process that `multiprocessing` has made outlives its parent: the lock ends with the parent."""
+    holder, waiter = session_for(postgres, "h", Timers()), session_for(postgres, "w", Timers())
+    await holder.connect(print)
+    await waiter.connect(print)
+    assert await holder.try_lock()
+    forked = os.fork()
+    if forked == 0:
+        signal.pause()
+    try:
+        holder._leave_to_parent()  # what a kill does to the connection: not a word to the server
+
+        assert await waiter.wait_lock(20)
+    finally:
+        os.kill(forked, signal.SIGKILL)
+        await asyncio.to_thread(os.waitpid, forked, 0)
+        holder.terminate()
+        waiter.terminate()
 
 
 async def test_waiter_outlives_the_lease(postgres):
