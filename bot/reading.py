@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bot.archives import CHUNK, Content
 from bot.crew import Part, each, parts
+from bot.folding import Folded, folded
 from bot.leaks import KINDS, Leaks
 from logrules.core.effects import Annotate
 from logrules.core.engine import Engine, Policy
@@ -111,16 +112,20 @@ class _Log:
     def __init__(self) -> None:
         self._leaks = Leaks()
         self._now = time.time()
+        self._fold: Folded | None = None
 
     def read(self, part: Part) -> Found:
         """What is found in a part, in UTF-8; what is still open there is found in the one behind it."""
+        found, data = Found({}, self._leaks.kinds), part.data
         if part.line is not None:
-            self._engine, self._line = Engine(rulebook(), Policy(acts=False)), b""
-            self._engine.begin(_ORIGIN, part.line)
-        found = Found({}, self._leaks.kinds)
-        for at in range(0, len(part.data), CHUNK):
-            self._take(found, self._engine.feed(Chunk(_ORIGIN, part.data[at : at + CHUNK], self._now)))
-        lines, _, self._line = (self._line[-_REACH:] + part.data).rpartition(b"\n")
+            fold = folded(data, part.line) if part.is_closed else None
+            data, line = (fold.data, 1) if fold else (data, part.line)
+            self._fold, self._line = fold, b""
+            self._engine = Engine(rulebook(), Policy(acts=False))
+            self._engine.begin(_ORIGIN, line)
+        for at in range(0, len(data), CHUNK):
+            self._take(found, self._engine.feed(Chunk(_ORIGIN, data[at : at + CHUNK], self._now)))
+        lines, _, self._line = (self._line[-_REACH:] + data).rpartition(b"\n")
         self._leaks.feed(lines)
         if part.is_closed:
             self._take(found, self._engine.end(_ORIGIN, self._now))
@@ -135,8 +140,13 @@ class _Log:
             # An event of ours may be anybody's text: what it calls its reason is kept only if there is one.
             reason = match.reason if match.reason in rules.specs[match.code].reasons else None
             at = None if match.time == self._now else match.time
-            line = match.line or 1
-            new = Finding(match.code, reason, match.count, match.fatal, at, at, line, line)
+            first = last = match.line or 1
+            times = match.count
+            if self._fold:
+                place = self._fold.place(first)
+                first, last = first - place.at + place.first, last - place.at + place.last
+                times *= place.times
+            new = Finding(match.code, reason, times, match.fatal, at, at, first, last)
             known = found.findings.get((match.code, reason))
             found.findings[match.code, reason] = new if known is None else _sum(known, new)
 
@@ -148,7 +158,8 @@ def _sum(known: Finding, new: Finding) -> Finding:
         first = new.first if first is None or new.first < first else first
         last = new.last if last is None or new.last > last else last
     times, fatal = known.times + new.times, known.fatal or new.fatal
-    return Finding(*known[:2], times, fatal, first, last, known.first_line, new.last_line)
+    lines = min(known.first_line, new.first_line), max(known.last_line, new.last_line)
+    return Finding(*known[:2], times, fatal, first, last, *lines)
 
 
 def _urgency(finding: Finding) -> tuple[int, bool]:

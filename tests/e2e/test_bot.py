@@ -14,6 +14,7 @@ import itertools
 import json
 import lzma
 import os
+import random
 import re
 import shutil
 import signal
@@ -29,7 +30,7 @@ from string import Formatter
 import pytest
 import zstandard
 
-from bot import answers, files, texts
+from bot import answers, files, folding, texts
 from bot.archives import MEMBERS, RefusedError
 from bot.codepages import PAGES
 from bot.crew import parts
@@ -610,6 +611,35 @@ def test_a_text_says_the_same_in_parts(size, monkeypatch):
     assert read_text(text) == whole
     assert read_file(text.encode()) == whole
     assert whole.leaks == ("token",)
+
+
+def test_what_repeats_itself_is_read_once(monkeypatch):
+    """A storm in any order, with tracebacks, with a platform's stamp before each line: as if all was read."""
+    dice = random.Random(7)
+
+    def stamp():
+        second, part = divmod(dice.randrange(86_400_000), 1000)
+        return f"2026-11-22 {second // 3600:02}:{second // 60 % 60:02}:{second % 60:02},{part:03}"
+
+    said = [
+        f"ERROR bot: {words}" for words in (TRACEBACK, CONFLICT, f"a {OLD}", f"token={LIVE}", "all is well")
+    ]
+    said += ["INFO bot: user wrote this", *CONFLICT.split(": ")]
+    plain = "".join(f"{stamp()} {dice.choice(said)}\n" for _ in range(1500))
+    prefixed = "".join(f"{stamp().replace(' ', 'T')}Z {line}\n" for line in plain.splitlines())
+    for text in (plain, prefixed, plain[1:], plain.replace("\n", "\r\n"), plain[:-1] + prefixed):
+        data = text.encode()
+        monkeypatch.setattr("bot.folding.LEAST", len(data) + 1)
+        whole = read_file(data)
+        monkeypatch.setattr("bot.folding.LEAST", 0)
+        assert read_file(data) == whole
+        assert whole.findings[0].times > 100
+    fold = folding.folded(plain.encode(), 1)
+    assert fold is not None
+    assert len(fold.data) < len(plain) / 20
+    assert folding.folded(LOG.encode(), 1) is not None
+    varied = "".join(f"{stamp()} INFO bot: user {number}\n" for number in range(300))
+    assert folding.folded(varied.encode(), 1) is None
 
 
 def test_a_large_file_is_read_by_all_processors():
