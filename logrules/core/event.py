@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -254,6 +255,7 @@ def _shortened(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cut(text: str, excess: int) -> str:
-    """`text` without its last `excess` bytes (each is at least one of the line), cut between characters."""
-    data = text.encode()
-    return data[: max(0, len(data) - excess)].decode("utf-8", "ignore")
+    """`text` without its end, so that its line is `excess` bytes shorter: of one character up to six."""
+    room = len(_unbroken(text)) - excess
+    ends = range(1, min(len(text), max(0, room)) + 1)
+    return text[: bisect_right(ends, room, key=lambda end: len(_unbroken(text[:end])))]

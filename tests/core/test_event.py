@@ -135,7 +135,10 @@ def test_every_text_is_redacted():
     "field", ["raw", "message", "remediation", "reason", "rule", "logger", "attrs", "stack", "error", "type"]
 )
 def test_a_long_field_is_cut_and_marked(field, filler):
-    """No field makes the line longer than the cap; the line is JSON, marked, and says the rest."""
+    """No field makes the line longer than the cap; the line is JSON, marked, and says the rest.
+
+    Nor is more of a text cut than must be, however many bytes its characters take.
+    """
     long = filler * 20_000
     cases: dict[str, dict[str, object]] = {
         "attrs": {"attrs": {"key": long}},
@@ -148,6 +151,7 @@ def test_a_long_field_is_cut_and_marked(field, filler):
     shown = json.loads(line)
 
     assert len(line) <= MAX_BYTES
+    assert field not in {"raw", "message", "stack", "error"} or len(line) > MAX_BYTES - 30
     assert shown["truncated"] is True
     assert shown["code"] == "CONFLICT_409"
     assert field == "message" or shown["message"] == "hello"
