@@ -414,6 +414,7 @@ class Store:
     def _open(self) -> None:
         try:
             self._db = _opened(self._path, BUSY) if self._path is not None else _in_memory()
+            self._file = _file_at(self._path)
         except (sqlite3.Error, OSError, StoreError) as error:
             self._fall_back(error)
 
@@ -434,6 +435,8 @@ class Store:
         with self._connection() as db:
             if db.in_transaction:
                 return work(db)  # a signal handler has interrupted this very thread: one commit for both
+            if lasting and self._on_disk and _file_at(self._path) != self._file:
+                self._follow()
             if self._lost is not None and time.monotonic() >= self._lost.until:
                 self._return(self._lost)
             try:
@@ -469,6 +472,21 @@ class Store:
 
     def _fall_back(self, error: Exception) -> None:
         """Go on in memory with what can still be read of the file, and say so."""
+        self._set_aside()
+        self._lost = _Lost.of(self._db)
+        self._on_failure(
+            f"the state file {self._path} cannot be used ({error}). {_advice(error, self._path)}"
+        )
+
+    def _follow(self) -> None:
+        """Somebody has removed the file, or put another one in its place: that gets what ours had."""
+        self._set_aside()
+        self._return(_Lost(0.0, frozenset(), 0))
+        if not self._on_disk:
+            self._on_failure(f"the state file {self._path} was removed, and cannot be made anew.")
+
+    def _set_aside(self) -> None:
+        """Go on in memory with what can be read of the file."""
         broken: sqlite3.Connection | None = getattr(self, "_db", None)
         self._on_disk = False
         self._db = _in_memory()
@@ -476,10 +494,6 @@ class Store:
             with closing(broken):
                 _salvage(broken, self._db)
             _transact(self._db, _leave_out)
-        self._lost = _Lost.of(self._db)
-        self._on_failure(
-            f"the state file {self._path} cannot be used ({error}). {_advice(error, self._path)}"
-        )
 
     def _return(self, lost: _Lost) -> None:
         """Take the file again, with all that was gathered meanwhile; or stay where we are."""
@@ -498,6 +512,7 @@ class Store:
         file.execute(f"PRAGMA busy_timeout = {BUSY * 1000:.0f}")
         self._db.close()
         self._db, self._on_disk, self._lost = file, True, None
+        self._file = _file_at(self._path)
 
 
 _stores: WeakSet[Store] = WeakSet()
@@ -552,6 +567,15 @@ def _bring(memory: sqlite3.Connection, file: sqlite3.Connection, lost: _Lost, no
         f"INSERT INTO history ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # our own names
         memory.execute(f"SELECT {columns} FROM history WHERE seq > ? ORDER BY seq", (lost.history,)),  # noqa: S608
     )
+
+
+def _file_at(path: Path | None) -> tuple[int, int] | None:
+    """Which file it is; None where there is none."""
+    try:
+        found = os.stat(path) if path is not None else None  # noqa: PTH116  # asked at each capture
+    except OSError:
+        return None
+    return found and (found.st_dev, found.st_ino)
 
 
 def _opened(path: Path, busy: float) -> sqlite3.Connection:

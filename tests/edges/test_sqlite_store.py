@@ -783,6 +783,24 @@ class TestUnusableFile:
         assert all(word in said for word in (str(path), "alert CONFLICT_409", "incident CONFLICT_409", " …"))
         assert store.due("sentry") <= START
 
+    @pytest.mark.parametrize("is_replaced", [False, True])
+    def test_file_that_is_removed(self, opened, tmp_path, is_replaced):
+        """Who tidies up under a running bot takes nothing from it: the file is made anew, with all it had."""
+        path = tmp_path / "alerts.db"
+        store = opened(path)
+        store.take(make_match(service="before"))
+        for file in tmp_path.glob("alerts.db*"):
+            file.unlink()
+        if is_replaced:
+            opened(path).take(make_match(service="other"))
+        assert store.take(make_match(service="before")).outcome is Outcome.COUNTED
+        store.take(make_match(service="after"))
+        left = {alert.service: alert.count for alert in opened(path).undelivered()}
+
+        assert left == {"before": 1, "after": 1} | ({"other": 1} if is_replaced else {})
+        assert {row.service: row.count for row in store.open_incidents()}["before"] == 2
+        assert opened.failures == []
+
     def test_another_programs_database(self, opened, tmp_path):
         """We add nothing to a database that is not ours."""
         path = tmp_path / "users.db"
