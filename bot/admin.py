@@ -103,8 +103,8 @@ class Desk:
             [
                 CommandHandler("status", self.status, new),
                 CommandHandler("incidents", self.incidents, new),
-                CallbackQueryHandler(self.about, r"^i:"),
-                CallbackQueryHandler(self.quiet, r"^q:"),
+                CallbackQueryHandler(self.about, r"^i:\d{1,3}:[ebs]$"),
+                CallbackQueryHandler(self.quiet, r"^q:\d{1,3}:\d{1,2}$"),
                 CallbackQueryHandler(self.alerted, rf"^{CALLS}"),
             ]
         )

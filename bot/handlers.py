@@ -159,10 +159,12 @@ class Conversation:
                 CommandHandler("why", self.why, new),
                 MessageHandler(new & filters.Document.ALL & _WhyBelow(), self.why),
                 InlineQueryHandler(self.inline),
-                CallbackQueryHandler(self.turned, r"^a:"),
-                CallbackQueryHandler(self.explained, r"^e:"),
-                CallbackQueryHandler(self.delete, r"^x:"),
+                # A client may send what no button of ours says.
+                CallbackQueryHandler(self.turned, r"^a:\d{1,3}:[ds]:(en|ru)$"),
+                CallbackQueryHandler(self.explained, r"^e:\w+:[ds]:(en|ru)(:[\w-]*(:b)?)?$"),
+                CallbackQueryHandler(self.delete, r"^x:(en|ru)$"),
                 CallbackQueryHandler(self.again, rf"^{AGAIN}$"),
+                CallbackQueryHandler(self.too_old),
                 MessageHandler(private & filters.Document.ALL, self.sent_file),
                 MessageHandler(private & (filters.TEXT | filters.CAPTION), self.pasted),
                 MessageHandler(private & ~filters.StatusUpdate.ALL, self.no_text),
@@ -314,6 +316,11 @@ class Conversation:
         await heard(query)
         if page := answers.explained(query.data or ""):
             await turn(query, page)
+
+    async def too_old(self, update: Update, _context: Context) -> None:
+        """A button of an earlier version, or of nobody's."""
+        if update.callback_query:
+            await heard(update.callback_query, texts.TOO_OLD(lang_of(update)))
 
     async def delete(self, update: Update, context: Context) -> None:
         """Delete what was read, for it shows a secret."""

@@ -73,6 +73,7 @@ Bot API; the test compares it with each run. Times and spans are smoothed. `rend
 `BOT_ADMINS` takes the numbers of its operators, who see /status and /incidents.
 """,
         "hello": "just saying hello",
+        "ask": "what does a 409 mean?",
         "you": "You",
         "press": "You press",
         "notice": "A notice",
@@ -93,6 +94,7 @@ Bot API; the test compares it with each run. Times and spans are smoothed. `rend
 номера администраторов, которым доступны /status и /incidents.
 """,
         "hello": "просто привет",
+        "ask": "что значит 409?",
         "you": "Вы",
         "press": "Вы нажимаете",
         "notice": "Уведомление",
@@ -452,6 +454,7 @@ def _session(api, lang):
     fay = person()
     assert say(texts.DID_YOU_MEAN) in fay.say("/explain 409").text
     assert say(texts.WHAT_TO_DO) in fay.press("❌ CONFLICT_409").text
+    assert fay.say(words["ask"]).text == say(texts.NO_ERROR_BUT)
     assert fay.types("409")[0]["id"] == "CONFLICT_409"
     ida = person()
     assert (
@@ -495,6 +498,11 @@ def test_what_is_no_log(bot, api):
         assert joe.heard[-1].text == texts.NO_TEXT.en
     api.push({"callback_query": {**_press(joe), "data": "e:CONFLICT_409:s:ru"}})  # of a message that is gone
     api.wait_for(lambda: "Что делать" in joe.heard[-1].text, 30)
+    for forged in ("a:x:d:en", "q:0:999", "i:-1:e", "e:../x:s:en", "?"):
+        notices = len(_asked(api, "answerCallbackQuery"))
+        api.push({"callback_query": {**_press(joe), "data": forged}})
+        api.wait_for(lambda known=notices: len(_asked(api, "answerCallbackQuery")) > known, 30)
+        assert _notice(api) == texts.TOO_OLD.en
     old = half._replace(message_id=half.message_id + 500)
     assert joe.alerted("Details", old) == texts.TOO_OLD.en
     thrice = joe.heard[known - 2]
