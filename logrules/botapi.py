@@ -33,13 +33,17 @@ class BotApiError(LogrulesError):
         code: The server's error code, an HTTP status; 0 where there was no answer.
         description: What the server says, or what kept us from asking it.
         retry_after: Seconds to wait before another attempt, where the server says so.
+        moved_to: The group's new number, where it has become a supergroup.
     """
 
-    def __init__(self, code: int, description: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, code: int, description: str, retry_after: float | None = None, moved_to: int | None = None
+    ) -> None:
         super().__init__(f"{code} {description}" if code else description)
         self.code = code
         self.description = description
         self.retry_after = retry_after
+        self.moved_to = moved_to
 
 
 class Bot(Protocol):
@@ -124,9 +128,11 @@ class BotApi:
         if not isinstance(answer, dict) or "ok" not in answer:
             raise BotApiError(status, f"the answer is not the Bot API's: {self._excerpt(body)}")
         if not answer["ok"]:
+            # https://core.telegram.org/bots/api#responseparameters
             parameters = answer.get("parameters") or {}
             description = self._redact(str(answer.get("description", "no description")))
-            raise BotApiError(answer.get("error_code") or status, description, parameters.get("retry_after"))
+            told = (parameters.get(name) for name in ("retry_after", "migrate_to_chat_id"))
+            raise BotApiError(answer.get("error_code") or status, description, *told)
         return answer.get("result")
 
     def _excerpt(self, body: bytes) -> str:

@@ -35,6 +35,7 @@ _WORDS = {
         "before": "Before that, when nobody could be told: {before}.",
         "closed": "Over since {closed} UTC.",
         "more": "More",
+        "moved": "This group has a new number: set <code>LOGRULES_ALERT_CHAT={chat}</code>",
         "explain": "Explain",
         "silence": "Silence for {hours} h",
         "wake": "🔕 until {until} UTC: end this",
@@ -47,6 +48,7 @@ _WORDS = {
         "before": "До этого, когда сообщить было нельзя: {before}.",
         "closed": "Закончилось {closed} UTC.",
         "more": "Подробнее",
+        "moved": "У этой группы новый номер: задайте <code>LOGRULES_ALERT_CHAT={chat}</code>",
         "explain": "Объяснить",
         "silence": "Тишина на {hours} ч",
         "wake": "🔕 до {until} UTC: закончить",
@@ -89,22 +91,35 @@ class TelegramChat:
         return cls(api, settings.alert_chat or "", lang=settings.lang, own=own, answers=answers)
 
     def send(self, alert: Alert) -> Delivery:
-        """Send one message and wait for the answer, at most some seconds."""
-        more: dict[str, Any] = {}
-        if self._answers and not alert.is_end:
-            more["reply_markup"] = buttons(alert.code, tag(alert.service, alert.reason), self._lang)
+        """Send one message and wait for the answer, at most some seconds.
+
+        A group that has become a supergroup is followed, and told so: its old number is refused for ever.
+        """
         try:
-            self._api.call(
-                "sendMessage",
-                chat_id=self._chat,
-                text=message(alert, self._lang),
-                parse_mode="HTML",
-                link_preview_options={"is_disabled": True},
-                **more,
-            )
+            try:
+                self._say(message(alert, self._lang), alert)
+            except BotApiError as error:
+                if error.moved_to is None:
+                    raise
+                self._chat = str(error.moved_to)
+                moved = _WORDS[self._lang]["moved"].format(chat=self._chat)
+                self._say(f"{message(alert, self._lang)}\n\n{moved}", alert)
         except BotApiError as error:
             return self._failed(error)
         return DELIVERED
+
+    def _say(self, text: str, alert: Alert) -> None:
+        more: dict[str, Any] = {}
+        if self._answers and not alert.is_end:
+            more["reply_markup"] = buttons(alert.code, tag(alert.service, alert.reason), self._lang)
+        self._api.call(
+            "sendMessage",
+            chat_id=self._chat,
+            text=text,
+            parse_mode="HTML",
+            link_preview_options={"is_disabled": True},
+            **more,
+        )
 
     def _failed(self, error: BotApiError) -> Delivery:
         """Codes are stable, descriptions for people: https://core.telegram.org/bots/api#making-requests."""

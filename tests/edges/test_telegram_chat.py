@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -151,6 +152,22 @@ def test_rate_limit_waits_as_told(server):
     delivery = chat(server).send(make_alert())
 
     assert (delivery.verdict, delivery.after) == (Verdict.RETRY, 17)
+
+
+@pytest.mark.parametrize("lang", ["en", "ru"])
+def test_group_that_has_moved_is_followed(server, lang):
+    """A group that became a supergroup has a new number: the alert goes there, and says what to set."""
+    moved = {"ok": False, "error_code": 400, "description": "group chat was upgraded to a supergroup chat"}
+    body = json.dumps(moved | {"parameters": {"migrate_to_chat_id": -1009876543210}}).encode()
+    server.fail_next("sendMessage", 400, raw=body)
+    sink = chat(server, lang=lang)
+    delivered = [sink.send(make_alert()).verdict for _ in range(2)]
+    first, second, third = server.requests
+
+    assert delivered == [Verdict.DELIVERED] * 2
+    assert first.params["chat_id"] != second.params["chat_id"] == third.params["chat_id"] == "-1009876543210"
+    assert "LOGRULES_ALERT_CHAT=-1009876543210" in second.params["text"]
+    assert "LOGRULES_ALERT_CHAT" not in third.params["text"]
 
 
 @pytest.mark.parametrize(
