@@ -428,8 +428,12 @@ class Conversation:
         except files.BusyError:
             await reply(message, answers.Page(texts.BUSY(lang)), watch.note)
         except RefusedError as error:
-            html = texts.REFUSED[error.why](lang, limit=MEMBERS)
-            await reply(message, answers.Page(html), watch.note)
+            found = watch.cut_off() if error.why == "slow" else None
+            if found:
+                await self._answer([message], found, lang, watch.note)
+            else:
+                html = texts.REFUSED[error.why](lang, limit=MEMBERS)
+                await reply(message, answers.Page(html), watch.note)
         else:
             await self._answer([message], reading, lang, watch.note)
 

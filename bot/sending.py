@@ -136,7 +136,7 @@ async def turn(query: CallbackQuery, page: Page) -> None:
 
 async def heard(query: CallbackQuery, word: str | None = None) -> None:
     """Let the button rest, with a word above the chat; Telegram waits some seconds for it, and no longer."""
-    with contextlib.suppress(BadRequest):
+    with contextlib.suppress(TelegramError):  # what it asks for is done all the same
         await query.answer(word, show_alert=word is not None)
 
 

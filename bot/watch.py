@@ -63,6 +63,10 @@ class Watch:
             self._news.set()
         self._found = found
 
+    def cut_off(self) -> Reading | None:
+        """What was found of a file that could not be read on; None if that is nothing."""
+        return self._found and self._found._replace(cut_short=max(1, int((self.share or 0) * self._size)))
+
     async def _watch(self) -> None:
         told = ""
         wait = 0.0 if self.note or self._size >= WATCHED else LOOK

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from datetime import UTC, datetime
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -29,13 +30,15 @@ from string import Formatter
 
 import pytest
 import zstandard
+from telegram import Chat, Message
 
-from bot import answers, files, folding, texts
+from bot import answers, crew, files, folding, texts
 from bot.archives import MEMBERS, RefusedError
 from bot.codepages import PAGES
 from bot.crew import parts
 from bot.memory import Pace, Recent
 from bot.reading import Finding, Reading, read_file, read_text
+from bot.watch import Watch
 from logrules.core.health import Phase
 from logrules.rules import rules
 from logrules.testing import BotApiServer
@@ -668,6 +671,11 @@ def test_a_large_file_is_read_by_all_processors():
     head = texts.FOUND_SO_FAR("en", size="1.6", percent=8)
     page = answers.so_far(first, "en", head).html
     assert page.startswith(f"{head}\n\n❌ <b>CONFLICT_409</b> · 2 times\n<i>")
+    message = Message(1, datetime.now(UTC), Chat(1, Chat.PRIVATE))
+    watch = Watch(message, "en", 5_000_000, None)
+    assert watch.cut_off() is None
+    watch.tell(0.4, first)  # and then its process is killed
+    assert watch.cut_off() == first._replace(cut_short=2_000_000)
     good = Finding("LOCK_ACQUIRED", None, 1, False, None, None, 1, 1)
     assert answers.so_far(Reading((good,)), "en", head).html == head
 
@@ -864,6 +872,15 @@ def test_secrets_that_look_alive():
         "api_key=${API_KEY_OF_MINE}",
     ):
         assert kinds(harmless) == (), harmless
+
+
+@pytest.mark.parametrize(("quota", "least"), [("50000 100000", 1), ("150000 100000", 1), ("max 100000", 0)])
+def test_processes_are_no_more_than_processors(quota, least, tmp_path, monkeypatch):
+    """A container's share of them counts; without one, those that we may use."""
+    file = tmp_path / "cpu.max"
+    file.write_text(quota)
+    monkeypatch.setattr("bot.crew._QUOTA", file)
+    assert crew.processors() == (least or min(crew.MOST, len(os.sched_getaffinity(0))))
 
 
 def test_memory_is_bounded():
