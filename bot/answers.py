@@ -28,6 +28,8 @@ DATA = 64
 """The longest callback data, in bytes: https://core.telegram.org/bots/api#inlinekeyboardbutton"""
 SUGGESTED = 10
 """Codes that inline mode offers."""
+TELLING = 3
+"""Words that are enough to tell one line of a log from all others."""
 USUAL = (
     "CONFLICT_409",
     "TOKEN_INVALID",
@@ -178,7 +180,9 @@ def asked(text: str, lang: str | None) -> Page | None:
         return explain(named[0], lang)
     telling = [word for word in text.split() if len(word) >= SHORTEST]
     queries = (" ".join(telling), *re.findall(r"\b\d{3}\b", text))
-    likely = named or [code for query in queries if query for code in meant(query, known, logs=False)]
+    likely = named or [
+        code for query in queries if query for code in meant(query, known, logs=len(telling) >= TELLING)
+    ]
     if not 0 < len(set(likely)) <= MEANT:  # a word that stands everywhere says nothing
         return None
     return Page(texts.NO_ERROR_BUT(lang), _choices(dict.fromkeys(likely), lang))

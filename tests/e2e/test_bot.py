@@ -820,6 +820,7 @@ def test_words_lead_to_codes():
         ("409", "CONFLICT_409"),
         ("how do I fix that 409?", "CONFLICT_409"),
         ("что значит token_invalid?", "TOKEN_INVALID"),
+        ("no module named telegram", "MODULE_MISSING"),
         ("бот не отвечает", "HANDLERS_STUCK"),
     ):
         assert meant in f"{answers.asked(said, 'en')}"
