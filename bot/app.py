@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 64
 """Messages that are answered side by side: one that waits for a large file is nobody else's delay."""
-UPDATES = [Update.MESSAGE, Update.CALLBACK_QUERY, Update.INLINE_QUERY]
+UPDATES = [Update.MESSAGE, Update.EDITED_MESSAGE, Update.CALLBACK_QUERY, Update.INLINE_QUERY]
 
 
 def build(token: str, bot_api: str, desk: Desk) -> Application[Any, Any, Any, Any, Any, Any]:

@@ -143,6 +143,8 @@ class Conversation:
         """Files that are being read, or wait for it."""
         self._pastes: dict[tuple[int, int], Paste] = {}
         self._albums: Recent[bool] = Recent(ANSWERS, DAY)
+        self._answers: Recent[Message] = Recent(ANSWERS, DAY)
+        """By the one message that each of them answers."""
 
     def register(self, application: Application[Any, Any, Any, Any, Any, Any]) -> None:
         """Add every handler, in the order in which they are asked."""
@@ -168,6 +170,9 @@ class Conversation:
                 MessageHandler(private & filters.Document.ALL, self.sent_file),
                 MessageHandler(private & (filters.TEXT | filters.CAPTION), self.pasted),
                 MessageHandler(private & ~filters.StatusUpdate.ALL, self.no_text),
+                MessageHandler(
+                    filters.ChatType.PRIVATE & filters.UpdateType.EDITED_MESSAGE & filters.TEXT, self.edited
+                ),
             ]
         )
         application.add_error_handler(self.failed)
@@ -249,6 +254,13 @@ class Conversation:
         asyncio.get_running_loop().call_later(PATIENCE, self._forget, key, paste)
         # It counts as handled when an answer knows of it: what a killed process has not answered comes again.
         self._apart(update, context, self._read_part(paste, message, lang_of(update)), held=None)
+
+    async def edited(self, update: Update, _context: Context) -> None:
+        """A text that was put right, or whose secret was taken out: its answer is, too."""
+        message = update.edited_message
+        answer = self._answers.get((message.chat_id, message.message_id)) if message else None
+        if message and answer:
+            await self._answer([message], await _read(_text(message)), lang_of(update), answer)
 
     async def sent_file(self, update: Update, context: Context) -> None:
         """A file."""
@@ -448,6 +460,8 @@ class Conversation:
         if reading.is_empty and len(sources) == 1 and not sources[0].document:
             page = answers.asked(_text(sources[0]), lang) or page
         answer = await reply(sources[-1], page, note)
+        if len(sources) == 1 and sources[0].text:
+            self._answers.keep((sources[0].chat_id, sources[0].message_id), answer)
         author = sources[-1].from_user
         ids = tuple(each.message_id for each in sources) if reading.leaks else ()
         if page.rows:

@@ -501,14 +501,23 @@ def test_what_is_no_log(bot, api):
         assert joe.heard[-1].text == texts.NO_TEXT.en
     api.push({"callback_query": {**_press(joe), "data": "e:CONFLICT_409:s:ru"}})  # of a message that is gone
     api.wait_for(lambda: "Что делать" in joe.heard[-1].text, 30)
+    kim = Person(api)
+    private = {"chat": {"id": kim.id, "type": "private"}}
+    for key, text in (("message", f"token={LIVE}"), ("edited_message", CONFLICT)):
+        before = len(kim.heard)
+        api.push({key: {**_message(500, kim.id, 1), **private, "edit_date": 2, "text": text}})
+        api.wait_for(lambda before=before: len(kim.heard) > before, 30)
+    assert kim.heard[-2].text.startswith("🔐")
+    assert kim.heard[-1].text.startswith("❌ <b>CONFLICT_409</b>")
+    assert kim.heard[-1].message_id == kim.heard[-2].message_id
     for forged in ("a:x:d:en", "q:0:999", "i:-1:e", "e:../x:s:en", "?"):
         notices = len(_asked(api, "answerCallbackQuery"))
-        api.push({"callback_query": {**_press(joe), "data": forged}})
+        api.push({"callback_query": {**_press(kim), "data": forged}})
         api.wait_for(lambda known=notices: len(_asked(api, "answerCallbackQuery")) > known, 30)
         assert _notice(api) == texts.TOO_OLD.en
     old = half._replace(message_id=half.message_id + 500)
     assert joe.alerted("Details", old) == texts.TOO_OLD.en
-    thrice = joe.heard[known - 2]
+    thrice = next(each for each in joe.heard if "3 times" in each.text)
     assert [joe.alerted("Details", thrice), joe.alerted("Details", thrice)] == ["", ""]  # an edit to the same
 
 
