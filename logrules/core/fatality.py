@@ -32,6 +32,7 @@ _SURVIVED = frozenset(
 _AT_START = frozenset({"DNS_ERROR", "NETWORK_ERROR", "TLS_ERROR", "DB_SCHEMA_ERROR"})
 _STARTS = re.compile(
     r"/getMe failed, reason: |\bApplication startup failed\b|\[SQL: (?:ALTER|CREATE|DROP) "
+    r"|\balembic\.util\.exc\.CommandError\b"
     r"|\b(?i:migration) [^\n]{0,120}\bfailed\b"
 )
 """A call or a step that programs take once, and do not start without."""

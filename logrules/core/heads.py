@@ -93,7 +93,8 @@ _REPORT = r"""(?:
 """How a line begins that only a program writes: a stamp, a traceback, an exception's class."""
 _TRANSPORT = re.compile(
     rf"""
-    (?P<stamp>{_RFC3339})(?:\ (?:\ +(?={_LEVEL}\ )|\ (?=\S))?|$)      # Render, Discloud, docker -t
+    (?P<stamp>{_RFC3339})(?!\ -\ (?:[\w.$/-]{{1,80}}\ -\ )?{_ANY_LEVEL}\b)   # no logger's own: stamp - level
+      (?:\ (?:\ +(?={_LEVEL}\ )|\ (?=\S))?|$)                          # Render, Discloud, docker -t
       (?: (?:stdout|stderr)\ [FP]\                                    # CRI
         | [a-z][\w-]*\[[\w.-]+\]:(?:\ |$)                             # Heroku
         | {_FLY}                                                       # Fly.io
@@ -185,7 +186,8 @@ _RAISED = r"""[\w.]{1,80}\.(?:(?:errors?|\w*exceptions?|exc)(?:\.\w+){1,3}|\w*(?
 """An exception's class with its module, which is no logger's name."""
 _AFTER = (
     r"""
-    (?:\d{4}[-/]\d\d[-/]\d\d\ (?:-\ )?\d\d:\d\d:\d\d\ [|-]\ )?(?:\([\w.-]{1,60}\.\w{2}:\d{1,6}\)\ +)?
+    (?:\d{4}[-/]\d\d[-/]\d\d\ (?:-\ )?\d\d:\d\d:\d\d\ [|-]\ )?(?:request_id=\S{1,60}\ +)?
+    (?:\([\w.-]{1,60}\.\w{2}:\d{1,6}\)\ +)?
     (?:in\ [\w.]{1,60}:\ +)?(?:\([\w-]{1,40}\)\ +(?=\[))?
     (?:(?:[\w.]{1,80}\ )?\([\w.<>]{1,80};\ [\w.]{1,80}:\d+\)\s*)?
     (?:\[(?!-?\d{3}\ [A-Z]|(?:Errno|WinError|SSL:)\ )[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)){0,2}
@@ -255,7 +257,7 @@ _HEADS = tuple(
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
         # TDLib
         r"""\[\ ?\d\]\[t\ {1,3}\d{1,3}\]\[\d{9,10}\.\d{3,9}\]\[\w{1,40}\.(?:cpp|h):\d{1,5}\]
-        (?:\[[^\]\n]{1,60}\]){0,6}\t""",
+        (?:\[[^\]\n]{1,60}\]){0,6}(?:\t|\ {2,16})""",
         # … its tabs made spaces
         rf"(?P<stamp>{_STAMP})\ {{2,16}}(?P<level>{_LEVEL})\ {{2,16}}(?:[\w./-]+\.go:\d+\ {{2,16}})?",
         # what Next.js up to 13.4 printed
@@ -267,6 +269,10 @@ _HEADS = tuple(
         rf"(?:\d+\ TID-\w+|(?:(?:pid|tid|class|jid)=\S{{1,80}}\ ){{1,4}})\ ?(?P<level>{_LEVEL}):\ ",
         rf"(?:\d{{1,9}}\ )?\[[^\]\n]{{1,60}}\]\ (?P<level>{_LEVEL})\ +[\w.$-]+\ -\ ",  # slf4j-simple
         rf"\[[a-z][\w.-]{{1,40}}\][\ \t]{{1,16}}(?P<level>{_LEVEL})[\ \t]{{1,8}}(?=\S)",  # Botpress
+        # nest-winston
+        rf"\[\w{{1,40}}\]\ (?P<level>(?i:{_LEVEL}))[\ \t](?P<stamp>{_STAMP})[\ \t]\[[^\]\n]{{1,60}}\]\ ",
+        # Go's log with a level before its stamp
+        rf"(?P<level>{_LEVEL})\t(?P<stamp>\d{{4}}/\d\d/\d\d\ \d\d:\d\d:\d\d)\ (?:[\w./-]+\.go:\d+:\ )?",
         rf"\ -\ [\w.]{{1,60}}\ -\ (?P<level>{_LEVEL})\ -\ ",  # logging's, its stamp cut off
         rf"\[(?P<stamp>{_STAMP})\]\ ?[\w.]{{1,60}}\[(?P<level>{_LEVEL})\]:\ ",
         rf"""\[\d{{4,9}}\]\ {{1,4}}(?P<level>{_LEVEL})\ {{1,4}}[\w-]{{1,40}}:\ {{1,40}}
@@ -290,7 +296,8 @@ _HEADS = tuple(
         rf"""\ {{0,2}}(?:\([^()\n]{{1,60}}\)\ |[\w.]+\ -\ )?
         (?:[\[(]\ *|\|\ )?(?P<level>{_LEVEL})(?:/\w+(?=\]))?\ *+
         (?:[\])]\ *+(?:>(?=\ )|[-|:]*+)|[-|:]++|(?<=\ ))\ *+
-        (?:(?P<stamp>{_STAMP})(?:\ +[-|]\ |\ ))?(?:[\w./-]{{1,80}}\.go:\d+:\ )?{_AFTER}""",
+        (?:(?P<stamp>{_STAMP})(?:\ +[-|]\ |\ ))?(?:[\w./-]{{1,80}}\.go:\d+:\ )?
+        (?:\([a-z_][\w.]{{1,60}}\):\ +)?{_AFTER}""",
         r"""\ {0,2}(?:(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)
         |(?<=\ \ )[a-z][\w-]{0,40}(?::[\w-]{1,40}){1,4}\ (?=\S[^\n]{0,400}\ \+\d{1,6}m?s$))""",  # debug's
         # Go's log with a prefix

@@ -50,6 +50,8 @@ _LAST_WORDS = re.compile(
     r"|Exception in thread \"main\" "
     r"|Error(?: \[ERR_UNHANDLED_ERROR\])?: (?:Unhandled error\. \(|Uncaught, unspecified \"error\")"
 )
+_RUBY = re.compile(r"\S{1,240}\.rb:\d{1,6}:in [`'][^'\n]{1,80}': [^\n]{1,600} \([A-Z]\w*(?:::\w+)*\)$")
+"""What Ruby prints of an exception that nobody caught: its class stands last."""
 LONGEST = 4096
 """Characters of a line that are searched for an inner exception."""
 _ANNOUNCED = re.compile(
@@ -142,7 +144,7 @@ def is_of_go(text: str) -> bool:
 
 def is_last_word(text: str) -> bool:
     """Whether a line says that the process ends with what follows."""
-    return bool(_LAST_WORDS.match(text))
+    return bool(_LAST_WORDS.match(text)) or (".rb:" in text and bool(_RUBY.match(text)))
 
 
 def is_announced(text: str) -> bool:

@@ -453,6 +453,11 @@ def test_an_exception_that_nobody_caught_is_fatal() -> None:
             'ERROR - (psycopg.errors.UndefinedTable) relation "u" does not exist\n[SQL: ALTER TABLE u]',
             True,
         ),
+        ("alembic.util.exc.CommandError: Can't locate revision identified by 'b1'", True),
+        ("/srv/x/http.rb:80:in `initialize': execution expired (Net::OpenTimeout)\n\tfrom a.rb:1", True),
+        ("ERROR - Connection refused - connect(2) for 127.0.0.1:8080", False),
+        ("==> No open ports detected, continuing to scan...", False),
+        ("==> Port scan timeout reached, no open ports detected. Bind your service", True),
     ],
 )
 def test_whether_it_heals_is_said_beside_it(said: str, fatal: bool) -> None:
