@@ -149,6 +149,47 @@ def of_match(
     )
 
 
+class Told:
+    """The events of many matches, as lines; those of one kind differ in little.
+
+    What they have in common is redacted and put in its place once.
+    """
+
+    def __init__(self, codes: Mapping[str, Code], lang: str, redact: Callable[[str], str]) -> None:
+        self._codes, self._lang, self._redact = codes, lang, redact
+        self._kinds: dict[tuple[object, ...], dict[str, Any]] = {}
+
+    def line(self, match: Match) -> bytes:
+        """The same as `encode` makes of `of_match`."""
+        if match.count > 1 or match.attrs or match.epoch is not None or match.line is None:
+            return encode(self._event(match), self._redact)
+        kind = match.code, match.reason, match.level, match.fatal, match.rule, match.service, match.instance
+        known = self._kinds.get(kind) if match.evidence else None
+        if known is None:
+            event = self._event(match)
+            event.v = 1
+            if len(self._kinds) >= _MOST_KINDS:
+                self._kinds.clear()
+            known = plain = _plain(event, self._redact)
+            if match.evidence:
+                self._kinds[kind] = known
+        else:
+            plain = {
+                **known,
+                "timestamp": timestamp(match.time),
+                "message": _text(match.message, self._redact),
+                "line": match.line,
+                "raw": _text(match.evidence, self._redact),
+            }
+        return _fitting(plain)
+
+    def _event(self, match: Match) -> Event:
+        return of_match(match, self._codes[match.code], self._lang)
+
+
+_MOST_KINDS = 512
+
+
 def _or_unset(value: T | None) -> T | UnsetType:
     return UNSET if value is None else value
 
@@ -156,7 +197,10 @@ def _or_unset(value: T | None) -> T | UnsetType:
 def encode(event: Event, redact: Callable[[str], str]) -> bytes:
     """One line, newline included, redacted, at most `MAX_BYTES` long. Never raises for what a field holds."""
     event.v = 1
-    plain = _plain(event, redact)
+    return _fitting(_plain(event, redact))
+
+
+def _fitting(plain: dict[str, Any]) -> bytes:
     line = _line(plain)
     return line if len(line) <= MAX_BYTES else _line(_shortened(plain))
 

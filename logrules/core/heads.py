@@ -419,11 +419,18 @@ def seconds(stamp: str | None) -> float | None:
     """A time stamp as seconds since the epoch; UTC where it names no zone, None where it names no day."""
     if not stamp:
         return None
+    try:
+        return _since_epoch(datetime.fromisoformat(stamp))  # as most are
+    except ValueError:
+        pass
     text = stamp.replace(",", ".").replace("/", "-").replace("_", "T")
     for zone in (" UTC", " GMT", "UTC", "GMT"):
         text = text.removesuffix(zone)
     try:
-        when = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
+        return _since_epoch(datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)))
     except ValueError:
         return None
+
+
+def _since_epoch(when: datetime) -> float:
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()

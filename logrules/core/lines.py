@@ -35,16 +35,14 @@ class Lines:
 
     def feed(self, data: bytes) -> bytes:
         """What has become whole lines by now."""
-        return data if self._is_whole(data) else self._cut(self._plain(data))
-
-    def _is_whole(self, data: bytes) -> bool:
-        """Whether there is nothing to do, as with most that is read line by line."""
-        return (
+        if (
             data.endswith(b"\n")
             and len(data) <= LONGEST
             and self._begun
             and not (self._rest or self._passes_over or self._utf16 or b"\r" in data or b"\0" in data)
-        )
+        ):
+            return data  # as most that is read line by line
+        return self._cut(self._plain(data))
 
     def close(self) -> bytes:
         """The last line, if nothing ended it."""

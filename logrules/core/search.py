@@ -36,7 +36,6 @@ _STORM, _KINDS = 1024, 4096
 _LONGEST = 8 * 1024
 """Bytes of an expression; Vectorscan takes no more than 16,000."""
 _WITHIN_A_LINE = rb"[^\n]*"
-_OVER_LINES = rb"[^\n]*(?:\n[^\n]*){0,%d}" % REACH
 _DIGIT = re.compile(rb"[0-9]")
 
 
@@ -136,8 +135,8 @@ class Search:
                 self._prepare(only_kept=True)
         if self._database is None:
             return self._found(data, start)
-        ends = self._database.ends(data)
-        return self._lines(data, start, ends) if ends else []
+        ends = self._database.ends(data, start)
+        return self._lines(data, ends) if ends else []
 
     @property
     def has_database(self) -> bool:
@@ -165,10 +164,10 @@ class Search:
             self._warm_up = 0
             self.__dict__.pop("_words", None)
 
-    def _lines(self, data: bytes, start: int, ends: list[tuple[int, int]]) -> list[Hit]:
+    def _lines(self, data: bytes, ends: list[tuple[int, int]]) -> list[Hit]:
         """The hits among what Vectorscan has found, once for each line."""
         hits = []
-        for line, found in _by_line(data, start, ends):
+        for line, found in _by_line(data, ends):
             around = _Around(data, line)
             wanted, numbered = self._verdict(around, found)
             if numbered and (more := [each for each in numbered if around.holds(self.wanted.at(each))]):
@@ -242,7 +241,7 @@ class _Sought(NamedTuple):
     def plus(self, number: int, wanted: Wanted, length: int, *, numberless: bool) -> _Sought:
         """With one more, wanted where a literal of that length stands, or (0) what all of it makes."""
         begins = length and wanted.begins and len(wanted.parts) == 1
-        is_sure = wanted.parts[1:] == () if length else not (wanted.begins or wanted.spans)
+        is_sure = len(wanted.parts) == 1 if length else not wanted.begins
         if is_sure and not begins:
             return self._replace(sure=(*self.sure, number))
         if not numberless:
@@ -290,20 +289,17 @@ class _Around:
         return text, text.lower()
 
 
-def _by_line(
-    data: bytes, start: int, ends: list[tuple[int, int]]
-) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """Where each line ends with what was found in it, where that ends behind `start`."""
+def _by_line(data: bytes, ends: list[tuple[int, int]]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Where each line ends with what was found in it."""
     found: list[tuple[int, int]] = []
-    line = start
+    line = -1
     for each in ends:
         if each[0] > line:
             if found:
                 yield line, found
                 found = []
             line = data.find(b"\n", each[0] - 1) + 1 or len(data)
-        if each[0] > start:
-            found.append(each)
+        found.append(each)
     if found:
         yield line, found
 
@@ -358,11 +354,13 @@ def _is_within_a_word(data: bytes, start: int) -> bool:
 
 
 def _expressions(wanted: Wanted) -> Iterator[tuple[bytes, int]]:
-    """What Vectorscan is to look for, with a literal's length: one part, or all where that one is common."""
+    """What Vectorscan is to look for, with a literal's length: one part, or all where that one is common.
+
+    Parts in several lines are looked for by the last: what is new in a log is searched, and nothing twice.
+    """
     part = wanted.parts[wanted.rarest]
-    if len(wanted.parts) > 1 and is_common(part):
-        gap = _OVER_LINES if wanted.spans else _WITHIN_A_LINE
-        joined = gap.join(map(_any, wanted.parts))
+    if len(wanted.parts) > 1 and not wanted.spans and is_common(part):
+        joined = _WITHIN_A_LINE.join(map(_any, wanted.parts))
         if len(joined) <= _LONGEST:
             yield joined, 0
             return

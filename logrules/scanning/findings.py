@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from logrules.core.effects import Annotate
-from logrules.core.event import encode, of_match
+from logrules.core.event import Told
 from logrules.streams import OutputError
 
 if TYPE_CHECKING:
@@ -47,15 +47,14 @@ class Events:
     """One JSON line per event."""
 
     def __init__(self, known: Rules, redact: Callable[[str], str]) -> None:
-        self._specs, self._lang, self._redact = known.specs, known.lang, redact
+        self._told = Told(known.specs, known.lang, redact)
         self._lines: list[bytes] = []
 
     def add(self, effects: Iterable[Effect]) -> None:
         """See `Findings.add`."""
         for effect in effects:
             if isinstance(effect, Annotate):
-                match = effect.match
-                self._lines.append(encode(of_match(match, self._specs[match.code], self._lang), self._redact))
+                self._lines.append(self._told.line(effect.match))
 
     def take(self, *, spool: bool = False) -> bytes | str:
         """The lines, or a file that holds them."""

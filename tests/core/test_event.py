@@ -5,8 +5,11 @@ import math
 
 import pytest
 
-from logrules.core.event import MAX_BYTES, Error, Event, encode, timestamp
+from logrules.core.event import MAX_BYTES, Error, Event, Told, encode, of_match, timestamp
+from logrules.core.match import Match
 from logrules.core.model import Severity
+from logrules.core.redact import Redactor
+from logrules.rules import rulebook
 
 
 def event(message="hello", **fields):
@@ -173,3 +176,27 @@ def test_a_line_that_fits_is_not_marked():
 
     assert len(line) == MAX_BYTES
     assert "truncated" not in json.loads(line)
+
+
+def test_what_many_matches_have_in_common_is_said_once():
+    """One kind after the other, with secrets, too long or out of the ordinary: each as by itself."""
+    redact, codes = Redactor(["hunter2hunter2"]), rulebook().codes
+    kinds = [match for code in ("DB_LOCKED", "TOKEN_INVALID") for match in (found(code), found(code, line=9))]
+    odd = [
+        found(count=3),
+        found(epoch=7),
+        found(attrs={"key": "hunter2hunter2"}),
+        found(evidence=""),
+        found(line=None),
+    ]
+    told = Told(codes, "en", redact)
+
+    for match in (*kinds, *odd, *kinds, found(evidence="\x9d long " * MAX_BYTES), found(service="other")):
+        assert told.line(match) == encode(of_match(match, codes[match.code], "en"), redact)
+
+
+def found(code="DB_LOCKED", **fields):
+    """A match with a secret in it."""
+    said = "database of hunter2hunter2 is locked"
+    known = {"fatal": False, "level": Severity.ERROR, "message": said, "service": "bot", "instance": "1"}
+    return Match(**{**known, "code": code, "time": 1.5, "line": 4, "rule": "a/b", "evidence": said, **fields})
