@@ -1,7 +1,8 @@
 """Logs to measure on, all made up here: what healthy systems and bots say, near misses, and failures.
 
 A fifth is bots' chatter, a hundredth of all holds the words of failures; the failures are our packs' samples.
-The same seed gives the same bytes. No line of a block comes twice, but for the storm's.
+The same seed gives the same bytes. No line of a block comes twice, but for the storm's; a later block says
+the same with other times and numbers, as a program's log does.
 """
 
 from __future__ import annotations
@@ -18,13 +19,22 @@ from logrules.rules import rulebook
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Lines = Callable[[random.Random], Iterator[str]]
+    Lines = Callable[["Dice"], Iterator[str]]
 
 BLOCK = 8 * 1024 * 1024
 """Bytes until a log repeats itself: more than a processor's caches hold. The first time each expression that
 is needed is compiled; there are as many as no log of one bot ever needs."""
 SPARSE = 250
 """One line in so many is a failure: 0.4 %."""
+
+
+class Dice(random.Random):
+    """Choose the words; times and numbers are chosen by others."""
+
+    def __init__(self, seed: int, turn: int) -> None:
+        super().__init__(seed)
+        self.numbers = random.Random(f"{seed} {turn}")  # noqa: S311 - a log, no secret
+
 
 _SHAPES = Path(__file__).with_name("lines.txt")
 """Words, and how lines look: of systems, of bots, near misses, and what stands before a failure."""
@@ -55,14 +65,15 @@ def failures() -> tuple[str, ...]:
 _STAMP = "2026-01-15 08:29:41,511"
 
 
-def _filled(shape: str, dice: random.Random, said: str = "") -> str:
-    k, s, m = dice.randrange(10, 60), dice.randrange(60), dice.randrange(100, 1000)
+def _filled(shape: str, dice: Dice, said: str = "") -> str:
+    numbers = dice.numbers
+    k, s, m = numbers.randrange(10, 60), numbers.randrange(60), numbers.randrange(100, 1000)
     return shape.format(
         stamp=f"2026-01-15 08:{k}:{s:02},{m}",
         word=dice.choice(_known("words")),
         name=dice.choice(_known("names")),
         said=said,
-        n=dice.randrange(10**6, 10**7),
+        n=numbers.randrange(10**6, 10**7),
         k=k,
         s=s,
         m=m,
@@ -73,52 +84,53 @@ _BOTS, _NEARLY = 0.2, 0.01
 _SHORTEST, _LONGEST = 20, 200
 
 
-def _benign(dice: random.Random) -> str:
+def _benign(dice: Dice) -> str:
     chance = dice.random()
     kind = "near" if chance < _NEARLY else "chatter" if chance < _BOTS else "system"
     return _filled(dice.choice(_known(kind)), dice)
 
 
-def _failure(dice: random.Random) -> str:
+def _failure(dice: Dice) -> str:
     return _filled(dice.choice(_known("heads")), dice, dice.choice(failures()))
 
 
-def sparse(dice: random.Random) -> Iterator[str]:
+def sparse(dice: Dice) -> Iterator[str]:
     """Chatter and near misses; 0.4 % of the lines are failures."""
     while True:
         yield _benign(dice) if dice.randrange(SPARSE) else _failure(dice)
 
 
-def dense(dice: random.Random) -> Iterator[str]:
+def dense(dice: Dice) -> Iterator[str]:
     """Failures and nothing else."""
     while True:
         yield _failure(dice)
 
 
-def storm(dice: random.Random) -> Iterator[str]:
+def storm(dice: Dice) -> Iterator[str]:
     """One failure, again and again, as a loop without a pause prints it: only its stamp moves on."""
     said = "Error while getting Updates: Conflict: terminated by other getUpdates request"
     while True:
         yield _filled("{stamp} - telegram.ext.Updater - ERROR - {said}", dice, said)
 
 
-def repeated(_dice: random.Random) -> Iterator[str]:
+def repeated(_dice: Dice) -> Iterator[str]:
     """One line, byte for byte the same."""
     while True:
         yield f"{_STAMP} - bot - ERROR - Conflict: terminated by other getUpdates request"
 
 
-def as_json(lines: Lines, dice: random.Random) -> Iterator[str]:
+def as_json(lines: Lines, dice: Dice) -> Iterator[str]:
     """The same words as JSON, as structlog and loguru print them."""
     for text in lines(dice):
-        stamp = f"2026-01-15T08:{dice.randrange(10, 60)}:{dice.randrange(10, 60)}.{dice.randrange(10**6):06}Z"
+        n = dice.numbers
+        stamp = f"2026-01-15T08:{n.randrange(10, 60)}:{n.randrange(10, 60)}.{n.randrange(10**6):06}Z"
         _, _, said = text.rpartition(" - ")
         level = "error" if "ERROR" in text else "info"
-        fields = {"timestamp": stamp, "level": level, "logger": "bot", "event": said, "n": dice.randrange(99)}
+        fields = {"timestamp": stamp, "level": level, "logger": "bot", "event": said, "n": n.randrange(99)}
         yield json.dumps(fields, ensure_ascii=False)
 
 
-def coloured(lines: Lines, dice: random.Random) -> Iterator[str]:
+def coloured(lines: Lines, dice: Dice) -> Iterator[str]:
     """The same with the colours of a terminal: around the stamp, around the level."""
     for text in lines(dice):
         colour = dice.choice(_COLOURS)
@@ -137,10 +149,10 @@ KINDS: dict[str, Lines] = {
 }
 
 
-def block(kind: str, size: int = BLOCK, seed: int = 1) -> bytes:
-    """At most `size` bytes of whole lines."""
+def block(kind: str, size: int = BLOCK, seed: int = 1, turn: int = 0) -> bytes:
+    """At most `size` bytes of whole lines; at another `turn` the same words with other numbers."""
     parts: list[bytes] = []
-    for line in KINDS[kind](random.Random(seed)):  # noqa: S311 - a log, no secret
+    for line in KINDS[kind](Dice(seed, turn)):
         data = line.encode() + b"\n"
         size -= len(data)
         if size < 0:
