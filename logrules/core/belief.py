@@ -128,12 +128,10 @@ class Belief:
 
     def ended(self, status: int, now: float) -> Iterator[Effect]:
         """The child ended by itself: what it complained of last was true, and fatal if it failed of it."""
-        seen = set()
-        for when, match in self._recent:
-            if now - when <= LAST_WORDS and (match.code, match.reason) not in seen:
-                seen.add((match.code, match.reason))
-                yield from self._last_word(self._sure(match), status)
+        last = {(match.code, match.reason): match for when, match in self._recent if now - when <= LAST_WORDS}
         self._recent.clear()
+        for match in last.values():  # in the order in which each was first said
+            yield from self._last_word(self._sure(match), status)
 
     def _last_word(self, sure: Match, status: int) -> Iterator[Effect]:
         if status:

@@ -235,6 +235,13 @@ def inhibits(match: Match, others: Iterable[Incident], codes: Mapping[str, Code]
     )
 
 
+def told(row: Incident, alert: Alert) -> Incident:
+    """The row once a receiver has taken its latest alert, with what was counted while that waited."""
+    if (row.first_seen, row.alerts) != (alert.first_seen, alert.number):
+        return row
+    return msgspec.structs.replace(row, suppressed=min(row.suppressed, max(0, row.count - alert.count)))
+
+
 def recount(alert: Alert, row: Incident | None) -> Alert:
     """An alert that had to wait, with what its incident has counted since: one message says it all."""
     if row is None or (row.first_seen, row.alerts) != (alert.first_seen, alert.number):

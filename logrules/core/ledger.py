@@ -132,7 +132,7 @@ def agreed(ours: Incident | None, theirs: Incident) -> Incident:
 
 def _together(ours: Incident, theirs: Incident, *, is_same: bool) -> Incident:
     both = (ours, theirs)
-    newer = max(both, key=lambda row: (row.alerts, row.last_seen, row.count, row.suppressed))
+    newer = max(both, key=lambda row: (row.alerts, row.last_seen, row.count, -row.suppressed))
     last_seen = max(row.last_seen for row in both)
     opened_at = min(_known(row.opened_at for row in both), default=None)
     total = max if is_same else sum

@@ -385,6 +385,9 @@ class Store:
         if delivery.verdict is Verdict.DELIVERED:
             db.execute("DELETE FROM outbox WHERE event_id = ? AND sink = ?", which)
             db.execute("DELETE FROM holds WHERE sink = ?", (sink,))
+            row = _incident_of(db, alert)
+            if row is not None and (told := incidents.told(row, alert)) != row:
+                _save(db, told)
         elif delivery.verdict is Verdict.REJECTED:
             why = self._redact(delivery.why) or delivery.verdict.value
             db.execute("UPDATE outbox SET failed = ? WHERE event_id = ? AND sink = ?", (why, *which))

@@ -279,7 +279,7 @@ def test_an_end_without_failure_condemns_nothing() -> None:
 
 
 def test_the_childs_own_end_proves_its_last_words() -> None:
-    """A bad sign of the last five seconds was true; an older one proves nothing."""
+    """The last bad sign of its kind within five seconds was true; an older one proves nothing."""
     log = Log()
     log.feed("ERROR - sorry, too many clients already", 1.0)
     log.feed(f"{LOST}\n{LOST}", 10.0)
@@ -289,6 +289,7 @@ def test_the_childs_own_end_proves_its_last_words() -> None:
         (Annotate, "LOCK_LOST", True),
         (Send, "LOCK_LOST", True),
     ]
+    assert {effect.match.line for effect in effects} == {3}
     assert log.engine.ended(1, 14.0) == []
 
 

@@ -38,6 +38,7 @@ def test_what_both_have_counted_is_counted_once():
 
     assert (row.count, row.last_seen, row.alerts, row.alerted_at) == (5, 150.0, 2, 135.0)
     assert row.suppressed == 0
+    assert agreed(theirs, msgspec.structs.replace(theirs, suppressed=1)) == theirs  # it has been told since
 
 
 def test_two_that_were_opened_apart_are_added_up():

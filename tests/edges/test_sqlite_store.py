@@ -312,6 +312,9 @@ def test_waiting_alert_counts_on(opened, clock):
     alert = store.claim("sentry")
 
     assert (alert.count, alert.first_seen, alert.last_seen) == (4, START, START + 3)
+    store.take(make_match())
+    store.settle(alert, "sentry", DELIVERED)
+    assert [(row.count, row.suppressed) for row in store.open_incidents()] == [(5, 1)]
 
 
 def test_quiet_repeat_does_not_replace_a_louder_alert(opened, clock):
