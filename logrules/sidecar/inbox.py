@@ -38,7 +38,6 @@ class Inbox:
         self._items: deque[Item] = deque()
         self._changed = threading.Condition()
         self._size = 0
-        self._limit = LIMIT
         self._torn: set[Origin] = set()
         """Streams whose next chunk does not follow upon the one before it."""
         self._unread = 0
@@ -50,16 +49,16 @@ class Inbox:
     def put(self, chunk: Chunk) -> None:
         """Take in what was read, and wait a little where there is no room."""
         with self._changed:
-            is_full = self._size >= self._limit
+            is_full = self._size >= LIMIT
             self.is_pressed = is_full and len(chunk.data) >= READ
             now = time.monotonic()
             if is_full and self._due > now:
-                self._changed.wait_for(lambda: self._size < self._limit, self._due - now)
+                self._changed.wait_for(lambda: self._size < LIMIT, self._due - now)
                 now = time.monotonic()
             self._due = min(max(self._due, now) + len(chunk.data) / PACE, now + OVER)
             self._items.append(chunk)
             self._size += len(chunk.data)
-            self._make_room()
+            self._make_room(LIMIT)
             self._changed.notify()
 
     def call(self, run: Callable[[], None]) -> None:
@@ -71,8 +70,7 @@ class Inbox:
     def hurry(self) -> None:
         """The command has ended: only its last words are still waited for."""
         with self._changed:
-            self._limit = LAST_WORDS
-            self._make_room()
+            self._make_room(LAST_WORDS)
 
     def take(self) -> Item:
         """The next one; waits for it."""
@@ -104,10 +102,10 @@ class Inbox:
             count, self._unread = self._unread, 0
             return count
 
-    def _make_room(self) -> None:
+    def _make_room(self, limit: int) -> None:
         """Let go of the oldest bytes; a guarded bot's own events are no output, and stay."""
         kept: list[Item] = []
-        while self._size > self._limit and len(self._items) > 1:
+        while self._size > limit and len(self._items) > 1:
             item = self._items.popleft()
             if not isinstance(item, Chunk) or item.origin.stream == EVENTS:
                 kept.append(item)

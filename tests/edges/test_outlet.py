@@ -160,7 +160,7 @@ def test_an_inbox_lets_go_of_the_oldest_and_owns_up(monkeypatch):
 
 
 def test_an_inbox_hurries_at_the_end():
-    """When the command has ended only its last words are still read: they say most about its end."""
+    """When the command has ended only its last words are still read; its next life has all the room again."""
     box = Inbox()
     for _ in range(10):
         box.put(Chunk(OUT, b"x" * 99 + b"\n" + b"y" * 99_900, 0.0))
@@ -174,6 +174,10 @@ def test_an_inbox_hurries_at_the_end():
     assert box.take_now() is None
     assert taken[-1].data == b"\nlast words\n"
     assert sum(len(chunk.data) for chunk in taken) <= inboxes.LAST_WORDS
+    box.unread()
+    for _ in range(4):
+        box.put(Chunk(OUT, b"z" * 99_999 + b"\n", 0.0))
+    assert box.unread() == 0
 
 
 def test_our_lines_stand_between_theirs():
