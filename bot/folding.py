@@ -19,7 +19,7 @@ LEAST = 64 * 1024
 """Bytes from which it is worth it."""
 _TRIED = 256
 """Records after which it is known whether a log repeats itself."""
-_SHARE = 0.6
+_SHARE = 0.9
 """Kinds among them at most; else there is little to save."""
 _STAMP = re.compile(
     rb"(?m)^(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
