@@ -198,7 +198,10 @@ class Rulebook:
         if known is None:
             self._alike[key] = _ONCE
         elif known == _ONCE:
-            self._alike[key] = self._learnt(record) or _OPEN
+            learnt = self._learnt(record)
+            self._alike[key] = learnt or _OPEN
+            if learnt:
+                return learnt.state(record)
         return _root(list(self.matches(record)))
 
     def claims(self, record: Parsed) -> list[Found]:
