@@ -49,10 +49,10 @@ TIMES = 2
 SLICES = {"loop": 500, "grep -E -f": 20, "mtail": 20, "syslog-ng": 20}
 """Peers that are so slow that they get this fraction of the file."""
 _SYSLOG_NG = """@version: 3.38
-source log {{ stdin(flags(no-parse)); }};
+source lines {{ stdin(flags(no-parse)); }};
 filter words {{ {words} }};
 destination out {{ file("/dev/stdout" template("$MESSAGE\\n")); }};
-log {{ source(log); filter(words); destination(out); }};
+log {{ source(lines); filter(words); destination(out); }};
 """
 
 
