@@ -72,8 +72,11 @@ _STAMP = (
   | \d{4}-[A-Z][a-z]{2}-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,9})?               # Coolify
   | [A-Z][a-z]{2}\ {1,2}\d{1,2}\ \d\d:\d\d:\d\d(?:\.\d{1,9})?
   | \d{1,2}\ [A-Z][a-z]{2}\ \d\d:\d\d:\d\d                              # Node-RED
+  # ctime, JavaScript's Date, HTTP's
   | [A-Z][a-z]{2},?\ (?:[A-Z][a-z]{2}\ {1,2}\d{1,2}|\d{1,2}\ [A-Z][a-z]{2})(?:\ \d{4})?\ \d\d:\d\d:\d\d
-      (?:\ \d{4})?(?:\ (?:GMT|UTC)(?:[+-]\d{4})?)?(?:\ \([^()\n]{1,60}\))?  # ctime, JavaScript's Date, HTTP's
+      (?:\ """
+    + _ZONE
+    + r"""(?![+-]))?(?:\ \d{4})?(?:\ (?:GMT|UTC)(?:[+-]\d{4})?)?(?:\ \([^()\n]{1,60}\))?
   | \d\d?:\d\d:\d\d\ [AP]M
   | \d\d:\d\d:\d\d(?:[.,]\d+Z?)?
 )"""
@@ -107,7 +110,7 @@ _TRANSPORT = re.compile(
   | [A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:\d\d:\d\d\ [AP]M\ {{1,2}} # Render's dashboard, pasted
   | (?: (?:<\d+>)?(?:[^\W\d_]{{3,5}}\.?|\d{{1,2}}月)\ [\d ]\d\ \d\d:\d\d:\d\d  # syslog, journald
       | [A-Z][a-z]{{2}}\ \d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d\ [A-Z]+      # …, short-full
-    )\ [\w.-]+\ [\w./@-]+(?:\[\d+\])?:[ ](?:[ ](?=\())?
+    )\ (?:[\w.-]+\ [\w./@-]+(?:\[\d+\])?|[\w./@-]+\[\d{{1,7}}\]):[ ](?:[ ](?=\())?
   | \ ?(?:systemd|dockerd|kernel)(?:\[\d+\])?:\                     # …, what people leave of it
   | \[\ *\d+\.\d{{6}}\]\ ?                                          # dmesg
   | <\d+>\d\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424

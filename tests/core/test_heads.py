@@ -152,6 +152,8 @@ def test_richs_columns_are_a_head() -> None:
         "[Thu Jan 15 08:29:41.961102 2026] [:error] [pid 6] [client 203.0.113.1:332] ",
         "15.01 05:18:03 [Server] WARN 9870 [JDA MainWS-WriteThread] WARN jda.WebSocketClient - ",
         "error    : ",
+        "[Thu Jan 15 08:29:41 CET 2026] ERROR ",
+        "[Thu Jan 15 2026 08:29:41 GMT+0000 (UTC)] ERROR ",
     ],
 )
 def test_the_heads_of_odd_formats_are_known(before: str) -> None:
