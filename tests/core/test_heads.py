@@ -153,6 +153,7 @@ def test_richs_columns_are_a_head() -> None:
         "15.01 05:18:03 [Server] WARN 9870 [JDA MainWS-WriteThread] WARN jda.WebSocketClient - ",
         "error    : ",
         "[Thu Jan 15 08:29:41 CET 2026] ERROR ",
+        "[ INFO/2026-01-15 08:29:41,511] telethon.network: ",
         "[Thu Jan 15 2026 08:29:41 GMT+0000 (UTC)] ERROR ",
     ],
 )
