@@ -226,6 +226,9 @@ _HEADS = tuple(
         rf"""\[(?P<stamp>[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}},\ \d{{4}}\ \d\d:\d\d:\d\d)\]\ \[[^\]\n]{{1,80}}/
         (?P<level>{_LEVEL})\]\ """,  # mautrix
         rf"\[(?P<level>{_LEVEL})\ :\ [\w\ -]{{1,40}}\ @\ (?P<stamp>{_STAMP})\]\ ",  # discordrb
+        rf"\[(?P<stamp>{_STAMP})\|[\w.-]{{1,60}}\|(?P<level>{_LEVEL})\ *\]:?\ ",
+        rf"""(?P<stamp>{_STAMP})\ [\w.-]{{1,60}}\ {{1,4}}\[(?P<level>{_LEVEL})\ *\]\ \[[\w.]{{3,60}}\][ ]
+        (?:-\ )?""",  # openHAB, behind its host's name
         rf"\[\ {{0,3}}(?P<level>{_LEVEL})/(?P<stamp>{_STAMP})\]\ (?:[\w.-]{{1,80}}:\ )?{_AFTER}",  # Telethon
         rf"""(?:(?P<stamp>{_STAMP})\ +)?(?P<dotnet>trce|dbug|info|warn|fail|crit):\ [\w.]{{1,120}}
         \[\d{{1,9}}\]\ *""",  # .NET's console

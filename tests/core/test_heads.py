@@ -154,6 +154,8 @@ def test_richs_columns_are_a_head() -> None:
         "error    : ",
         "[Thu Jan 15 08:29:41 CET 2026] ERROR ",
         "[ INFO/2026-01-15 08:29:41,511] telethon.network: ",
+        "[2026/01/15 08:29:41|bot.py|ERROR   ]: ",
+        "2026-01-15T08:29:41 openhab  [WARN ] [inding.telegram.internal.TelegramHandler] ",
         "[Thu Jan 15 2026 08:29:41 GMT+0000 (UTC)] ERROR ",
     ],
 )
