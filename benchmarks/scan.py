@@ -26,11 +26,11 @@ from rich.table import Table
 
 from benchmarks import corpus
 from logrules.core.engine import Engine, Policy
-from logrules.core.lines import Lines
 from logrules.core.model import Chunk, Origin
-from logrules.core.patterns import Pattern
-from logrules.core.rulebook import Rulebook
-from logrules.core.wrapping import Wrapper
+from logrules.core.output.wrapping import Wrapper
+from logrules.core.reading.lines import Lines
+from logrules.core.ruleset.patterns import Pattern
+from logrules.core.ruleset.rulebook import Rulebook
 from logrules.rules import rulebook, rules
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from bot.memory import DAY, Recent
 from bot.sending import heard, lang_of, place, reply, turn, unchanged
 from bot.texts import language
 from logrules.commands import oncall
+from logrules.core.alerting.silences import Silence
 from logrules.core.event import timestamp
 from logrules.core.model import LogrulesError
-from logrules.core.silences import Silence
 from logrules.core.text import span
 from logrules.rules import rules
 from logrules.sinks.telegram_chat import CALLS, EXPLAIN, SILENCE, SILENCED, Asked, buttons
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from telegram import CallbackQuery
 
-    from logrules.core.health import Health
-    from logrules.core.incidents import Incident
-    from logrules.core.ledger import Ledger
+    from logrules.core.alerting.incidents import Incident
+    from logrules.core.alerting.ledger import Ledger
+    from logrules.core.guarding.health import Health
 
     Handler = Callable[["Desk", Update, "ContextTypes.DEFAULT_TYPE"], Coroutine[Any, Any, None]]
 

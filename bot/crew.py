@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
-from logrules.core import lines
+from logrules.core.reading import lines
 from logrules.scanning.parts import beginning
 
 if TYPE_CHECKING:

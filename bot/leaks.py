@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from logrules.core.literals.scanner import Literal, Scanner
 from logrules.core.redact import HINTS, MASK, Redactor
-from logrules.core.scanner import Literal, Scanner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from logrules.rules import rulebook
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from logrules.core.codes import Code
+    from logrules.core.ruleset.codes import Code
     from logrules.rules import Rules
 
 LOOKS = 6

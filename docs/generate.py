@@ -23,18 +23,18 @@ from docs.codepages import Pages
 from docs.commands import commands
 from docs.picture import picture
 from docs.searches import searches
-from logrules.core import exports
-from logrules.core.codes import LANGUAGES
 from logrules.core.event import Event, encode, timestamp
-from logrules.core.lease import OPERATORS, TABLE, Action, Timers
+from logrules.core.export import sentry as exports
+from logrules.core.guarding.lease import OPERATORS, TABLE, Action, Timers
 from logrules.core.model import Sign
+from logrules.core.ruleset.codes import LANGUAGES
 from logrules.doctor.examination import show
 from logrules.doctor.finding import State, found, ordered
 from logrules.doctor.says import AREAS, SAYS
 from logrules.rules import rules
 
 if TYPE_CHECKING:
-    from logrules.core.codes import Code
+    from logrules.core.ruleset.codes import Code
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -120,7 +120,7 @@ def cells(lang: str) -> str:
 
 def timers(lang: str) -> str:
     """Every duration of the lock with its meaning, which in English is its docstring."""
-    usual, said = Timers(), attribute_docs(ROOT / "logrules" / "core" / "lease.py", "Timers")
+    usual, said = Timers(), attribute_docs(ROOT / "logrules" / "core" / "guarding" / "lease.py", "Timers")
     rows = [
         f"| {name} | {getattr(usual, name):g} | {f'`LOGRULES_{name.upper()}`' if name in OPERATORS else ''} "
         f"| {said[name] if lang == 'en' else TIMERS[name]} |"

@@ -11,7 +11,7 @@ TYPE_CHECKING = False  # as in typing, for every command's start waits for what 
 if TYPE_CHECKING:
     from typing import Any
 
-    from logrules.core.lease import Timers
+    from logrules.core.guarding.lease import Timers
     from logrules.polling.guarded import bot_token, guard
     from logrules.polling.life import Guard
 
@@ -20,7 +20,7 @@ __all__ = ["Guard", "Timers", "__version__", "bot_token", "guard"]
 
 _HOMES = {
     "Guard": "logrules.polling.life",
-    "Timers": "logrules.core.lease",
+    "Timers": "logrules.core.guarding.lease",
     "bot_token": "logrules.polling.guarded",
     "guard": "logrules.polling.guarded",
 }

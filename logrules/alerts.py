@@ -19,8 +19,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from logrules.core.delivery import Verdict, retry
-from logrules.core.incidents import gathered
+from logrules.core.alerting.delivery import Verdict, retry
+from logrules.core.alerting.incidents import gathered
 from logrules.core.model import LogrulesError
 from logrules.receivers import load
 from logrules.rules import rules
@@ -29,10 +29,10 @@ from logrules.stores.sqlite import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from logrules.core.codes import Code
-    from logrules.core.delivery import Delivery, Receiver
-    from logrules.core.incidents import Decision
+    from logrules.core.alerting.delivery import Delivery, Receiver
+    from logrules.core.alerting.incidents import Decision
     from logrules.core.match import Alert, Match
+    from logrules.core.ruleset.codes import Code
     from logrules.settings import Settings
     from logrules.stores.postgres import Mirror
 

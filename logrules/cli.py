@@ -54,7 +54,7 @@ def _asked(asked: Sequence[str]) -> Callable[[], int]:
 
 
 def _refused(error: LogrulesError) -> Exit:
-    from logrules.core.lease import UnavailableError
+    from logrules.core.guarding.lease import UnavailableError
     from logrules.core.text import language
 
     complain(error.said(language(os.environ)) if isinstance(error, ConfigError) else str(error))

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logrules.core import wanted as core
+from logrules.core.ruleset import wanted as core
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,12 +26,12 @@ DATABASES = 4
 _LARGEST = 32 * 1024 * 1024
 _DIGEST = 16
 _BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-_DERIVERS = ("factors.py", "mojibake.py", "search.py", "wanted.py")
+_DERIVERS = ("literals/factors.py", "reading/mojibake.py", "literals/search.py", "ruleset/wanted.py")
 """The modules whose change changes what is derived."""
 
 
 def wanted(texts: Sequence[str]) -> list[bytes]:
-    """What each expression wants, packed, as `logrules.core.wanted` derives it."""
+    """What each expression wants, packed, as `logrules.core.ruleset.wanted` derives it."""
     folder, key = _folder(os.environ), _key()
     path = folder / f"literals-{sys.implementation.cache_tag}" if folder else None
     known = _read(path, key) if path else {}

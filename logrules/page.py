@@ -19,7 +19,7 @@ from logrules.core.text import Part, parts, platform_name, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from logrules.core.codes import Text as Texts
+    from logrules.core.ruleset.codes import Text as Texts
 
 NARROWEST, WIDEST = 30, 100
 """Columns: below, words would be torn apart; beyond, the eye loses the line."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from logrules import trust
-from logrules.core.delivery import Delivery, of_status, retry
+from logrules.core.alerting.delivery import Delivery, of_status, retry
 from logrules.unseen import unseen
 
 if TYPE_CHECKING:

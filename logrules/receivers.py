@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logrules.core.delivery import DELIVERED, Delivery, Receiver, rejected, retry
+from logrules.core.alerting.delivery import DELIVERED, Delivery, Receiver, rejected, retry
 from logrules.core.match import Alert
 from logrules.core.model import LogrulesError
 from logrules.post import Post

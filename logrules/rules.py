@@ -17,14 +17,14 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logrules.core import codes, pack
 from logrules.core.model import Exit, Severity, Sign
-from logrules.core.pack import Known, Pack
+from logrules.core.ruleset import codes, pack
+from logrules.core.ruleset.pack import Known, Pack
 from logrules.core.text import language
 
 if TYPE_CHECKING:
-    from logrules.core.patterns import Pattern
-    from logrules.core.rulebook import Rulebook
+    from logrules.core.ruleset.patterns import Pattern
+    from logrules.core.ruleset.rulebook import Rulebook
 
 __all__ = ["Rule", "Rules", "extended", "known", "laid", "packs", "rulebook", "rules"]
 
@@ -234,6 +234,6 @@ def rulebook() -> Rulebook:
 def _book(specs: Mapping[str, codes.Code], patterns: Sequence[Pattern]) -> Rulebook:
     # Here, because it costs 70 ms: what recognises logs is nothing to who wants to know what codes mean.
     from logrules import derived
-    from logrules.core.rulebook import Rulebook
+    from logrules.core.ruleset.rulebook import Rulebook
 
     return Rulebook(specs, patterns, derived.wanted, derived.Databases())

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from logrules.core.database_url import DatabaseUrl
     from logrules.core.faults import Fault
-    from logrules.core.lease import Held, Timers
+    from logrules.core.guarding.database_url import DatabaseUrl
+    from logrules.core.guarding.lease import Held, Timers
 
 BOT_API = "https://api.telegram.org"
 RENDER_API = "https://api.render.com/v1"
@@ -253,7 +253,7 @@ def form(environ: Mapping[str, str], fd: int) -> Callable[[bytes], bytes] | None
     asked = environ.get("LOGRULES_FORMAT") or ("text" if is_terminal else "json")
     if asked != "text" or environ.get("LOGRULES_EVENT_FD"):
         return None
-    from logrules.core.readable import Readable
+    from logrules.core.output.readable import Readable
 
     dumb = environ.get("TERM", "dumb") in {"dumb", "unknown"} or environ.get("NO_COLOR")
     return Readable(colours=is_terminal and not dumb)
@@ -378,7 +378,7 @@ def _held(env: Mapping[str, str]) -> Held | None:
     told = env.get("LOGRULES_LOCK_HELD")
     if told is None:
         return None
-    from logrules.core.lease import Held
+    from logrules.core.guarding.lease import Held
 
     return Held.heard(told)
 
@@ -474,7 +474,7 @@ def _state_url(env: Mapping[str, str]) -> DatabaseUrl | None:
     raw = env.get("LOGRULES_STATE_URL")
     if raw is None:
         return None
-    from logrules.core import database_url
+    from logrules.core.guarding import database_url
 
     url = database_url.parse(raw, "LOGRULES_STATE_URL")
     if url is None:
@@ -504,7 +504,7 @@ def _durations(env: Mapping[str, str]) -> dict[str, float]:
     asked = {name: setting for name, setting in _TIMERS.items() if setting in env}
     if not asked:
         return {}
-    from logrules.core.lease import Timers
+    from logrules.core.guarding.lease import Timers
 
     usual = Timers()
     given = {
@@ -522,7 +522,7 @@ def _timers(given: Mapping[str, float]) -> Timers:
     from dataclasses import replace
     from math import inf
 
-    from logrules.core.lease import Timers, strict
+    from logrules.core.guarding.lease import Timers, strict
 
     is_strict = given.get("grace") == inf
     lasting = {name: seconds for name, seconds in given.items() if not (is_strict and name == "grace")}

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import certifi
 
-from logrules.core.database_url import SYSTEM
+from logrules.core.guarding.database_url import SYSTEM
 
 
 def with_system_roots(dsn: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.model import ConfigError
-from logrules.core.pack import LONGEST, PackError
+from logrules.core.ruleset.pack import LONGEST, PackError
 from logrules.rules import extended, rules
 
 if TYPE_CHECKING:

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    ("logrules.core",),
+    tuple(f"logrules.core.{name}" for name in ("model", "text", "redact", "exits", "faults")),
+    ("logrules.core.match", "logrules.core.literals"),
+    ("logrules.core.reading",),
+    ("logrules.core.ruleset",),
+    tuple(f"logrules.core.{name}" for name in ("effects", "event", "frame", "belief", "fatality")),
+    tuple(f"logrules.core.{name}" for name in ("engine", "alerting", "guarding", "output")),
+    ("logrules.core.export", "logrules.core"),
     ("logrules.testing",),
     ("logrules.packs", "logrules.derived", "logrules.become"),
     ("logrules.rules",),
@@ -50,7 +56,7 @@ THIRD_PARTIES = {
     "anyio": ("logrules.guards.ptb",),
     "sentry_sdk": ("logrules.sinks.sentry", "logrules.unseen"),
     "loguru": ("logrules.logs",),
-    "hyperscan": ("logrules.core.scanner",),
+    "hyperscan": ("logrules.core.literals.scanner",),
     "msgspec": ("logrules.core",),
     "urllib3": ("logrules.botapi", "logrules.post", "logrules.renderapi"),
     "zstandard": ("logrules.scanning.logfiles",),
@@ -171,7 +177,8 @@ def test_core_touches_nothing(imports):
 def test_a_guarded_bot_starts_light(modules):
     """What recognises logs, and what sends alerts, is imported once it is needed: 100 ms of each start."""
     heavy = {"urllib3", "sentry_sdk", "asyncpg", "rich", "hyperscan"}
-    heavy |= {f"logrules.core.{name}" for name in ("heads", "records", "search", "rulebook", "engine")}
+    rooms = ("reading.heads", "reading.records", "literals.search", "ruleset.rulebook", "engine")
+    heavy |= {f"logrules.core.{name}" for name in rooms}
     at_once: set[str] = set()
     left = {"logrules.polling.guarded"}
     while left:

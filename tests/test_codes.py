@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from logrules.core.codes import CODE, LANGUAGES
 from logrules.core.event import Event, encode, timestamp
 from logrules.core.model import Exit, Sign
-from logrules.core.pack import PackError
 from logrules.core.redact import Redactor
+from logrules.core.ruleset.codes import CODE, LANGUAGES
+from logrules.core.ruleset.pack import PackError
 from logrules.core.text import PLATFORMS, parts
 from logrules.rules import extended, rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from logrules.core.codes import Code
+    from logrules.core.ruleset.codes import Code
 
 PACKS = Path(__file__).parent.parent / "logrules" / "packs"
 

@@ -18,8 +18,8 @@ from jsonschema import Draft202012Validator
 
 from bot import texts
 from logrules import settings
-from logrules.core.health import Health, Phase, page
-from logrules.core.lease import Timers
+from logrules.core.guarding.health import Health, Phase, page
+from logrules.core.guarding.lease import Timers
 from logrules.core.model import Exit
 from logrules.polling import life as guarded
 from logrules.sidecar import life, standby

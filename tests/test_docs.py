@@ -18,10 +18,10 @@ import msgspec
 import pytest
 
 from docs.generate import documents
-from logrules.core import exports
 from logrules.core.event import Event
-from logrules.core.health import Health, Phase, page
-from logrules.core.lease import TABLE, Timers
+from logrules.core.export import sentry as exports
+from logrules.core.guarding.health import Health, Phase, page
+from logrules.core.guarding.lease import TABLE, Timers
 from logrules.core.model import Exit
 from logrules.rules import rules
 from logrules.sidecar import options

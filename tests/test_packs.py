@@ -13,7 +13,7 @@ from logrules.rules import packs, rulebook, rules
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from logrules.core.patterns import Pattern
+    from logrules.core.ruleset.patterns import Pattern
 
 OURS = {
     *("ALERTS_OFF", "ALERT_REFUSED", "ALERT_UNDELIVERED", "CONFIG_INVALID", "CONFLICT_SUSPECTED"),

@@ -242,7 +242,7 @@ def test_what_users_say_is_logged_in_peace(said: str) -> None:
 def test_our_own_texts_are_silent(request: pytest.FixtureRequest) -> None:
     """Documents that explain every code, and source code that holds every word, are no log."""
     root = request.config.rootpath
-    texts = [*root.glob("docs/*.md"), root / "CHANGELOG.md", *root.glob("logrules/core/*.py")]
+    texts = [*root.glob("docs/*.md"), root / "CHANGELOG.md", *root.glob("logrules/core/**/*.py")]
     texts = [path for path in texts if not path.name.startswith("conversation.")]  # it is full of logs
     told = {path: path.read_text("utf-8") for path in texts}
     shown = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from logrules import derived
-from logrules.core import pack as packs_
 from logrules.core.engine import parse
 from logrules.core.model import Exit
 from logrules.core.redact import Redactor, secrets_in
-from logrules.core.rulebook import Rulebook
+from logrules.core.ruleset import pack as packs_
+from logrules.core.ruleset.rulebook import Rulebook
 from logrules.core.text import printable
 from logrules.rules import known, laid
 from logrules.rules import packs as shipped
@@ -20,10 +20,10 @@ from logrules.rules import packs as shipped
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from logrules.core.pack import Fault, Pack
-    from logrules.core.patterns import Pattern
-    from logrules.core.places import Path
-    from logrules.core.records import Parsed
+    from logrules.core.reading.records import Parsed
+    from logrules.core.ruleset.pack import Fault, Pack
+    from logrules.core.ruleset.patterns import Pattern
+    from logrules.core.ruleset.places import Path
 
 _SHOWN = 160
 """Characters of a sample that a fault shows."""

@@ -8,10 +8,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from logrules.commands.words import LONGEST, meant
-from logrules.core.codes import CODE
 from logrules.core.engine import classify
 from logrules.core.model import Exit, LogrulesError, Sign
 from logrules.core.redact import Redactor, secrets_in
+from logrules.core.ruleset.codes import CODE
 from logrules.core.text import printable
 
 if TYPE_CHECKING:

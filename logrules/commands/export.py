@@ -6,9 +6,12 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from logrules.core import exports, promrules, shape, sigma
+from logrules.core.export import prometheus as promrules
+from logrules.core.export import sentry as exports
+from logrules.core.export import sigma
+from logrules.core.export.yamltext import dumped
 from logrules.core.model import Exit, LogrulesError
-from logrules.core.yamltext import dumped
+from logrules.core.ruleset import shape
 from logrules.streams import complain
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from logrules.commands.check import faults_of
-from logrules.core import shape
-from logrules.core.codes import CODE
-from logrules.core.drafts import SCHEMA, Draft, drafts, name
 from logrules.core.engine import classify
 from logrules.core.model import Exit, LogrulesError
 from logrules.core.redact import Redactor, secrets_in
+from logrules.core.ruleset import shape
+from logrules.core.ruleset.codes import CODE
+from logrules.core.ruleset.drafts import SCHEMA, Draft, drafts, name
 from logrules.core.text import printable
 from logrules.rules import rules
 from logrules.userpacks import FILE, FOLDER

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from logrules import settings
 from logrules.commands.explain import named
-from logrules.core.codes import seconds
+from logrules.core.alerting.incidents import resolve
+from logrules.core.alerting.silences import LONGEST, Silence
 from logrules.core.event import timestamp
-from logrules.core.incidents import resolve
 from logrules.core.model import Exit, LogrulesError
 from logrules.core.redact import Redactor, secrets_in
-from logrules.core.silences import LONGEST, Silence
+from logrules.core.ruleset.codes import seconds
 from logrules.core.text import span
 from logrules.stores.sqlite import Store
 from logrules.streams import complain
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from logrules.core.incidents import Incident
-    from logrules.core.ledger import Ledger, Waiting
+    from logrules.core.alerting.incidents import Incident
+    from logrules.core.alerting.ledger import Ledger, Waiting
     from logrules.page import Page
     from logrules.rules import Rules
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from logrules import settings
 from logrules.commands import oncall
-from logrules.core import database_url
-from logrules.core.ledger import Ledger
+from logrules.core.alerting.ledger import Ledger
+from logrules.core.guarding import database_url
 from logrules.core.model import Exit, LogrulesError
 from logrules.core.text import span
 from logrules.guards.postgres import seats
 from logrules.streams import complain
 
 if TYPE_CHECKING:
-    from logrules.core.database_url import DatabaseUrl
-    from logrules.core.lease import Seat, Timers
+    from logrules.core.guarding.database_url import DatabaseUrl
+    from logrules.core.guarding.lease import Seat, Timers
     from logrules.rules import Rules
     from logrules.settings import Settings
 

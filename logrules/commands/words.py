@@ -6,8 +6,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from logrules.core.codes import LANGUAGES
 from logrules.core.model import Sign
+from logrules.core.ruleset.codes import LANGUAGES
 from logrules.rules import rulebook
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from logrules.core.model import Exit, Form, Severity, Sign
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from logrules.core.codes import Code
     from logrules.core.effects import Effect
+    from logrules.core.ruleset.codes import Code
 
 PROBE_EVERY = 60.0
 """Seconds between two questions of one kind."""

@@ -13,19 +13,19 @@ from logrules.core import belief
 from logrules.core.belief import Policy
 from logrules.core.effects import Annotate, Probe
 from logrules.core.fatality import is_fatal
-from logrules.core.heads import ANSI
-from logrules.core.lines import Lines
+from logrules.core.literals.search import REACH, Hit, last_lines
 from logrules.core.match import Match
 from logrules.core.model import EVENTS, Chunk, Origin
-from logrules.core.records import Parsed, Window
-from logrules.core.rulebook import words
-from logrules.core.search import REACH, Hit, last_lines
+from logrules.core.reading.heads import ANSI
+from logrules.core.reading.lines import Lines
+from logrules.core.reading.records import Parsed, Window
+from logrules.core.ruleset.rulebook import words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from logrules.core.effects import Effect
-    from logrules.core.rulebook import Found, Rulebook
+    from logrules.core.ruleset.rulebook import Found, Rulebook
 
 __all__ = ["Engine", "Policy", "classify", "parse"]
 

@@ -20,8 +20,8 @@ from logrules.core.model import Severity
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from logrules.core.codes import Code
     from logrules.core.match import Match
+    from logrules.core.ruleset.codes import Code
 
 T = TypeVar("T")
 

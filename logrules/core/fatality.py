@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from logrules.core.model import Sign
 
 if TYPE_CHECKING:
-    from logrules.core.codes import Code
-    from logrules.core.patterns import Pattern
+    from logrules.core.ruleset.codes import Code
+    from logrules.core.ruleset.patterns import Pattern
 
 _RETRIES = re.compile(
     r"(?i:\b(?:re-?try(?:ing)?|trying again|try again|reconnect(?:ing)?|will retry)\b[^\n]{0,30}?"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from logrules import userpacks
 from logrules.commands.check import faults_of
-from logrules.core.pack import PackError
+from logrules.core.ruleset.pack import PackError
 from logrules.doctor.finding import State, found, spoken
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from logrules.core import database_url
-from logrules.core.lease import (
+from logrules.core.guarding import database_url
+from logrules.core.guarding.lease import (
     FullError,
     MisconfiguredError,
     OpeningError,
@@ -30,8 +30,8 @@ from logrules.guards.postgres import examine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from logrules.core.database_url import DatabaseUrl
-    from logrules.core.lease import Seat
+    from logrules.core.guarding.database_url import DatabaseUrl
+    from logrules.core.guarding.lease import Seat
     from logrules.doctor.finding import Finding
     from logrules.doctor.patient import Patient
     from logrules.guards.postgres import Server

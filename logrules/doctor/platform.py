@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from logrules import settings
-from logrules.core import database_url
+from logrules.core.guarding import database_url
 from logrules.core.model import ConfigError
 from logrules.core.text import platform_name
 from logrules.doctor.finding import found

@@ -8,7 +8,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logrules.core.delivery import Verdict
+from logrules.core.alerting.delivery import Verdict
 from logrules.doctor.finding import State, found
 from logrules.doctor.network import place, reach, told
 

@@ -42,7 +42,7 @@ class _TimerSpec(ctypes.Structure):
 
 
 class KernelFence:
-    """A timer of the kernel's that ends this process. See `logrules.core.lease.Fence`.
+    """A timer of the kernel's that ends this process. See `core.guarding.lease.Fence`.
 
     Args:
         clock: what deadlines are read off, such as `time.CLOCK_BOOTTIME`.
@@ -60,11 +60,11 @@ class KernelFence:
             _fail()
 
     def extend(self, deadline: float) -> None:
-        """See `logrules.core.lease.Fence`. One system call, 3 µs. Raises OSError if the kernel refuses it."""
+        """See `core.guarding.lease.Fence`. One system call, 3 µs. Raises OSError if the kernel refuses it."""
         self._set(_TimeSpec(int(deadline), int(deadline % 1 * 1e9)))
 
     def disarm(self) -> None:
-        """See `logrules.core.lease.Fence`. Raises OSError if the kernel refuses it."""
+        """See `core.guarding.lease.Fence`. Raises OSError if the kernel refuses it."""
         self._set(_TimeSpec(0, 0))
 
     def _set(self, when: _TimeSpec) -> None:

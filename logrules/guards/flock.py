@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logrules.core.lease import BrokenError, Grant, Holder, MisconfiguredError
+from logrules.core.guarding.lease import BrokenError, Grant, Holder, MisconfiguredError
 from logrules.forks import in_children
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def seen(key: int) -> Holder | None:
 
 
 class FileSession:
-    """One open file, locked while we hold it. See `logrules.core.lease.Session`."""
+    """One open file, locked while we hold it. See `core.guarding.lease.Session`."""
 
     kind = "file"
     provable = False

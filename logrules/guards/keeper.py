@@ -14,7 +14,7 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from logrules.core.lease import (
+from logrules.core.guarding.lease import (
     LAST_WORD,
     SOFT,
     TABLE,
@@ -34,7 +34,7 @@ from logrules.core.lease import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from logrules.core.lease import Fence, Holder, Runs, Session, Timers
+    from logrules.core.guarding.lease import Fence, Holder, Runs, Session, Timers
     from logrules.core.model import Report
 
 T = TypeVar("T")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import asyncpg
 
-from logrules.core.lease import (
+from logrules.core.guarding.lease import (
     BrokenError,
     FullError,
     Grant,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from datetime import datetime
 
-    from logrules.core.database_url import DatabaseUrl
+    from logrules.core.guarding.database_url import DatabaseUrl
 
 STEALS = 3
 """Rounds of the search for a pooler; each of them was enough with every one that was tried."""
@@ -177,7 +177,7 @@ class PostgresSession:
         return {"kind": self.kind, "key": self.key, "database": self.url.database, "host": self.url.host}
 
     async def connect(self, lost: Callable[[str], None]) -> tuple[str, ...]:
-        """A new session, leased. See `logrules.core.lease.Session`."""
+        """A new session, leased. See `core.guarding.lease.Session`."""
         self.terminate()
         limit = min(self.url.connect_timeout or self.timers.connect, self.timers.connect)
         try:
@@ -249,11 +249,11 @@ class PostgresSession:
             self.announced = said == "clean"  # a grant to somebody else takes the announcement back
 
     async def try_lock(self) -> bool:
-        """See `logrules.core.lease.Session`."""
+        """See `core.guarding.lease.Session`."""
         return await self._rows(f"select where pg_try_advisory_lock({self._key})") > 0
 
     async def wait_lock(self, seconds: float) -> bool:
-        """See `logrules.core.lease.Session`. The server ends the wait: a cancelled one can leak the lock."""
+        """See `core.guarding.lease.Session`. The server ends the wait: a cancelled one can leak the lock."""
         try:
             if seconds != self._lock_timeout:
                 await self._rows(f"select set_config('lock_timeout', '{_ms(seconds)}', false)")
@@ -264,7 +264,7 @@ class PostgresSession:
         return True
 
     async def holder(self) -> Holder | None:
-        """See `logrules.core.lease.Session`."""
+        """See `core.guarding.lease.Session`."""
         with _while_open():
             rows = await self._statement(_HOLDER).fetch(self.key, *self._former())
         held = [row for row in rows if row["granted"]]
@@ -284,7 +284,7 @@ class PostgresSession:
         )
 
     async def evict(self) -> bool:
-        """See `logrules.core.lease.Session`. A partition leaves them behind; every role may end its own."""
+        """See `core.guarding.lease.Session`. A partition leaves them behind; every role may end its own."""
         with _while_open():
             return bool(await self._statement(_EVICT).fetch(self.key, *self._former()))
 
@@ -303,7 +303,7 @@ class PostgresSession:
         return False
 
     async def granted(self) -> Grant:
-        """See `logrules.core.lease.Session`. The transaction id needs no table and grows with every grant."""
+        """See `core.guarding.lease.Session`. The transaction id needs no table and grows with every grant."""
         with _while_open():
             epoch, age, _ = await self._statement(_GRANT).fetchrow(self.name)
         await self._rows(f"select pg_notify('{self._channel}', 'held')")
@@ -315,7 +315,7 @@ class PostgresSession:
         await self._rows(f"select pg_advisory_unlock({self._key})")
 
     def terminate(self) -> None:
-        """See `logrules.core.lease.Session`. Never `close()`, which can wait for ever."""
+        """See `core.guarding.lease.Session`. Never `close()`, which can wait for ever."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()

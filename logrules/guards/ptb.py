@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from telegram import Bot
     from telegram.ext import Application
 
-    from logrules.core.updates import Slow, Updates
+    from logrules.core.guarding.updates import Slow, Updates
 
     AnyApplication = Application[Any, Any, Any, Any, Any, Any]
 

@@ -11,12 +11,12 @@ import select
 import stat
 from typing import TYPE_CHECKING
 
-from logrules.core.lease import BrokenError, Grant, Holder
+from logrules.core.guarding.lease import BrokenError, Grant, Holder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logrules.core.lease import Held
+    from logrules.core.guarding.lease import Held
 
 
 def reaches(fd: int) -> bool:
@@ -32,7 +32,7 @@ def reaches(fd: int) -> bool:
 
 
 class WrappedSession:
-    """The wrapper's lock, seen from inside. See `logrules.core.lease.Session`."""
+    """The wrapper's lock, seen from inside. See `core.guarding.lease.Session`."""
 
     kind = "wrapper"
     announced = True

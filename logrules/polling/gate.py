@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from logrules.core.conflict import WEBHOOK, Verdict, conflict
-from logrules.core.health import Phase
-from logrules.core.lease import State
+from logrules.core.guarding.conflict import WEBHOOK, Verdict, conflict
+from logrules.core.guarding.health import Phase
+from logrules.core.guarding.lease import State
 from logrules.guards import ptb
 from logrules.guards.keeper import steady
 from logrules.polling import loops
@@ -18,8 +18,8 @@ from logrules.polling import loops
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from logrules.core.conflict import Conflicts
-    from logrules.core.updates import Slow
+    from logrules.core.guarding.conflict import Conflicts
+    from logrules.core.guarding.updates import Slow
     from logrules.guards.keeper import Keeper
     from logrules.report import Reporter
 

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 from logrules import logs as log_lines
 from logrules import userpacks
 from logrules.alerts import open_alerts
-from logrules.core.conflict import Policy
-from logrules.core.health import Phase
-from logrules.core.lease import Timers, bot_id, lock_key
+from logrules.core.guarding.conflict import Policy
+from logrules.core.guarding.health import Phase
+from logrules.core.guarding.lease import Timers, bot_id, lock_key
+from logrules.core.guarding.updates import Updates
 from logrules.core.model import ConfigError, Exit, Severity
 from logrules.core.redact import Redactor, secrets_in
 from logrules.core.text import language
-from logrules.core.updates import Updates
 from logrules.polling import locks, onfatal
 from logrules.polling.life import Guard
 from logrules.report import Reporter

@@ -16,9 +16,9 @@ import traceback
 from typing import TYPE_CHECKING, Any, Self
 
 from logrules.alerts import NOBODY
-from logrules.core.conflict import Conflicts, Policy, conflict
-from logrules.core.health import Health, Phase
-from logrules.core.lease import Action, Timers
+from logrules.core.guarding.conflict import Conflicts, Policy, conflict
+from logrules.core.guarding.health import Health, Phase
+from logrules.core.guarding.lease import Action, Timers
 from logrules.core.model import Exit
 from logrules.guards import ptb
 from logrules.guards.keeper import CLOCK, Keeper, steady
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from logrules.alerts import Alerts
-    from logrules.core.lease import Runs, Session, Step
-    from logrules.core.updates import Updates
+    from logrules.core.guarding.lease import Runs, Session, Step
+    from logrules.core.guarding.updates import Updates
     from logrules.report import Reporter
     from logrules.rules import Rules
     from logrules.settings import Settings

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from logrules.core import database_url, faults
+from logrules.core import faults
+from logrules.core.guarding import database_url
 from logrules.guards.fence import KernelFence
 
 if TYPE_CHECKING:
-    from logrules.core.database_url import DatabaseUrl
-    from logrules.core.lease import Session, Timers
+    from logrules.core.guarding.database_url import DatabaseUrl
+    from logrules.core.guarding.lease import Session, Timers
     from logrules.core.model import Report
     from logrules.settings import Settings
 

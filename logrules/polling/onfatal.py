@@ -14,14 +14,14 @@ import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from logrules.core.health import Health
+from logrules.core.guarding.health import Health
+from logrules.core.guarding.restarts import delay, next_fatal
 from logrules.core.model import Exit
-from logrules.core.restarts import delay, next_fatal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from logrules.core.health import Phase
+    from logrules.core.guarding.health import Phase
     from logrules.core.model import Report
     from logrules.settings import Settings
     from logrules.stores.fatals import FatalFile

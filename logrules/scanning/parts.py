@@ -1,7 +1,7 @@
 """Parts of files, on all processors, with results in order.
 
-A file is cut where a record begins whatever stands before it (`logrules.core.records.begins`): then its parts
-say what the whole says. Each part is read by one process, which is forked with all that it needs.
+A file is cut where a record begins whatever stands before it (`core.reading.records.begins`): then its
+parts say what the whole says. Each part is read by one process, which is forked with all that it needs.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from logrules.core import lines, records
 from logrules.core.model import LogrulesError
+from logrules.core.reading import lines, records
 from logrules.scanning.logfiles import SHRUNK, LogFile, opened
 
 if TYPE_CHECKING:

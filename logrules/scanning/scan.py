@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from logrules.core.effects import Effect
-    from logrules.core.rulebook import Rulebook
+    from logrules.core.ruleset.rulebook import Rulebook
     from logrules.rules import Rules
     from logrules.scanning.findings import Taken
     from logrules.scanning.logfiles import LogFile

@@ -5,7 +5,8 @@
       └─── wait ←── restart      park: stay, idle and healthy, until somebody asks to end
 
 One `Watch` stands beside all lives: incidents and alerts know of no restart. How long is waited is the same
-rule as the guard's (`core/restarts.py`); a signal that asks to end is heeded at once, whatever is waited for.
+rule as the guard's (`core/guarding/restarts.py`); a signal that asks to end is heeded at once, whatever is
+waited for.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from logrules.sources.signals import ENDING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from logrules.core.restarts import Fatal
+    from logrules.core.guarding.restarts import Fatal
     from logrules.settings import Settings
     from logrules.sidecar.life import End
     from logrules.sidecar.options import Options
@@ -157,7 +158,7 @@ class Lives:
             return False
         import random
 
-        from logrules.core.restarts import delay, next_fatal, spread
+        from logrules.core.guarding.restarts import delay, next_fatal, spread
 
         now = time.time()
         self._last = next_fatal(self._last, fatal.code, now)
@@ -183,14 +184,14 @@ class Lives:
 
     def _rests(self, seconds: float) -> bool:
         """Let time pass, healthy; True as soon as a signal has asked to end."""
-        from logrules.core.health import Phase
+        from logrules.core.guarding.health import Phase
         from logrules.polling.onfatal import idle
 
         with idle(self._settings, Phase.DELAYED):
             return self._wait(seconds)
 
     def _park(self, fatal: Verdict) -> None:
-        from logrules.core.health import Phase
+        from logrules.core.guarding.health import Phase
         from logrules.polling.onfatal import idle, remind
 
         words = f"The command has ended of {fatal.code}, which a restart does not cure"

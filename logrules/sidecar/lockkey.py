@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from logrules import settings
-from logrules.core.lease import bot_id, lock_key
+from logrules.core.guarding.lease import bot_id, lock_key
 from logrules.core.model import LogrulesError
 
 if TYPE_CHECKING:

@@ -10,16 +10,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from logrules.core.event import timestamp
-from logrules.core.lines import LONGEST
 from logrules.core.model import EVENTS
+from logrules.core.reading.lines import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logrules.core.masks import Masks
     from logrules.core.model import Origin
-    from logrules.core.thinning import Thinner
-    from logrules.core.wrapping import Wrapper
+    from logrules.core.output.masks import Masks
+    from logrules.core.output.thinning import Thinner
+    from logrules.core.output.wrapping import Wrapper
     from logrules.sidecar.options import Options
 
 PATIENCE = 0.2
@@ -127,7 +127,7 @@ class Outlets:
         self._thinner: Thinner | None = None
         self._owing_since = 0.0
         if options.max_lines is not None:
-            from logrules.core.thinning import Thinner
+            from logrules.core.output.thinning import Thinner
 
             self._thinner = Thinner(options.max_lines)
 
@@ -137,11 +137,11 @@ class Outlets:
         if origin.stream == EVENTS or not (options.redact or options.as_json or self._thinner):
             return None
         if options.redact:
-            from logrules.core.masks import Masks
+            from logrules.core.output.masks import Masks
 
             masks = Masks(self._environ)
         if options.as_json:
-            from logrules.core.wrapping import Wrapper
+            from logrules.core.output.wrapping import Wrapper
 
             wrapper = Wrapper(origin.service, origin.instance)
         return Outlet(origin.stream, masks, self._thinner, wrapper)

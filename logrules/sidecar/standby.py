@@ -20,8 +20,8 @@ import time
 from typing import TYPE_CHECKING
 
 from logrules.core.effects import Stop
-from logrules.core.health import Phase
-from logrules.core.lease import Action, Held, State
+from logrules.core.guarding.health import Phase
+from logrules.core.guarding.lease import Action, Held, State
 from logrules.core.match import Match
 from logrules.core.model import Exit, LogrulesError
 from logrules.guards.guardian import Guardian
@@ -39,7 +39,7 @@ from logrules.streams import complain
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from logrules.core.lease import Fence, Step
+    from logrules.core.guarding.lease import Fence, Step
     from logrules.settings import Settings
     from logrules.sidecar.watch import Watch
     from logrules.sources.child import Child

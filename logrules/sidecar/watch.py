@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from logrules.alerts import Alerts
     from logrules.core.engine import Engine
-    from logrules.core.leaks import Leaks
     from logrules.core.match import Match
     from logrules.core.model import Origin, Report
+    from logrules.core.output.leaks import Leaks
     from logrules.report import Reporter
     from logrules.rules import Rules
     from logrules.settings import Settings
@@ -391,7 +391,7 @@ class Watch:
 
     def _build(self) -> Rules:
         from logrules.alerts import NOBODY, open_alerts
-        from logrules.core.leaks import Leaks
+        from logrules.core.output.leaks import Leaks
         from logrules.core.redact import Redactor, secrets_in
         from logrules.report import Reporter
         from logrules.sinks.console import Console

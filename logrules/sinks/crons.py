@@ -20,7 +20,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from logrules.core.delivery import Verdict
+from logrules.core.alerting.delivery import Verdict
 from logrules.core.event import label, timestamp
 from logrules.post import USER_AGENT, Post
 

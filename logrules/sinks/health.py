@@ -14,7 +14,7 @@ from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from logrules.core.health import Health, page
+from logrules.core.guarding.health import Health, page
 
 if TYPE_CHECKING:
     from collections.abc import Callable

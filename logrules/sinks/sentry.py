@@ -18,7 +18,7 @@ from sentry_sdk.client import SDK_INFO
 from sentry_sdk.transport import Transport
 from sentry_sdk.utils import Dsn
 
-from logrules.core.delivery import DELIVERED, Delivery, rejected
+from logrules.core.alerting.delivery import DELIVERED, Delivery, rejected
 from logrules.core.event import label, timestamp
 from logrules.post import USER_AGENT, Post
 

@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from logrules.botapi import BotApi, BotApiError
-from logrules.core.delivery import DELIVERED, Delivery, rejected, retry
+from logrules.core.alerting.delivery import DELIVERED, Delivery, rejected, retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

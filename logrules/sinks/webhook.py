@@ -18,7 +18,7 @@ from logrules.core.event import timestamp
 from logrules.post import Post
 
 if TYPE_CHECKING:
-    from logrules.core.delivery import Delivery
+    from logrules.core.alerting.delivery import Delivery
     from logrules.core.match import Alert
     from logrules.settings import Settings
 

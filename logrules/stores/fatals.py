@@ -11,7 +11,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from logrules.core.restarts import Fatal
+from logrules.core.guarding.restarts import Fatal
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import asyncpg
 
-from logrules.core.lease import UnavailableError
-from logrules.core.ledger import ALERT, REFUSED, Ledger, Row, of_rows, rows
+from logrules.core.alerting.ledger import ALERT, REFUSED, Ledger, Row, of_rows, rows
+from logrules.core.guarding.lease import UnavailableError
 from logrules.core.model import LogrulesError
 from logrules.trust import with_system_roots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
 
-    from logrules.core.database_url import DatabaseUrl
-    from logrules.core.ledger import Keeper
-    from logrules.core.silences import Silence
+    from logrules.core.alerting.ledger import Keeper
+    from logrules.core.alerting.silences import Silence
+    from logrules.core.guarding.database_url import DatabaseUrl
 
 T = TypeVar("T")
 

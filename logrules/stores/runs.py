@@ -14,7 +14,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from logrules.core.lease import Run
+from logrules.core.guarding.lease import Run
 from logrules.forks import in_children
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _LONGEST = 4096
 
 
 class RunFiles:
-    """The runs of one bot, in one folder. See `logrules.core.lease.Runs`.
+    """The runs of one bot, in one folder. See `core.guarding.lease.Runs`.
 
     Args:
         state: the state's file; the runs lie beside it.
@@ -41,7 +41,7 @@ class RunFiles:
         in_children(self._leave_to_parent)
 
     def begin(self, epoch: int) -> list[Run]:
-        """See `logrules.core.lease.Runs`."""
+        """See `core.guarding.lease.Runs`."""
         self.end()
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -52,7 +52,7 @@ class RunFiles:
         return runs
 
     def end(self) -> None:
-        """See `logrules.core.lease.Runs`."""
+        """See `core.guarding.lease.Runs`."""
         if self._file is None:
             return
         (path, descriptor), self._file = self._file, None

@@ -25,20 +25,20 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 from weakref import WeakSet
 
-from logrules.core import incidents
-from logrules.core.delivery import LONGEST_ASKED, Verdict, back_off, hold, pack, seal, unhold, unpack
-from logrules.core.incidents import Around, Decision, Incident
-from logrules.core.ledger import Ledger, Resting, Waiting, agreed, sound
+from logrules.core.alerting import incidents
+from logrules.core.alerting.delivery import LONGEST_ASKED, Verdict, back_off, hold, pack, seal, unhold, unpack
+from logrules.core.alerting.incidents import Around, Decision, Incident
+from logrules.core.alerting.ledger import Ledger, Resting, Waiting, agreed, sound
+from logrules.core.alerting.silences import LONGEST, Silence
 from logrules.core.model import LogrulesError
-from logrules.core.silences import LONGEST, Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from logrules.core.codes import Code
-    from logrules.core.delivery import Delivery
+    from logrules.core.alerting.delivery import Delivery
     from logrules.core.match import Alert, Match
+    from logrules.core.ruleset.codes import Code
 
 APPLICATION = 0x6C6F6772
 """What marks a file as ours: we never add tables to a database of somebody else."""
@@ -179,7 +179,7 @@ class Store:
         return self._run(self._release)
 
     def fold(self, theirs: Ledger) -> Ledger:
-        """Take in what a mirror holds; all that is held then. See `logrules.core.ledger.Keeper`."""
+        """Take in what a mirror holds; all that is held then. See `logrules.core.alerting.ledger.Keeper`."""
         return self._run(lambda db: _fold(db, theirs, self._clock()))
 
     def claim(self, sink: str, *, hurry: bool = False) -> Alert | None:

@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from logrules.core.lease import Timers, strict
+from logrules.core.guarding.lease import Timers, strict
 from logrules.testing import BotApiServer, PostgresServer, TcpProxy
 from tests.processes import PATIENCE, Bot
 

@@ -8,7 +8,7 @@ import sys
 
 from logrules import settings
 from logrules.cli import main
-from logrules.core.lease import Timers
+from logrules.core.guarding.lease import Timers
 
 settings._timers = lambda given: Timers(**json.loads(os.environ["TIMERS"]))
 sys.exit(main(["run", "--lock", *sys.argv[1:]]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from telegram.error import Conflict, NetworkError
 
-from logrules.core.conflict import PAUSES, Conflicts, Policy, Verdict, conflict
+from logrules.core.guarding.conflict import PAUSES, Conflicts, Policy, Verdict, conflict
 from logrules.core.model import ConfigError
 
 WORDS = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"

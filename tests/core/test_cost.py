@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logrules.core.cost import ENDLESS, worst
-from logrules.core.factors import parsed
-from logrules.core.patterns import PATIENCE
-from logrules.core.records import STATEMENT
+from logrules.core.literals.factors import parsed
+from logrules.core.reading.records import STATEMENT
+from logrules.core.ruleset.cost import ENDLESS, worst
+from logrules.core.ruleset.patterns import PATIENCE
 from logrules.rules import rulebook
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from asyncpg.connect_utils import _parse_connect_dsn_and_args
 
-from logrules.core.database_url import DRIVER_OPTIONS, FOREIGN_OPTIONS, parse
+from logrules.core.guarding.database_url import DRIVER_OPTIONS, FOREIGN_OPTIONS, parse
 from logrules.core.model import ConfigError
 
 KEYS = [

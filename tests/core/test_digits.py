@@ -7,8 +7,10 @@ import re
 
 import pytest
 
-from logrules.core import fatality, heads, jsonlogs, mojibake, records, rulebook, stacks, tracebacks
-from logrules.core.digits import like, tells
+from logrules.core import fatality
+from logrules.core.literals.digits import like, tells
+from logrules.core.reading import heads, jsonlogs, mojibake, records, stacks, tracebacks
+from logrules.core.ruleset import rulebook
 from logrules.rules import rulebook as shipped
 from tests.fuzz.properties import matches, other_numbers_are_no_other_log
 

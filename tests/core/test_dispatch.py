@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from logrules.core import heads
-from logrules.core.dispatch import chooser
+from logrules.core.reading import heads
+from logrules.core.reading.dispatch import chooser
 from tests.fuzz import logs
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from logrules.core.codes import CODE
-from logrules.core.drafts import Draft, drafts, name
 from logrules.core.engine import classify
 from logrules.core.model import Form, Severity
-from logrules.core.rulebook import Rulebook
+from logrules.core.ruleset.codes import CODE
+from logrules.core.ruleset.drafts import Draft, drafts, name
+from logrules.core.ruleset.rulebook import Rulebook
 from logrules.rules import extended, rulebook, rules
 
 SAMPLES = sorted({sample for pattern in rulebook().patterns for sample in pattern.match[:1]})

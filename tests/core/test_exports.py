@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sentry_relay.processing import convert_datascrubbing_config, pii_strip_event, validate_pii_config
 
-from logrules.core.exports import RULES, SOURCE, legacy, scrubbing, workflow
+from logrules.core.export.sentry import RULES, SOURCE, legacy, scrubbing, workflow
 
 TOKEN = "123456789:" + "A" * 35
 QUOTED = TOKEN.replace(":", "%3A")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from logrules.core.engine import classify
-from logrules.core.heads import head, line
+from logrules.core.reading.heads import head, line
 from logrules.rules import rulebook
 
 SAID = "ERROR - Conflict: terminated"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from logrules.core.health import Health, Phase, page
+from logrules.core.guarding.health import Health, Phase, page
 
 
 def health(phase, **more):

@@ -7,11 +7,11 @@ import random
 import msgspec
 import pytest
 
-from logrules.core import incidents
-from logrules.core.codes import AlertSpec, Code, Confirm, Steps, Text
-from logrules.core.incidents import Around, Incident, Outcome, decide
+from logrules.core.alerting import incidents
+from logrules.core.alerting.incidents import Around, Incident, Outcome, decide
 from logrules.core.match import Alert, Match
 from logrules.core.model import Exit, Severity, Sign
+from logrules.core.ruleset.codes import AlertSpec, Code, Confirm, Steps, Text
 
 HOUR, REPEAT, RESOLVE = 3600.0, 1200.0, 300.0
 START = 1_800_000_000.0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from logrules.core.lease import (
+from logrules.core.guarding.lease import (
     LAST_WORD,
     MARGIN,
     OPERATORS,

@@ -7,10 +7,10 @@ import random
 import msgspec
 import pytest
 
-from logrules.core.incidents import Incident
-from logrules.core.ledger import Ledger, Row, Waiting, agreed, of_rows, rows
+from logrules.core.alerting.incidents import Incident
+from logrules.core.alerting.ledger import Ledger, Row, Waiting, agreed, of_rows, rows
+from logrules.core.alerting.silences import Silence
 from logrules.core.match import Alert
-from logrules.core.silences import Silence
 
 
 def make_incident(**changes):

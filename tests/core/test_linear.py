@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 
 import logrules.core
-from logrules.core import stacks, tracebacks
 from logrules.core.engine import EVIDENCE
-from logrules.core.factors import parsed
-from logrules.core.lines import LONGEST
-from logrules.core.records import REACH, STATEMENT
+from logrules.core.literals.factors import parsed
+from logrules.core.reading import stacks, tracebacks
+from logrules.core.reading.lines import LONGEST
+from logrules.core.reading.records import REACH, STATEMENT
 from logrules.rules import rulebook
 from tests.core.test_cost import EXPRESSIONS, Steps
 from tests.fuzz.linear import FOR_EVER, steps
@@ -102,12 +102,12 @@ def test_what_is_called_linear_grows_linearly(expression: str) -> None:
 
 def _constants() -> Iterator[tuple[str, re.Pattern[str] | re.Pattern[bytes]]]:
     """Every expression that a module of the core holds, by its name."""
-    for found in pkgutil.iter_modules(logrules.core.__path__):
-        if found.name not in OPERATORS:
-            module = importlib.import_module(f"logrules.core.{found.name}")
+    for found in pkgutil.walk_packages(logrules.core.__path__, "logrules.core."):
+        module, short = importlib.import_module(found.name), found.name.rpartition(".")[2]
+        if short not in OPERATORS:
             for name, value in vars(module).items():
                 for pattern in _patterns(value):
-                    yield f"{found.name}.{name}", pattern
+                    yield f"{short}.{name}", pattern
 
 
 def _patterns(value: object) -> Iterator[re.Pattern[str] | re.Pattern[bytes]]:
@@ -122,7 +122,7 @@ def _patterns(value: object) -> Iterator[re.Pattern[str] | re.Pattern[bytes]]:
 def _searched() -> set[str]:
     """The names of expressions that are looked for anywhere in a text; those in collections always count."""
     names = {"redact._FORMS", "mojibake._SHAPES", "conflict._REASONS"}
-    for path in Path(logrules.core.__path__[0]).glob("*.py"):
+    for path in Path(logrules.core.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr in SEARCHES and isinstance(node.value, ast.Name):
                 names.add(f"{path.stem}.{node.value.id}")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logrules.core.lines import LONGEST, Lines
+from logrules.core.reading.lines import LONGEST, Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

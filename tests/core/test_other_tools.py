@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from logrules.core import promrules, sigma
-from logrules.core.health import Health, Phase, page
-from logrules.core.yamltext import dumped
+from logrules.core.export import prometheus as promrules
+from logrules.core.export import sigma
+from logrules.core.export.yamltext import dumped
+from logrules.core.guarding.health import Health, Phase, page
 from logrules.rules import extended, rules
 
 ROOT = Path(__file__).parents[2]

@@ -8,11 +8,11 @@ import random
 import pytest
 
 from logrules.core.event import MAX_BYTES
-from logrules.core.leaks import Leaks
-from logrules.core.levels import Levels, whole
-from logrules.core.masks import Masks
-from logrules.core.thinning import Thinner
-from logrules.core.wrapping import Wrapper
+from logrules.core.output.leaks import Leaks
+from logrules.core.output.levels import Levels, whole
+from logrules.core.output.masks import Masks
+from logrules.core.output.thinning import Thinner
+from logrules.core.output.wrapping import Wrapper
 
 TOKEN = "123456789:AAF" + "x" * 32
 PASSWORD = "s3cr3t/pw"

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from logrules.core import codes
 from logrules.core.model import Exit, Severity, Sign
-from logrules.core.pack import LONGEST, PackError, is_off, lint, load, read
+from logrules.core.ruleset import codes
+from logrules.core.ruleset.pack import LONGEST, PackError, is_off, lint, load, read
 from logrules.rules import extended, known, rules
 
 PATTERN = "[[pattern]]\ncode = 'DB_LOCKED'\nany = ['boom happened']\nmatch = ['boom happened']\n"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from logrules.core.places import depth, place
+from logrules.core.ruleset.places import depth, place
 
 PACKS = Path(__file__).parents[2] / "logrules" / "packs"
 TEXT = '''format = 0

@@ -8,7 +8,7 @@ import pytest
 
 from logrules.core.event import Error, Event, encode
 from logrules.core.model import Severity
-from logrules.core.readable import Readable
+from logrules.core.output.readable import Readable
 from logrules.rules import rules
 
 

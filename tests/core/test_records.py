@@ -7,11 +7,11 @@ import random
 
 import pytest
 
-from logrules.core import heads
+from logrules.core.literals.scanner import Literal
+from logrules.core.literals.search import Hit, Search, Wanted
 from logrules.core.model import Form, Origin, Severity
-from logrules.core.records import CUT_OFF, INSIDE, REACH, TRACEBACK, Parsed, Statement, Window
-from logrules.core.scanner import Literal
-from logrules.core.search import Hit, Search, Wanted
+from logrules.core.reading import heads
+from logrules.core.reading.records import CUT_OFF, INSIDE, REACH, TRACEBACK, Parsed, Statement, Window
 
 ORIGIN = Origin("bot", "1", "stdout")
 MARK = Search([Wanted(((Literal(b"HIT"),),))])

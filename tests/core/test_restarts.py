@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from logrules.core.restarts import LONGEST, SOON, Fatal, delay, next_fatal, spread
+from logrules.core.guarding.restarts import LONGEST, SOON, Fatal, delay, next_fatal, spread
 
 
 def test_rows_of_fatal_ends():

@@ -7,10 +7,10 @@ import random
 import pytest
 
 from logrules.core.engine import classify
-from logrules.core.factors import factors
-from logrules.core.pack import load
-from logrules.core.rulebook import Rulebook
-from logrules.core.scanner import Hit, Literal, Scanner
+from logrules.core.literals.factors import factors
+from logrules.core.literals.scanner import Hit, Literal, Scanner
+from logrules.core.ruleset.pack import load
+from logrules.core.ruleset.rulebook import Rulebook
 from logrules.rules import rules
 
 FACTORS = {

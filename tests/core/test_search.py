@@ -7,9 +7,9 @@ import json
 import pytest
 
 from logrules.core.engine import classify
-from logrules.core.scanner import Literal
-from logrules.core.search import FARTHEST, REACH, Hit, Search, Wanted, last_lines, unpacked
-from logrules.core.wanted import wanted
+from logrules.core.literals.scanner import Literal
+from logrules.core.literals.search import FARTHEST, REACH, Hit, Search, Wanted, last_lines, unpacked
+from logrules.core.ruleset.wanted import wanted
 from logrules.rules import rulebook
 from tests.fuzz.properties import every_line
 
@@ -137,7 +137,7 @@ def test_what_is_remembered_of_a_line_is_true_at_any_time(monkeypatch):
         log = "".join(f"{stamp}{line}\n" for line in lines).encode()
         remembered = search.scan(log)
         with monkeypatch.context() as patch:
-            patch.setattr("logrules.core.search._STORM", -1)
+            patch.setattr("logrules.core.literals.search._STORM", -1)
             assert remembered == search.scan(log)
 
 

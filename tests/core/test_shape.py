@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from logrules.core import pack, shape
-from logrules.core.patterns import Pattern
+from logrules.core.ruleset import pack, shape
+from logrules.core.ruleset.patterns import Pattern
 from logrules.rules import packs, rules
 from tests.core.test_pack import OVERRIDE, PATTERNS, TABLES
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from logrules.core.literals.scanner import Literal
+from logrules.core.literals.search import Search, Wanted
 from logrules.core.model import Form, Origin
-from logrules.core.records import Parsed, Window
-from logrules.core.scanner import Literal
-from logrules.core.search import Search, Wanted
+from logrules.core.reading.records import Parsed, Window
 
 ORIGIN = Origin("bot", "1", "stderr")
 MARK = Search([Wanted(((Literal(b"HIT"),),))])

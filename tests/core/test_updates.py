@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from logrules.core.guarding.updates import Slow, Updates
 from logrules.core.model import ConfigError
-from logrules.core.updates import Slow, Updates
 
 
 def handle(updates, *ids, now=0.0):

@@ -39,7 +39,7 @@ from bot.crew import parts
 from bot.memory import Pace, Recent
 from bot.reading import Finding, Reading, read_file, read_text
 from bot.watch import Watch
-from logrules.core.health import Phase
+from logrules.core.guarding.health import Phase
 from logrules.rules import rules
 from logrules.testing import BotApiServer
 from logrules.testing.bot_api_methods import LATER

@@ -17,7 +17,7 @@ from tests.e2e.test_alerting import Stage, codes, ours
 
 RUN = (sys.executable, "-m", "logrules", "run")
 QUICK = (
-    "import sys; from logrules.core import restarts; restarts.FIRST = float(sys.argv.pop(1)); "
+    "import sys; from logrules.core.guarding import restarts; restarts.FIRST = float(sys.argv.pop(1)); "
     "from logrules.cli import main; sys.exit(main(sys.argv[1:]))"
 )
 COUNTED = (

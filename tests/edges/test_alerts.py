@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from logrules.alerts import Notices, open_alerts
-from logrules.core import delivery
+from logrules.core.alerting import delivery
 from logrules.core.event import timestamp
 from logrules.core.match import Match
 from logrules.core.redact import Redactor

@@ -11,7 +11,7 @@ import pytest
 
 from logrules.core.event import Event
 from logrules.core.model import Severity
-from logrules.core.readable import Readable
+from logrules.core.output.readable import Readable
 from logrules.core.redact import Redactor
 from logrules.sinks.console import Console, LineWriter
 
@@ -221,7 +221,7 @@ SMALL_PIPE = """
 import fcntl, os, select, signal, threading
 from logrules.core.event import Event
 from logrules.core.model import Severity
-from logrules.core.readable import Readable
+from logrules.core.output.readable import Readable
 from logrules.core.redact import Redactor
 from logrules.sinks.console import Console, LineWriter
 

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from logrules import derived
-from logrules.core import wanted as core
-from logrules.core.scanner import Literal
-from logrules.core.search import Hit, Search, Wanted, packed
+from logrules.core.literals.scanner import Literal
+from logrules.core.literals.search import Hit, Search, Wanted, packed
+from logrules.core.ruleset import wanted as core
 
 TEXTS = [
     "(?:Conflict: )?[Tt]erminated by other getUpdates request",

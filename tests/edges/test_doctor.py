@@ -23,8 +23,8 @@ import pytest
 
 from logrules import doctor as package
 from logrules.alerts import NOBODY
-from logrules.core.database_url import parse
-from logrules.core.lease import FullError, Seat, Timers, bot_id, lock_key
+from logrules.core.guarding.database_url import parse
+from logrules.core.guarding.lease import FullError, Seat, Timers, bot_id, lock_key
 from logrules.core.model import Exit
 from logrules.core.redact import Redactor, secrets_in
 from logrules.doctor import examination, machine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from logrules.core.restarts import Fatal
+from logrules.core.guarding.restarts import Fatal
 from logrules.stores.fatals import FatalFile
 
 

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from logrules.core.lease import BrokenError, MisconfiguredError, lock_key
+from logrules.core.guarding.lease import BrokenError, MisconfiguredError, lock_key
 from logrules.guards.flock import FileSession, lock_path
 
 HOLDER = """

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from logrules.core.health import Health, Phase
+from logrules.core.guarding.health import Health, Phase
 from logrules.sinks.health import MOST, HealthPort
 from logrules.testing.ports import free_port
 

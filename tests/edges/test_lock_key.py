@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from logrules.cli import main
-from logrules.core.lease import Held, bot_id, lock_key
+from logrules.core.guarding.lease import Held, bot_id, lock_key
 from logrules.core.model import ConfigError, LogrulesError
 from logrules.sidecar import lockkey
 

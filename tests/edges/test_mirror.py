@@ -14,13 +14,13 @@ import time
 import pytest
 
 from logrules.alerts import open_alerts
-from logrules.core.database_url import parse
-from logrules.core.delivery import DELIVERED, rejected
-from logrules.core.incidents import Outcome
-from logrules.core.lease import UnavailableError
+from logrules.core.alerting.delivery import DELIVERED, rejected
+from logrules.core.alerting.incidents import Outcome
+from logrules.core.alerting.silences import Silence
+from logrules.core.guarding.database_url import parse
+from logrules.core.guarding.lease import UnavailableError
 from logrules.core.match import Match
 from logrules.core.redact import Redactor
-from logrules.core.silences import Silence
 from logrules.rules import rules
 from logrules.settings import Settings
 from logrules.stores import postgres as mirrors
@@ -179,7 +179,7 @@ def test_alert_of_the_living_is_left_to_them(place, database):
 KILLED = """
     import os, signal, sys, time
     from pathlib import Path
-    from logrules.core.database_url import parse
+    from logrules.core.guarding.database_url import parse
     from logrules.core.match import Match
     from logrules.rules import rules
     from logrules.stores.postgres import Mirror

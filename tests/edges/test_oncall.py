@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from logrules.core.database_url import parse
-from logrules.core.delivery import rejected, retry
-from logrules.core.incidents import Outcome
+from logrules.core.alerting.delivery import rejected, retry
+from logrules.core.alerting.incidents import Outcome
+from logrules.core.alerting.silences import Silence
+from logrules.core.guarding.database_url import parse
 from logrules.core.match import Match
-from logrules.core.silences import Silence
 from logrules.rules import rules
 from logrules.stores.postgres import Mirror
 from logrules.stores.sqlite import Store

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from logrules.core.database_url import parse
-from logrules.core.lease import State, Timers, UnavailableError, lock_key, strict
+from logrules.core.guarding.database_url import parse
+from logrules.core.guarding.lease import State, Timers, UnavailableError, lock_key, strict
 from logrules.guards.keeper import Keeper, steady
 from logrules.guards.postgres import PostgresSession, application_name
 from logrules.testing import TcpProxy

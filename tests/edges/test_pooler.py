@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager, closing
 
 import pytest
 
-from logrules.core.database_url import parse
-from logrules.core.lease import PooledError, Timers, lock_key
-from logrules.core.silences import Silence
+from logrules.core.alerting.silences import Silence
+from logrules.core.guarding.database_url import parse
+from logrules.core.guarding.lease import PooledError, Timers, lock_key
 from logrules.doctor.database import database, mirror
 from logrules.doctor.patient import Patient
 from logrules.guards.postgres import PostgresSession

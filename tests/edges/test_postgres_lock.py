@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from logrules.core.database_url import parse
-from logrules.core.lease import (
+from logrules.core.guarding.database_url import parse
+from logrules.core.guarding.lease import (
     FullError,
     MisconfiguredError,
     RefusedError,

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from logrules.alerts import open_alerts
-from logrules.core import delivery
-from logrules.core.incidents import decide
+from logrules.core.alerting import delivery
+from logrules.core.alerting.incidents import decide
 from logrules.core.match import Match
 from logrules.core.model import LogrulesError
 from logrules.core.redact import Redactor

@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 import telegram
 
-from logrules.core.codes import LANGUAGES
+from logrules.core.ruleset.codes import LANGUAGES
 from logrules.core.text import parts
 from logrules.rules import rules
 from logrules.testing import BotApiServer, Timing

@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from logrules.core.lease import lock_key
+from logrules.core.guarding.lease import lock_key
 from logrules.stores.runs import RunFiles
 
 KEY, OTHER = lock_key("123456"), lock_key("654321")
 HOLDER = """
 import sys, time
 from pathlib import Path
-from logrules.core.lease import lock_key
+from logrules.core.guarding.lease import lock_key
 from logrules.stores.runs import RunFiles
 
 runs = RunFiles(Path(sys.argv[1]), lock_key("123456"), "killed-one")

@@ -12,8 +12,8 @@ import random
 
 import pytest
 
-from logrules.core.lines import LONGEST
 from logrules.core.model import LogrulesError
+from logrules.core.reading.lines import LONGEST
 from logrules.rules import rules
 from logrules.scanning import logfiles, parts, scan
 from tests.fuzz import logs

@@ -15,9 +15,9 @@ import sentry_sdk
 from sentry_relay.processing import StoreNormalizer
 from sentry_sdk.client import SDK_INFO
 
-from logrules.core.delivery import BARE_429, LONGEST_ASKED, Verdict, seal
+from logrules.core.alerting.delivery import BARE_429, LONGEST_ASKED, Verdict, seal
+from logrules.core.alerting.incidents import decide, end_of
 from logrules.core.event import timestamp
-from logrules.core.incidents import decide, end_of
 from logrules.core.match import Match
 from logrules.core.redact import Redactor
 from logrules.rules import rules

@@ -9,7 +9,7 @@ from string import Formatter
 import pytest
 
 from logrules.core import faults
-from logrules.core.lease import Timers
+from logrules.core.guarding.lease import Timers
 from logrules.core.model import ConfigError
 from logrules.settings import form, platform, read
 from logrules.sinks.console import LineWriter

@@ -16,12 +16,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from logrules.core.delivery import DELIVERED, rejected, retry
-from logrules.core.incidents import Outcome
-from logrules.core.ledger import Waiting
+from logrules.core.alerting.delivery import DELIVERED, rejected, retry
+from logrules.core.alerting.incidents import Outcome
+from logrules.core.alerting.ledger import Waiting
+from logrules.core.alerting.silences import LONGEST, Silence
 from logrules.core.match import Match
 from logrules.core.redact import Redactor
-from logrules.core.silences import LONGEST, Silence
 from logrules.rules import rules
 from logrules.stores import sqlite
 from logrules.stores.sqlite import Store

@@ -13,8 +13,8 @@ import asyncpg
 import pytest
 
 from logrules.commands.status import _of_seat
-from logrules.core.database_url import parse
-from logrules.core.lease import Seat, Timers, lock_key
+from logrules.core.guarding.database_url import parse
+from logrules.core.guarding.lease import Seat, Timers, lock_key
 from logrules.core.match import Match
 from logrules.guards.postgres import PostgresSession, application_name
 from logrules.rules import rules

@@ -11,8 +11,8 @@ import pytest
 
 from logrules import settings
 from logrules.botapi import BotApi
-from logrules.core.delivery import Verdict, seal
-from logrules.core.incidents import decide, end_of
+from logrules.core.alerting.delivery import Verdict, seal
+from logrules.core.alerting.incidents import decide, end_of
 from logrules.core.match import Match
 from logrules.core.redact import Redactor
 from logrules.rules import rules

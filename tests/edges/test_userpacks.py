@@ -14,7 +14,7 @@ import pytest
 
 from logrules.cli import main
 from logrules.core.model import ConfigError
-from logrules.core.pack import PackError
+from logrules.core.ruleset.pack import PackError
 from logrules.rules import packs, rules
 from logrules.userpacks import known, own, read
 from tests import warm

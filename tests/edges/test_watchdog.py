@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from logrules.core.lease import LAST_WORD, BrokenError, Grant, State, Timers
+from logrules.core.guarding.lease import LAST_WORD, BrokenError, Grant, State, Timers
 from logrules.guards.flock import FileSession
 from logrules.guards.keeper import Keeper, steady
 from logrules.guards.watchdog import Watchdog

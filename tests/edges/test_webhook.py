@@ -8,8 +8,8 @@ import json
 import msgspec
 import pytest
 
-from logrules.core.delivery import BARE_429, Verdict, seal
-from logrules.core.incidents import decide, end_of
+from logrules.core.alerting.delivery import BARE_429, Verdict, seal
+from logrules.core.alerting.incidents import decide, end_of
 from logrules.core.match import Match
 from logrules.core.redact import Redactor
 from logrules.rules import rules

@@ -39,7 +39,7 @@ class Life(NamedTuple):
 def logrules(life: Life) -> tuple[Callable[[int], object], Callable[[], object]]:
     """How to capture, and how to end in order."""
     from logrules.alerts import open_alerts
-    from logrules.core import delivery
+    from logrules.core.alerting import delivery
     from logrules.core.match import Match
     from logrules.rules import rules
     from logrules.settings import Settings

@@ -22,8 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from logrules.core.records import REACH, STATEMENT
-from logrules.core.scanner import WARM_UP
+from logrules.core.literals.scanner import WARM_UP
+from logrules.core.reading.records import REACH, STATEMENT
 from logrules.rules import rulebook
 from tests.fuzz import logs, properties
 from tests.fuzz.nearmisses import near_misses
@@ -31,7 +31,7 @@ from tests.fuzz.nearmisses import near_misses
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from logrules.core.patterns import Pattern
+    from logrules.core.ruleset.patterns import Pattern
 
 FOLDER = Path("fuzz-found")
 BATCH = 250

@@ -7,7 +7,7 @@ ambiguity of finite automata, 1991). So the expression is made into an automaton
 Looking around is understood where it is for one letter; what is not understood counts as if it were not
 there. The answer may be too high; it is never too low.
 
-`logrules.core.cost` bounds the expressions of a user's pack quickly; this one sees more exactly, and takes
+`core.ruleset.cost` bounds the expressions of a user's pack quickly; this one sees more exactly, and takes
 its time: it holds our own to little more than one look at each letter.
 """
 

@@ -16,18 +16,18 @@ from unittest.mock import patch
 import msgspec
 
 from logrules import derived
-from logrules.core import records as in_records
-from logrules.core import search as in_search
 from logrules.core.effects import Annotate
 from logrules.core.engine import Engine, Policy
 from logrules.core.event import encode, of_match
-from logrules.core.heads import ANSI, line
-from logrules.core.lines import LONGEST, Lines
+from logrules.core.literals import search as in_search
+from logrules.core.literals.search import Hit, Search, last_lines
 from logrules.core.model import Chunk, Origin
-from logrules.core.records import REACH, Window
+from logrules.core.reading import records as in_records
+from logrules.core.reading.heads import ANSI, line
+from logrules.core.reading.lines import LONGEST, Lines
+from logrules.core.reading.records import REACH, Window
 from logrules.core.redact import Redactor
-from logrules.core.rulebook import Rulebook
-from logrules.core.search import Hit, Search, last_lines
+from logrules.core.ruleset.rulebook import Rulebook
 from logrules.rules import rulebook
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from logrules.core.effects import Effect
     from logrules.core.match import Match
-    from logrules.core.records import Parsed
+    from logrules.core.reading.records import Parsed
 
 ORIGIN = Origin("bot", "1", "stdout")
 _MARGINS = str.maketrans("", "", "|+>")

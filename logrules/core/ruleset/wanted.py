@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from logrules.core import mojibake
-from logrules.core.factors import candidates, factors, forget, leading, parsed
-from logrules.core.scanner import Literal
-from logrules.core.search import Wanted, packed
+from logrules.core.literals.factors import candidates, factors, forget, leading, parsed
+from logrules.core.literals.scanner import Literal
+from logrules.core.literals.search import Wanted, packed
+from logrules.core.reading import mojibake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -10,20 +10,20 @@ import re
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from logrules.core.digits import tells
-from logrules.core.dispatch import Chooser, chooser
+from logrules.core.literals.digits import tells
+from logrules.core.literals.scanner import Literal, Store
+from logrules.core.literals.search import Hit, Search, Shelf, Wanted, packed
 from logrules.core.model import Form, Severity, Sign
-from logrules.core.records import rank
-from logrules.core.scanner import Literal, Store
-from logrules.core.search import Hit, Search, Shelf, Wanted, packed
-from logrules.core.wanted import wanted
+from logrules.core.reading.dispatch import Chooser, chooser
+from logrules.core.reading.records import rank
+from logrules.core.ruleset.wanted import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from logrules.core.codes import Code
-    from logrules.core.patterns import Pattern
-    from logrules.core.records import Parsed, Statement
+    from logrules.core.reading.records import Parsed, Statement
+    from logrules.core.ruleset.codes import Code
+    from logrules.core.ruleset.patterns import Pattern
 
 _LEAD_IN = re.compile(
     r"""

@@ -10,11 +10,11 @@ import re
 
 import msgspec
 
-from logrules.core import jsonlogs
 from logrules.core.event import BREAKING, MAX_BYTES, Event, encode
-from logrules.core.heads import ANSI
-from logrules.core.levels import Levels, whole
 from logrules.core.model import Severity
+from logrules.core.output.levels import Levels, whole
+from logrules.core.reading import jsonlogs
+from logrules.core.reading.heads import ANSI
 
 _SAFE = bytes(set(range(0x20, 0x7F)) - set(b'"\\')) + b"\n"
 """What stands in a JSON text as it is."""

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from logrules.core import mojibake
-from logrules.core.dispatch import Chooser, chooser
 from logrules.core.model import Severity
+from logrules.core.reading import mojibake
+from logrules.core.reading.dispatch import Chooser, chooser
 
 _LEVELS = {
     Severity.DEBUG: "TRACE DEBUG VERBOSE SILLY TRC DBG DEBU",

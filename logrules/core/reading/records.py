@@ -16,10 +16,10 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from logrules.core import heads, jsonlogs, stacks, tracebacks
-from logrules.core.digits import like
+from logrules.core.literals.digits import like
+from logrules.core.literals.search import Hit
 from logrules.core.model import Form, Origin, Record, Severity
-from logrules.core.search import Hit
+from logrules.core.reading import heads, jsonlogs, stacks, tracebacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

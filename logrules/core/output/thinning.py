@@ -11,11 +11,11 @@ import re
 from collections import Counter, deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from logrules.core.levels import Levels, whole
 from logrules.core.model import Severity
+from logrules.core.output.levels import Levels, whole
 
 if TYPE_CHECKING:
-    from logrules.core.levels import Run
+    from logrules.core.output.levels import Run
 
 MINUTE = 60.0
 FOR_US = 0.02

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from logrules.core.cost import ENDLESS, worst
-from logrules.core.factors import SHORTEST, factors
+from logrules.core.literals.factors import SHORTEST, factors
 from logrules.core.model import Form, Severity
-from logrules.core.records import REACH, STATEMENT
-from logrules.core.shape import LONGEST, meant
+from logrules.core.reading.records import REACH, STATEMENT
+from logrules.core.ruleset.cost import ENDLESS, worst
+from logrules.core.ruleset.shape import LONGEST, meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from logrules.core.places import Path
+    from logrules.core.ruleset.places import Path
 
 PATIENCE = 100_000_000
 """Steps that one try of an expression may take at worst: a second or two on the most hostile of lines."""

@@ -9,7 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from logrules.core.incidents import Incident
+    from logrules.core.alerting.incidents import Incident
     from logrules.core.match import Match
 
 LONGEST = 30 * 86400.0

@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from logrules.core import heads
+from logrules.core.literals.scanner import Literal, Scanner
 from logrules.core.model import Severity
-from logrules.core.scanner import Literal, Scanner
+from logrules.core.reading import heads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

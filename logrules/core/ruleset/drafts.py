@@ -6,16 +6,16 @@ import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from logrules.core.factors import factors
-from logrules.core.heads import ANSI
+from logrules.core.literals.factors import factors
+from logrules.core.literals.search import Hit
 from logrules.core.model import Form, Origin, Severity, Sign
-from logrules.core.records import Window
-from logrules.core.search import Hit
+from logrules.core.reading.heads import ANSI
+from logrules.core.reading.records import Window
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from logrules.core.records import Parsed, Statement
+    from logrules.core.reading.records import Parsed, Statement
 
 LENGTHS = (120, 70, 40, 20, 400)
 """Characters of a statement that a draft keeps, the best first: the words at its start say what it is."""

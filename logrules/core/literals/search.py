@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 import msgspec
 
-from logrules.core.digits import like
-from logrules.core.factors import is_common
-from logrules.core.scanner import WARM_UP, Database, Literal, Store, compiled
+from logrules.core.literals.digits import like
+from logrules.core.literals.factors import is_common
+from logrules.core.literals.scanner import WARM_UP, Database, Literal, Store, compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from logrules.core.scanner import Literal
+from logrules.core.literals.scanner import Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

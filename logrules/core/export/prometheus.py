@@ -1,4 +1,4 @@
-"""Alerting rules for Prometheus, upon what a guarded bot says on `/metrics` (`core/health.py`).
+"""Alerting rules for Prometheus, upon what a guarded bot says on `/metrics` (`core/guarding/health.py`).
 
 A process that ends takes its counters with it before anybody has read them: what ends a bot shows in the
 state of those that are left, and in their absence. Codes are asked for where the bot goes on after them.
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from logrules.core.health import Phase
+from logrules.core.guarding.health import Phase
 from logrules.core.model import Severity
 from logrules.core.text import runbook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from logrules.core.codes import Code
+    from logrules.core.ruleset.codes import Code
 
 
 class _State(NamedTuple):

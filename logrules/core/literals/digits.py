@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from logrules.core.factors import parsed
+from logrules.core.literals.factors import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

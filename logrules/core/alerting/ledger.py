@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
-from logrules.core.delivery import pack, unpack
-from logrules.core.incidents import Incident
-from logrules.core.silences import Silence
+from logrules.core.alerting.delivery import pack, unpack
+from logrules.core.alerting.incidents import Incident
+from logrules.core.alerting.silences import Silence
 
 if TYPE_CHECKING:
     from logrules.core.match import Alert

@@ -14,8 +14,8 @@ from logrules.core.model import Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from logrules.core.codes import Code
-    from logrules.core.patterns import Pattern
+    from logrules.core.ruleset.codes import Code
+    from logrules.core.ruleset.patterns import Pattern
 
 _LEVELS = {
     Severity.DEBUG: "informational",

@@ -14,7 +14,7 @@ from logrules.core.model import Exit, Form, Severity, Sign
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from logrules.core.places import Path
+    from logrules.core.ruleset.places import Path
 
 Shape = dict[str, Any]
 

@@ -11,7 +11,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from logrules.core.factors import parsed, spelled_out
+from logrules.core.literals.factors import parsed, spelled_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from logrules.core import shape
 from logrules.core.model import Exit, Severity, Sign
+from logrules.core.ruleset import shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from logrules.core.places import Path
+    from logrules.core.ruleset.places import Path
 
 LANGUAGES = ("en", "ru")
 CODE = re.compile(r"[A-Z][A-Z0-9_]{2,47}\Z")

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from logrules.core import heads
 from logrules.core.model import Severity
+from logrules.core.reading import heads
 
 MESSAGE = (
     *("message", "msg", "event", "text", "log", "body", "MESSAGE", "textPayload", "Message"),

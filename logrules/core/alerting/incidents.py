@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from logrules.core.belief import LAST_WORDS
-from logrules.core.codes import LANGUAGES
 from logrules.core.match import Alert
 from logrules.core.model import Severity
+from logrules.core.ruleset.codes import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from logrules.core.codes import AlertSpec, Code
     from logrules.core.match import Match
+    from logrules.core.ruleset.codes import AlertSpec, Code
 
 LEVELS = ("debug", "info", "warning", "error", "fatal")
 """Sentry's words, from quiet to loud."""

@@ -11,16 +11,16 @@ import tomllib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from logrules.core import codes, places, shape
 from logrules.core.model import LogrulesError
-from logrules.core.places import Place
+from logrules.core.ruleset import codes, places, shape
+from logrules.core.ruleset.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from logrules.core.codes import Table
-    from logrules.core.patterns import Pattern
-    from logrules.core.places import Path
+    from logrules.core.ruleset.codes import Table
+    from logrules.core.ruleset.patterns import Pattern
+    from logrules.core.ruleset.places import Path
 
 LONGEST = 512 * 1024
 """Characters of a pack."""
@@ -160,20 +160,20 @@ def _made(pack: Pack, wrong: list[tuple[Path, str]]) -> Pack:
 
 def _pattern(table: Table, source: str, number: int, lead: tuple[str, ...]) -> Pattern:
     # Here, because it costs 70 ms: who only wants to know what codes mean, as a guarded bot does, needs none.
-    from logrules.core import patterns
+    from logrules.core.ruleset import patterns
 
     return patterns.made(table, source, number, lead)
 
 
 def _expanded(text: str, terms: Mapping[str, str]) -> str:
-    from logrules.core import patterns
+    from logrules.core.ruleset import patterns
 
     return patterns.expanded(text, terms)
 
 
 def _faults_of_parts(data: Mapping[str, Any], wrong: list[tuple[Path, str]]) -> Iterator[tuple[Path, str]]:
     """What is wrong with the expressions that patterns are put together from."""
-    from logrules.core import patterns
+    from logrules.core.ruleset import patterns
 
     terms: dict[str, str] = {}
     for name, text in _sound(data.get("terms", {}), ("terms",), wrong).items():
@@ -253,7 +253,7 @@ def lint(pack: Pack, known: Known, around: Iterable[Pack] = ()) -> Iterator[Faul
         known: What we ship.
         around: The packs that are used with it.
     """
-    from logrules.core import patterns
+    from logrules.core.ruleset import patterns
 
     others = [pack, *around]
     names = {*known.codes, *(name for each in others for name in each.codes)}

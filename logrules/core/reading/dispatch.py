@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from logrules.core.factors import parsed
+from logrules.core.literals.factors import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

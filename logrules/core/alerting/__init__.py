@@ -1,0 +1,1 @@
+"""What becomes of an incident: told, told again, kept quiet, delivered."""

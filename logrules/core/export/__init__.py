@@ -1,0 +1,1 @@
+"""Our codes as rules of other tools: Sentry, Prometheus, Sigma."""

@@ -1,0 +1,1 @@
+"""Bytes become records: lines, their heads, tracebacks and stacks."""

@@ -1,0 +1,1 @@
+"""Packs become one rulebook: codes, patterns, and every fault that they may have."""
