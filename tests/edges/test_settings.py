@@ -182,7 +182,8 @@ def test_every_fault_is_said_in_both_languages():
         assert re.search("[а-яё]", each.ru) or name in names, name
     package = Path(faults.__file__).parents[1]
     used = ""
-    for module in ("settings", "polling/locks", "core/database_url", "core/conflict", "core/lease"):
+    guarding = (f"core/guarding/{name}" for name in ("database_url", "conflict", "lease"))
+    for module in ("settings", "polling/locks", *guarding):
         text = (package / f"{module}.py").read_text("utf-8")
         assert "raise ConfigError" not in text, module
         used += text
