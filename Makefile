@@ -11,9 +11,9 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready lint
 	@$(BIN)/python -m pytest -q -n 6 --dist worksteal
 
-# Longer ones. ROUNDS says how often; `python -m tests.chaos --help` what else there is.
+# Longer ones. ROUNDS says how often, ONLY which faults, JOBS how many at once: latencies are true with one.
 chaos: $(VENV)/.ready
-	@$(BIN)/python -m tests.chaos $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(BIN)/python -m tests.chaos $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY)) $(if $(JOBS),--jobs $(JOBS))
 
 # A million logs that nobody has seen, and near misses of every expression; `make fuzz SEED=7 COUNT=1000`.
 fuzz: $(VENV)/.ready
