@@ -143,8 +143,8 @@ class Conversation:
         """Files that are being read, or wait for it."""
         self._pastes: dict[tuple[int, int], Paste] = {}
         self._albums: Recent[bool] = Recent(ANSWERS, DAY)
-        self._answers: Recent[Message] = Recent(ANSWERS, DAY)
-        """By the one message that each of them answers."""
+        self._answers: Recent[int] = Recent(ANSWERS, DAY)
+        """Their numbers, by the one message that each of them answers."""
 
     def register(self, application: Application[Any, Any, Any, Any, Any, Any]) -> None:
         """Add every handler, in the order in which they are asked."""
@@ -232,9 +232,8 @@ class Conversation:
         elif own.strip():
             await self._read_text(message, own, lang_of(update))
         else:
-            is_picture = (
-                asked is not None and not asked.forum_topic_created
-            )  # below which a topic's all stand
+            # All messages of a topic stand below the one that made it.
+            is_picture = asked is not None and not asked.forum_topic_created
             told = texts.NO_TEXT if is_picture else texts.WHY_USAGE
             await reply(message, answers.Page(told(lang_of(update))))
 
@@ -255,12 +254,14 @@ class Conversation:
         # It counts as handled when an answer knows of it: what a killed process has not answered comes again.
         self._apart(update, context, self._read_part(paste, message, lang_of(update)), held=None)
 
-    async def edited(self, update: Update, _context: Context) -> None:
+    async def edited(self, update: Update, context: Context) -> None:
         """A text that was put right, or whose secret was taken out: its answer is, too."""
         message = update.edited_message
         answer = self._answers.get((message.chat_id, message.message_id)) if message else None
         if message and answer:
-            await self._answer([message], await _read(_text(message)), lang_of(update), answer)
+            note = Message(answer, message.date, message.chat)
+            note.set_bot(context.bot)
+            await self._answer([message], await _read(_text(message)), lang_of(update), note)
 
     async def sent_file(self, update: Update, context: Context) -> None:
         """A file."""
@@ -452,16 +453,16 @@ class Conversation:
     async def _answer(
         self, sources: list[Message], reading: Reading, lang: str | None, note: Message | None = None
     ) -> Message:
-        if (
-            reading.is_empty and not sources[-1].text and not sources[-1].document
-        ):  # a picture, which has it all
+        is_picture = not sources[-1].text and not sources[-1].document
+        if reading.is_empty and is_picture:  # which has it all
             return await reply(sources[-1], answers.Page(texts.NO_TEXT(lang)))
         page = answers.log(reading, lang, deletable=bool(reading.leaks))
         if reading.is_empty and len(sources) == 1 and not sources[0].document:
             page = answers.asked(_text(sources[0]), lang) or page
         answer = await reply(sources[-1], page, note)
         if len(sources) == 1 and sources[0].text:
-            self._answers.keep((sources[0].chat_id, sources[0].message_id), answer)
+            # Its number alone: the message itself may quote what people wrote, which is not kept.
+            self._answers.keep((sources[0].chat_id, sources[0].message_id), answer.message_id)
         author = sources[-1].from_user
         ids = tuple(each.message_id for each in sources) if reading.leaks else ()
         if page.rows:
