@@ -34,6 +34,8 @@ DRAIN = 2.0
 """Seconds that pipes may stay open after the child's end: a grandchild may hold them for ever."""
 QUIET = 0.2
 """Seconds of silence after which nothing more is awaited from one; longer if it was told to end, too."""
+GLANCE = 0.05
+"""Seconds in which the last words of one that stops must come."""
 LOOK = 1.0
 """Seconds between two looks at what sends no news."""
 BY_KEYS = frozenset({0, 128 + signal.SIGINT, 128 + signal.SIGQUIT})
@@ -201,7 +203,7 @@ class Life:
     def _rest(self) -> None:
         """Stop as the child has, so that a shell sees it, once its last words are out; until `fg`."""
         self._child.stopped, self._told_to_rest = None, False
-        self._turn(time.monotonic())
+        self._turn(time.monotonic() + GLANCE)  # a terminal's bytes reach us by a worker of the kernel's
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def _ended(self) -> bool:
