@@ -70,7 +70,7 @@ _STAMP = (
   | \d\d?[-\ /][A-Z][a-z]{2}[-\ /]\d{2,4},?\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | \d\d[-.]\d\d\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | \d{4}-[A-Z][a-z]{2}-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,9})?               # Coolify
-  | [A-Z][a-z]{2}\ {1,2}\d{1,2}\ \d\d:\d\d:\d\d(?:\.\d{1,9})?
+  | [A-Z][a-z]{2}(?:\ {1,2}|-)\d{1,2}\ \d\d:\d\d:\d\d(?:\.\d{1,9})?
   | \d{1,2}\ [A-Z][a-z]{2}\ \d\d:\d\d:\d\d                              # Node-RED
   # ctime, JavaScript's Date, HTTP's
   | [A-Z][a-z]{2},?\ (?:[A-Z][a-z]{2}\ {1,2}\d{1,2}|\d{1,2}\ [A-Z][a-z]{2})(?:\ \d{4})?\ \d\d:\d\d:\d\d
@@ -137,6 +137,11 @@ _TRANSPORT = re.compile(
   | "(?=Traceback\ \(most\ recent\ call\ last\):\ $)                  # …, quotation marks around many lines
   | \*\*(?=[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:|{_REPORT})        # …, in bold
   | `(?=\ \ File\ "|\ {{4}}\S[^\n]*`\ $)                              # …, around tracebacks or their lines
+  | `{{1,3}}(?=[^`\n]{{8,4000}}$)                                        # …, its end on a line that follows
+  | \ {{1,12}}[┃║]\ +(?=\S)                                           # a box around a bot's start
+  | `(?=(?:[A-Za-z]:\\|/)[^\n:`]{{1,300}}\.[cm]?[jt]s:\d{{1,6}}\ $)       # …, what Node shows before an error
+  | `(?=[A-Z]\w{{1,40}}(?:\\{{1,2}}\w{{1,60}}){{1,8}}Exception:\ \S)       # …, PHP's exceptions
+  | ['"](?=(?:[A-Z][a-z]{{2}}\ ){{2}}\d\d\ \d{{4}}\ [\d:]{{8}}\ GMT[+-]\d{{4}}\ \([^()]{{1,60}}\):\ Error:\ )
   | \ {{4}}(?=(?:\d{{4}}-\d\d-\d\d[T\ ])?\d\d:\d\d:\d\d[.,]\d{{3}}\ )         # …, as a block
   | \ {{4}}(?=thread\ '\w+'\ panicked\ at\ )
   | `(?=error:\ (?:\(node:\d|\[(?:polling|webhook)_error\]))            # …, around what Node printed

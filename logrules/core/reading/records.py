@@ -51,6 +51,8 @@ _DOTNET = 6
 _MARGIN = 2
 """Columns by which what is pasted may be moved, as behind the item of a list."""
 _GROUP = re.compile(r" +[|+]|\+-[-+]*+(?: \d+ -+)?$")
+_RULER = re.compile(r"<{3}[^<>]{0,120}>{3}$|[-=*#~_]{4,}(?: [ \w.:/#-]{0,80} [-=*#~_]{4,})?$")
+"""What parts one piece of output from the next: nothing that follows belongs to it."""
 _MARKS = (b"\xff", b"\xfe")
 """How UTF-16 begins."""
 _LOUDEST = Severity.CRITICAL.rank
@@ -252,6 +254,7 @@ class _Draft:
         self.margin: int | None = None  # the indentation of the traceback that is open
         self.traced = False  # a traceback was begun
         self.quoted = False  # …by somebody who only tells of it
+        self.ruled = first.kind is _Kind.PLAIN and bool(_RULER.match(first.text))  # nothing belongs to it
         self.finished = False  # a traceback's last line was seen
         self.chained = False  # …and the words that announce another
         self.blank = False
@@ -347,6 +350,8 @@ class _Draft:
             return False
         if line.kind is _Kind.BLANK:
             return True
+        if self.ruled:
+            return False
         if self.shown or stacks.is_version(line.text):
             return self._is_told(line)
         if line.kind is _Kind.CHAIN:
