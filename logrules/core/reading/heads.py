@@ -151,7 +151,7 @@ _TRANSPORT = re.compile(
         | (?=\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*]) )
   | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
   | │\ (?=[\w.@/-]{{1,60}}\ +│\ [^\n]{{9,200}}│\ errored\ )           # pm2's table
-  | \d{{4}}/\d\d/\d\d\ \d\d:\d\d:\d\d\ \|\ (?:stdout|stderr)\ \|(?:\ |$)        # Synology
+  | \d{{4}}[/-]\d\d[/-]\d\d\ \d\d:\d\d:\d\d\ \|\ (?:stdout|stderr)\ \|(?:\ |$)        # Synology
   | remote:(?:\ |$)                                                 # git push, what the other side says
   | \ ?!\ {{1,8}}(?=\S)                                             # Heroku's build, where it is unhappy
   | \ {{5,}}(?=ERROR:\ |error:\ [a-z]+-|https://\S+\ deployed\ to)   # …, and what runs in it
@@ -208,7 +208,7 @@ _AFTER = (
       | (?:[\w.$/-]+|<module>)\ -\ +(?:(?:Main|Dummy-|Thread)[\w-]{0,40}\ -\ +)?
       | (?!"""
     + _RAISED
-    + r""":)(?:[A-Za-z_]\w*\.)+\w+:?\ +
+    + r""":)(?:[A-Za-z_]\w*\.)+\w+:?\ ++(?!\w{1,30}=)
       | (?<=\ \ )[a-z_][\w-]{0,30}(?:\ (?=[A-Z])|\ {2,}(?=\S)) )?
     (?: \[(?!-?\d{3}\ [A-Z]|(?:Errno|WinError|SSL:)\ )[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)
       | -\ [|-]\ ++ | :\ ++ ){0,2}(?:(?:->|>>|»)\ +)?"""

@@ -346,7 +346,9 @@ class _Draft:
         return True
 
     def _belongs(self, line: _Line) -> bool:
-        if line.kind in {_Kind.HEAD, _Kind.JSON}:
+        first = self.lines[0]
+        ruled = len(self.lines) == 1 and first.kind is _Kind.PLAIN and stacks.is_ruler(first.text)
+        if ruled or line.kind in {_Kind.HEAD, _Kind.JSON}:
             return False
         if line.kind is _Kind.BLANK:
             return True

@@ -37,7 +37,8 @@ _PASTED = re.compile(
     r"|(?:/|[A-Za-z]:\\)[^\s:]{1,300}\.[cm]?[jt]s:\d{1,6} [^\n]{0,600}? \^{1,80} "  # Node's
 )
 _RAISED = re.compile(
-    r"\s(?=(?:(?:[A-Za-z_]\w*\.)+[A-Z]\w*|[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Conflict)): \S)"
+    r"\s(?=(?:(?:[A-Za-z_]\w*\.)+[A-Z]\w*|[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Conflict|Response"
+    r"|RetryAfter|TimedOut|Timeout|BadRequest|Unauthorized|Forbidden|InvalidToken|NotFound|Wait)): \S)"
 )
 _FUTURE = re.compile(
     r"(?:future|task): <.{1,1000} exception=(\w+)"
