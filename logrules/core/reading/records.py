@@ -346,9 +346,7 @@ class _Draft:
         return True
 
     def _belongs(self, line: _Line) -> bool:
-        first = self.lines[0]
-        ruled = len(self.lines) == 1 and first.kind is _Kind.PLAIN and stacks.is_ruler(first.text)
-        if ruled or line.kind in {_Kind.HEAD, _Kind.JSON}:
+        if line.kind in {_Kind.HEAD, _Kind.JSON}:
             return False
         if line.kind is _Kind.BLANK:
             return True

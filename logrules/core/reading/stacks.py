@@ -54,7 +54,6 @@ _RUBY = re.compile(r"\S{1,240}\.rb:\d{1,6}:in [`'][^'\n]{1,80}': [^\n]{1,600} \(
 """What Ruby prints of an exception that nobody caught: its class stands last."""
 LONGEST = 4096
 """Characters of a line that are searched for an inner exception."""
-_RULER = re.compile(r"(?:<{3,8}+[^<>\n]{1,80}+>{3,8}+|={3,40}+[^=\n]{1,80}+={3,40}+|[=*#~═─━]{5,200}+)$")
 _ANNOUNCED = re.compile(
     r"thread '[^'\n]{1,40}' (?:\(\d+\) )?panicked at [^\n]{1,300}:\d+:\d+:$"
     r"|[^\n]{0,80}\b(?:GenServer|Task|Process|Agent|State machine) \S{1,120}"
@@ -80,11 +79,6 @@ def is_anonymous(words: str) -> bool:
 def is_cause(words: str) -> bool:
     """Whether a line within a stack names the error behind the error."""
     return bool(_CAUSE.match(words))
-
-
-def is_ruler(text: str) -> bool:
-    """Whether a line is drawn between others, as in `===== logs =====`: nothing goes on from there."""
-    return bool(_RULER.match(text))
 
 
 def is_unheard(words: str) -> bool:
