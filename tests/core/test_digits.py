@@ -17,7 +17,7 @@ from tests.fuzz.properties import matches, other_numbers_are_no_other_log
 ELSEWHERE = {
     heads.ANSI,  # colours are gone before
     tracebacks._RAISE,  # of tracebacks that are cut off
-    *(stacks._GOES_ON, stacks._OF_GO),  # of the lines that follow a record's first
+    stacks._OF_GO,  # of the lines that follow a record's first
 }
 """Expressions that are not tried on a line that stands for itself."""
 

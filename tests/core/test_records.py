@@ -11,7 +11,18 @@ from logrules.core.literals.scanner import Literal
 from logrules.core.literals.search import Hit, Search, Wanted
 from logrules.core.model import Form, Origin, Severity
 from logrules.core.reading import heads
-from logrules.core.reading.records import CUT_OFF, INSIDE, REACH, TRACEBACK, Parsed, Statement, Window
+from logrules.core.reading.records import (
+    CUT_OFF,
+    INSIDE,
+    REACH,
+    TRACEBACK,
+    Parsed,
+    Statement,
+    Window,
+    _Draft,
+    _Line,
+)
+from logrules.rules import rulebook
 
 ORIGIN = Origin("bot", "1", "stdout")
 MARK = Search([Wanted(((Literal(b"HIT"),),))])
@@ -448,3 +459,17 @@ def test_a_traceback_behind_a_farewell_stands_for_itself() -> None:
     (record,) = records(f"WARNING:aiogram:Goodbye!\n{TRACEBACK}\n{FRAMES}A: HIT\n")
 
     assert record.record.text.startswith(TRACEBACK)
+
+
+def test_a_line_whose_form_says_that_it_stands_alone_takes_no_other() -> None:
+    """What is known of two forms is what comes of reading the two lines."""
+    every = [line for pattern in rulebook().patterns for text in pattern.match for line in text.splitlines()]
+    dice = random.Random(7)
+    said = [f"2026-01-15 08:29:41,511 - bot - ERROR - {line}" for line in dice.sample(every, 200)]
+    every = [f"{line}\n" for line in [*said, *dice.sample(every, 200)]]
+    for _ in range(3):  # a form is known from the second time on
+        lines = [_Line(line.encode(), 0, len(line.encode())) for line in every]
+    alone = [(first, after) for first in lines for after in lines if first.stands_alone(after)]
+
+    assert len([after for _, after in alone if after.head is None]) > 1000
+    assert [(a.text, b.text) for a, b in alone if _Draft(a).takes(b)] == []

@@ -31,24 +31,37 @@ Jan 15 08:29:41 host kernel: usb 1-1: new device found, block IO error, network 
 Jan 15 08:29:41 host sshd[1]: Failed password for invalid user root from 10.0.0.1 port 22 ssh2
 Jan 15 08:29:41 host sshd[1]: Connection closed, reset; received disconnect: authentication failure
 Jan 15 08:29:41 host systemd[1]: Starting server.service: Deactivated; Started session 1 of user root
-Jan 15 08:29:41 host CRON[1]: (root) CMD (execute); Stopped, terminating; Main PID: 1
+Jan 15 08:29:41 host CRON[1]: (root) CMD (execute); Stopped, Main PID: 1
 2026-01-15 08:29:41.511 UTC [1] LOG:  checkpoint complete: wrote 1 buffers, connection received
 INFO dfs.DataNode: Receiving and Received block, Served block, Deleting block, Exception while writing
 INFO dfs.FSNamesystem: BLOCK* NameSystem.addStoredBlock: blockMap updated: blk_1 is added
 INFO BLOCK* NameSystem.allocateBlock: MemoryStore: Block broadcast_1 stored; System Manager: INVALID
+WARN server error: timed out, timeout; write failed; request failed
+DEBUG connect_tcp.complete return_value=None, opening, client closed; send, get, set, open, write, delete
+INFO - discord.gateway: Shard ID 1 has sent the RESUME payload; job took 3 ms, " at ", took=3ms
+user of chat, channel asked to start, run, get, load; other sessions; No data found
+Exception: at java.lang.Thread.run(Thread.java:1) Error: ERROR false null not connected to 1 of 2
+бот пользователь сообщение ответ готов запущен
+"""
+"""What fills the logs of healthy bots and systems: words that stand here are found all the time."""
+_NOW_AND_THEN = """\
 WARN LeaseRenewer: Failed to renew lease, waiting for file
 INFO task worker process started, running, ready, initialized, exit code 0, lost, session expired
 WARN cannot find file; missing, unable to read config; connect refused, retry failed; unknown host
-WARN server error: timed out, timeout; write failed; could not open; request failed, not found
-DEBUG connect_tcp.complete return_value=None, opening, client closed; send, get, set, open, write, delete
-INFO - discord.gateway: Shard ID 1 has sent the RESUME payload; job took 3 ms, " at ", took=3ms
-user of chat, channel asked to start, run, get, load; Retrying server, already tried 1 time(s), in use
-another instance, application, other sessions, second: active, configured, detected; No data found
-Exception: at java.lang.Thread.run(Thread.java:1) Error: ERROR false null not connected to 1 of 2
-бот пользователь сообщение ответ готов запуск запущен ошибка время завершено успешно отправлено получено
+Jan 15 08:29:41 host CRON[1]: terminating
+could not open; not found
+Retrying server, already tried 1 time(s), in use
+another instance, application, second: active, configured, detected
+запуск ошибка время завершено успешно отправлено получено
 """
-"""What fills the logs of healthy bots and systems: words that stand here are found all the time."""
-_LINES = [(line, line.lower()) for line in _TRAFFIC.encode().splitlines()]
+"""Words that they say, too, but not in every hundredth line: others are better to look for."""
+_OFTEN = 10
+"""How many lines of the one kind are as bad as one of the other."""
+_LINES = [
+    (line, line.lower(), often)
+    for often, text in ((_OFTEN, _TRAFFIC), (1, _NOW_AND_THEN))
+    for line in text.encode().splitlines()
+]
 _ENOUGH = 12
 """Bytes beyond which a longer literal is no rarer."""
 _MANY = 64
@@ -73,8 +86,8 @@ def candidates(pattern: str) -> list[list[Literal]]:
 
 
 def is_common(literals: Sequence[Literal]) -> bool:
-    """Whether one of them may stand in every other line."""
-    return _lines_with(literals) > 0
+    """Whether one of them may stand in so many lines that to find each costs more than to look for more."""
+    return _frequency(literals) >= _OFTEN
 
 
 def forget() -> None:
@@ -113,15 +126,16 @@ def _best(candidates: list[list[Literal]]) -> list[Literal]:
 
 
 def _rarity(literals: list[Literal]) -> tuple[int, int]:
-    return -_lines_with(literals), min(_shortest(literals), _ENOUGH)
+    return -_frequency(literals), min(_shortest(literals), _ENOUGH)
 
 
-def _lines_with(literals: Sequence[Literal]) -> int:
-    """How many lines of the usual traffic hold one of them; numbers stand anywhere."""
+def _frequency(literals: Sequence[Literal]) -> int:
+    """How often one of them stands in a line of the usual traffic; numbers stand anywhere."""
     numbers = any(data.strip(b" :,.(").isdigit() for data, _ in literals)
-    return numbers + sum(
-        any(data.lower() in folded if caseless else data in line for data, caseless in literals)
-        for line, folded in _LINES
+    return 2 * _OFTEN * numbers + sum(
+        often
+        for line, folded, often in _LINES
+        if any(data.lower() in folded if caseless else data in line for data, caseless in literals)
     )
 
 

@@ -138,6 +138,10 @@ class _Form(NamedTuple):
     headed: slice | None
     """The head's stamp."""
     body: int
+    alone: bool
+    """Whether no plain line behind it belongs to it, unless that one says so itself…"""
+    anew: bool
+    """…and whether, behind such a line, it begins a record."""
 
     def of(self, raw: bytes) -> _Look:
         """What a line of this form is."""
@@ -165,7 +169,35 @@ def _form(raw: bytes, look: _Look) -> _Form | None:
     stamp, headed = (_place(line, each) for each in (look.stamp, head.stamp if head else None))
     level = head.level if head else None
     text = len(line) - len(look.text)
-    return _Form(text, stamp, look.indent, look.kind, level, headed, len(look.text) - len(body))
+    return _Form(
+        text,
+        stamp,
+        look.indent,
+        look.kind,
+        level,
+        headed,
+        len(look.text) - len(body),
+        _is_alone(look),
+        _is_anew(look),
+    )
+
+
+def _is_alone(look: _Look) -> bool:
+    """Whether a head says nothing that is meant to go on."""
+    return look.kind is _Kind.HEAD and not (stacks.is_announced(look.text) or look.text.endswith(TRACEBACK))
+
+
+def _is_anew(look: _Look) -> bool:
+    """Whether a line goes on nothing that stands in one line."""
+    if look.kind is not _Kind.PLAIN:
+        return look.kind in _BEGINNINGS
+    text = look.text
+    return not (look.indent or _goes_on(text) or stacks.is_version(text) or stacks.is_error(text))
+
+
+def _goes_on(text: str) -> bool:
+    """Whether a line is no beginning, though nothing stands before its words."""
+    return bool(_GOES_ON.match(text)) or stacks.goes_on(text)
 
 
 def _place(line: str, part: str | None) -> slice | None:
@@ -179,15 +211,12 @@ _forms: dict[bytes, _Form | bool] = {}
 
 def _remembered(raw: bytes, shape: bytes) -> _Look:
     """The same of a line like others: no expression in all this tells one digit from another."""
-    form = _forms.get(shape)
-    if isinstance(form, _Form):
-        return form.of(raw)
-    if form is False:
+    if _forms.get(shape) is False:
         return _exactly(raw)
     if len(_forms) >= _KINDS:
         _forms.clear()
     look = _look(raw)
-    _forms[shape] = True if form is None else _form(raw, look) or False
+    _forms[shape] = (_form(raw, look) or False) if shape in _forms else True
     return look
 
 
@@ -207,28 +236,46 @@ def begins(raw: bytes) -> bool:
 class _Line:
     """One line; `takes` may find that it is something else."""
 
-    __slots__ = ("end", "head", "indent", "kind", "like", "stamp", "start", "text")
+    __slots__ = ("_form", "_raw", "end", "head", "indent", "kind", "like", "stamp", "start", "text")
 
     def __init__(self, data: bytes, start: int, end: int) -> None:
         self.start, self.end = start, end
         raw = data[start : min(end, start + REACH)]
         # Digits may stand for letters in JSON.
         self.like = like(raw) if end - start <= _SHORT and not raw.startswith(b"{") else None
+        form = _forms.get(self.like) if self.like else None
+        self._form = form if isinstance(form, _Form) else None
+        if self._form is not None:
+            self._raw, self.kind, self.indent = raw, self._form.kind, self._form.indent
+            return
         look = _remembered(raw, self.like) if self.like else _look(raw)
         self.text, self.stamp, self.indent, self.kind, self.head = look
+
+    def __getattr__(self, name: str) -> Any:
+        """What it says, where its form is known: most lines are looked at for their level or kind alone."""
+        if name not in {"text", "stamp", "head"} or self._form is None:
+            raise AttributeError(name)
+        self.text, self.stamp, _, _, self.head = self._form.of(self._raw)
+        return getattr(self, name)
 
     @property
     def rank(self) -> int:
         """How loud the record is that it begins, or any that it does not."""
         if self.kind is not _Kind.JSON:
-            return rank(self.head.level if self.head else None)
+            return rank(self._form.level if self._form else self.head.level if self.head else None)
         fields = jsonlogs.fields(self.text)
         return rank(jsonlogs.read(fields).level if fields is not None else None)
 
     @property
     def goes_on(self) -> bool:
         """Whether it is no beginning, though nothing stands before its words."""
-        return bool(_GOES_ON.match(self.text)) or stacks.goes_on(self.text)
+        return _goes_on(self.text)
+
+    def stands_alone(self, after: _Line) -> bool:
+        """Whether it is a record by itself, as far as the forms of both of them say."""
+        if after.kind in _BEGINNINGS:
+            return True
+        return bool(self._form and self._form.alone and after._form and after._form.anew)
 
     @property
     def counts(self) -> bool:
@@ -491,7 +538,8 @@ class Window:
         self._parts: deque[bytes] = deque()
         self._size = 0
         self._base = 0  # where the first part stands in the stream
-        self._base_line = line
+        self._counted = 0  # up to here lines were counted: each byte once
+        self._number = line  # …and the next one has this number
         self._done = 0  # up to here every record was handed out
         self._hits: deque[Hit] = deque()
 
@@ -522,7 +570,6 @@ class Window:
         self._forget()
 
     def _cut(self, data: bytes, seen: float, *, final: bool) -> Iterator[Parsed]:
-        counted, number = 0, self._base_line
         after: _Line | None = None
         while self._hits:
             at = self._hits[0].end - 1 - self._base
@@ -535,19 +582,26 @@ class Window:
                 self._hits.popleft()  # it begins a record that is too quiet for all of them
                 continue
             after = _next(data, line) if line.kind is _Kind.HEAD else None
-            alone = after is not None and after.kind in _BEGINNINGS
+            alone = after is not None and line.stands_alone(after)
             draft, closed = (None, True) if alone else self._draft(data, line)
             if not closed and not final:
                 return
             first, last = (draft.lines[0], draft.lines[-1]) if draft else (line, line)
-            number += data.count(b"\n", counted, first.start)
-            counted = first.start
+            number = self._number_of(data, first.start)
             self._done = last.end + self._base
             hits = self._hits_before(self._done)
             if draft:
                 yield _parsed(self.origin, draft, number, hits, seen)
             else:
                 yield _alone(self.origin, line, number, hits, seen)
+
+    def _number_of(self, data: bytes, start: int) -> int:
+        """The number of the line that begins at `start`."""
+        if start + self._base >= self._counted:
+            self._number += data.count(b"\n", self._counted - self._base, start)
+            self._counted = start + self._base
+            return self._number
+        return self._number - data.count(b"\n", start, self._counted - self._base)
 
     def _hits_before(self, end: int) -> frozenset[int]:
         found = frozenset[int]()
@@ -595,10 +649,11 @@ class Window:
             return
         data = b"".join(self._parts)
         cut = data.find(b"\n", self._size - keep) + 1
+        if self._counted < self._base + cut:
+            self._number_of(data, cut)
         self._parts = deque([data[cut:]])
         self._size -= cut
         self._base += cut
-        self._base_line += data.count(b"\n", 0, cut)
 
 
 def _line(data: bytes, start: int) -> _Line:

@@ -39,7 +39,7 @@ _GOES_ON = re.compile(
     r"at [^\n]{1,300}(?::\d+:\d+\)?|\(<anonymous>\)|\([A-Z]\w+\.java:\d+\))$|Emitted 'error' event on "
     r"|--- (?:await|End of )|\(Use `node --trace-|Require stack:$|- [\w./~-]{1,300}\.[cm]?[jt]sx?$"
     r"|Instead (?:change|rename) |require\(\) of |called `(?:Result|Option)::|note: run with `RUST_BACKTRACE"
-    r"|goroutine \d+ \[|\[signal (?:SIG|0x)|stack backtrace:$|CloseCode[\[(]"
+    r"|goroutine \d+ \[|\[signal (?:SIG|\dx)|stack backtrace:$|CloseCode[\[(]"
 )
 _OF_GO = re.compile(
     r"(?:[\w.%@~-]{1,80}/){0,9}[\w%-]{1,80}(?:\.\(\*?\w{1,80}\))?(?:\.[\w\u00b7]{1,80}){1,4}"
