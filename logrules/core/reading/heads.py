@@ -26,7 +26,7 @@ _LEVELS = {
 _SEVERITY = {word: severity for severity, words in _LEVELS.items() for word in words.split()}
 LEVELS = frozenset(_SEVERITY)
 """Loggers' words for a severity, in capitals."""
-_KLOG = {"D": "DEBUG", "I": "INFO", "W": "WARNING", "E": "ERROR", "C": "CRITICAL", "F": "FATAL"}
+_KLOG = {"D": "DEBUG", "I": "INFO", "W": "WARNING", "E": "ERROR", "C": "CRITICAL", "F": "FATAL", "ℹ": "INFO"}
 _DOTNET = {
     "trce": "TRACE",
     "dbug": "DEBUG",
@@ -192,13 +192,20 @@ _MID = rf"""(?>
 _RAISED = r"""[\w.]{1,80}\.(?:(?:errors?|\w*exceptions?|exc)(?:\.\w+){1,3}|\w*(?:
     Exception|Error|Timeout|Failure|Refused|Closed|Required|NotFound|Forbidden|Conflict|TimedOut|Interrupt|Exit))"""
 """An exception's class with its module, which is no logger's name."""
+_TELLING = (
+    r"(?:-?\d{3}\ [A-Z]|(?:Errno|WinError|SSL:)\ "
+    r"|(?:LOCK|LEADER|SINGLETON|INSTANCE|STATE_SYNC|PASSIVE)[A-Z_\ -]{0,20}+\])"
+)
+"""Brackets that are part of what is said: a number and its meaning; whose lock it is."""
 _AFTER = (
     r"""
     (?:\d{4}[-/]\d\d[-/]\d\d\ (?:-\ )?\d\d:\d\d:\d\d\ [|-]\ )?(?:request_id=\S{1,60}\ +)?
     (?:\([\w.-]{1,60}\.\w{2}:\d{1,6}\)\ +)?
     (?:in\ [\w.]{1,60}:\ +)?(?:\([\w-]{1,40}\)\ +(?=\[))?
     (?:(?:[\w.]{1,80}\ )?\([\w.<>]{1,80};\ [\w.]{1,80}:\d+\)\s*)?
-    (?:\[(?!-?\d{3}\ [A-Z]|(?:Errno|WinError|SSL:)\ )[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)){0,2}
+    (?:\[(?!"""
+    + _TELLING
+    + r""")[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)){0,2}
     (?:(?:(?:Main)?Thread(?:-\d{1,6})?\ +)?[\w./-]{1,80}\.(?:py|js|ts|go|rs|rb|php|kt|java|cs)[:\#]\d{1,6}
       \ +(?:[-|]\ +)?(?=\S))?
     (?: (?:[\w.<>$]+:){1,2}\d+\ +[-|\u2014]\ + | (?<=:)[\w.-]+:(?:[a-z][\w-]{0,30}:(?=[A-Z]))?(?=\S)
@@ -210,7 +217,9 @@ _AFTER = (
     + _RAISED
     + r""":)(?:[A-Za-z_]\w*\.)+\w+:?\ ++(?!\w{1,30}=)
       | (?<=\ \ )[a-z_][\w-]{0,30}(?:\ (?=[A-Z])|\ {2,}(?=\S)) )?
-    (?: \[(?!-?\d{3}\ [A-Z]|(?:Errno|WinError|SSL:)\ )[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)
+    (?: \[(?!"""
+    + _TELLING
+    + r""")[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)
       | -\ [|-]\ ++ | :\ ++ ){0,2}(?:(?:->|>>|»)\ +)?"""
 )
 
@@ -322,6 +331,7 @@ _HEADS = tuple(
         rf"\[?(?P<stamp>{_STAMP})\]?\ \[[^\]\n]{{1,40}}\]\ (?:[\w\ .#-]{{1,60}}/)?(?P<level>{_LEVEL})\ ",
         rf"\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:[\w./-]{{1,80}}\.go:\d+:\ )?",
         r"\ ?[A-Za-z_][\w.]{1,80}:[\w.<>]{2,80}:\d{1,5}\ -\ ",  # loguru, the beginning cut off
+        r"(?P<klog>ℹ)\ufe0f?\ +(?=\S)",
     )
 )
 _HEADED = re.compile(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _LEAD_IN = re.compile(
     r"""
     [^\w\s"'`«»“”„‘’<>(){}\[\]【】=:.,/\\|&$\#@%+~?;^_-]+\s*                # emoji, !!!, ***
+  | (?:ℹ|[0-9]\ufe0f?\u20e3)\ufe0f?\s*                                    # …, those that pass for letters
   | 【[^】\n]{1,20}】\s*(?:[a-z_]\w{0,30}:\s+)?                            # 【系統】
   | \[[+*!x>~]\]\s*|=>\s+                                               # [+], [!]
   | \[(?:[A-Z][A-Z0-9_ -]{0,30}|-|[\w.-]+=[^\]\s]{0,64})\]\s*             # [LOCK], [-], [corr=45d7]
@@ -48,8 +49,8 @@ _FAILED = r"""
     (?:(?![^\n:：]{0,60}(?:用户|消息|收到|说))(?=[^\W\d])[^\n:：=<>"'`“]{0,60}
       (?:错误|失败|异常|出错|报错)[^\n:：<>"'`“]{0,20}[:：]\s*                           # Chinese
     |(?:[^\W\d][\w()/.-]*\ (?:[\w()/.-]+\ ){0,5})?
-    (?:Error|error|ERROR|[Ff]ailed|FAILED|[Ff]ailure|[Ee]xception|[Uu]nable|went\ wrong|[Cc]ould\ not
-    |Couldn't|[Cc]annot|Can't|[Cc]rashed|[Оо]шибка|[Нн]е\ удалось|[Сс]бой|not\ available
+    (?:Error|error|ERROR|[Ff]ailed|FAILED|[Ff]ailure|[Ee]xception|EXCEPTION|[Uu]nable|went\ wrong
+    |[Cc]ould\ not|Couldn't|[Cc]annot|Can't|[Cc]rashed|[Оо]шибка|[Нн]е\ удалось|[Сс]бой|not\ available
     |[Пп]омилка|[Нн]е\ вдалося|[Ff]allo|[Ff]alha|[Ee]rro|[Ee]rreur|[Ff]ehler|[Hh]ata(?:sı)?
     |[Gg]agal|[Ee]rrore)
     (?:[\ ,][^:"'«“`\n]{1,90}?)?(?::|\ [-–—](?!-))\s+)
