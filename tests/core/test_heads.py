@@ -157,10 +157,21 @@ def test_richs_columns_are_a_head() -> None:
         "[2026/01/15 08:29:41|bot.py|ERROR   ]: ",
         "2026-01-15T08:29:41 openhab  [WARN ] [inding.telegram.internal.TelegramHandler] ",
         "[Thu Jan 15 2026 08:29:41 GMT+0000 (UTC)] ERROR ",
+        "2026-01-15 08:29:41,511 (__init__.py:1083 Thread-1 (infinity_polling)) ERROR - ",
+        "2026-01-15 08:29:41,511 - bot - ERROR - run - 42 - ",
+        "2026-01-15 08:29:41,511 bot[7] ERROR ",
+        "error: 2026-01-15 08:29:41 ",
+        "[info     ] ",
+        "[08:29] ERROR ",
+        "ERROR > ",
+        "✖  error     ",
+        "ℹ️  ",
+        "[bot] INFO: ",
+        "[ERROR bot.py:7] ",
     ],
 )
 def test_the_heads_of_odd_formats_are_known(before: str) -> None:
-    """Hyphens and week days in dates, a logger behind `@`, two stamps, a file, a level in Russian."""
+    """Hyphens and week days in dates, a logger behind `@`, two stamps, a file, a thread's function."""
     found = head(f"{before}Timed out")
 
     assert found

@@ -147,6 +147,8 @@ _TRANSPORT = re.compile(
   | `(?=error:\ (?:\(node:\d|\[(?:polling|webhook)_error\]))            # …, around what Node printed
   | \ {{2,16}}(?=[a-z][\w.-]{{0,40}}(?:\d\ +|\ {{2}}\ *)\|\ )              # compose's, with a margin
   | >\ (?=\[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d|[a-z][\w.-]{{1,60}}\ +\|\ {_RFC3339}\ )  # Markdown's quotation
+  | >\ (?=[a-z][\w.-]{{1,60}}[-_]\d{{1,3}}\ +\|\ )
+  | [|│]\ (?=\[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d:\d\d|\[{_LEVEL}\]\ )   # a table's first column; a box
   | >\ (?: (?=\ \ File\ "|During\ handling\ of\ the|The\ above\ exception\ was)|$  # …, before a traceback
         | (?=\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*]) )
   | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
@@ -184,9 +186,9 @@ _DEEPEST = 4
 # What may repeat gives nothing back (`*+`, `(?>…)`): blanks or digits must not be read in every way.
 _SEP = r"\ *+[-|:\u2014]*+\ *+"
 _MID = rf"""(?>
-      \[[^\[\]{{}}'"\n]{{1,80}}\] | \([^()\n]{{1,80}}\) | \{{[^{{}}\n]{{1,160}}\}}
+      \[[^\[\]{{}}'"\n]{{1,80}}\] | \([^()\n]{{1,80}}(?:\([^()\n]{{1,40}}\))?\) | \{{[^{{}}\n]{{1,160}}\}}
       | [\w.$/@:<>-]{{1,80}}(?=\ +[-|\u2014]\ ) | \w{{1,40}}(?=\ \[{_LEVEL}\]\ -\ ) | (?:\w+\.)+\w+ | \w+@\w+
-      | -[\w.]+-? | p?\d+
+      | -[\w.]+-? | p?\d+ | [a-z][\w-]{{0,40}}\[\d{{1,9}}\]
       | [a-z]\w{{1,20}}=[^\s\]]{{1,60}}(?=\ )
     ){_SEP}"""
 _RAISED = r"""[\w.]{1,80}\.(?:(?:errors?|\w*exceptions?|exc)(?:\.\w+){1,3}|\w*(?:
@@ -206,13 +208,14 @@ _AFTER = (
     (?:\[(?!"""
     + _TELLING
     + r""")[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)){0,2}
-    (?:(?:(?:Main)?Thread(?:-\d{1,6})?\ +)?[\w./-]{1,80}\.(?:py|js|ts|go|rs|rb|php|kt|java|cs)[:\#]\d{1,6}
+    (?:(?:(?:(?:Main)?Thread(?:-\d{1,6})?|[a-z_]\w{0,40})\ +)?
+      [\w./-]{1,80}\.(?:py|js|ts|go|rs|rb|php|kt|java|cs)[:\#]\d{1,6}
       \ +(?:[-|]\ +)?(?=\S))?
     (?: (?:[\w.<>$]+:){1,2}\d+\ +[-|\u2014]\ + | (?<=:)[\w.-]+:(?:[a-z][\w-]{0,30}:(?=[A-Z]))?(?=\S)
       | TeleBot:\ "
       | \d{1,5}\ ++\|\ ++[^|\n]{1,40}?\ ++\|\ ++(?:[\w.$/-]{1,60}\ ++\|\ ++)?
       | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3} | [\w.$/-]{1,60}\ ->\ +(?=\S)
-      | (?:[\w.$/-]+|<module>)\ -\ +(?:(?:Main|Dummy-|Thread)[\w-]{0,40}\ -\ +)?
+      | (?:[\w.$/-]+|<module>)\ -\ +(?:(?:(?:Main|Dummy-|Thread)[\w-]{0,40}|\d{1,6}|[a-z_]\w{0,40})\ -\ +)?
       | (?!"""
     + _RAISED
     + r""":)(?:[A-Za-z_]\w*\.)+\w+:?\ ++(?!\w{1,30}=)
@@ -220,7 +223,7 @@ _AFTER = (
     (?: \[(?!"""
     + _TELLING
     + r""")[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)
-      | -\ [|-]\ ++ | :\ ++ ){0,2}(?:(?:->|>>|»)\ +)?"""
+      | -\ [|-]\ ++ | :\ ++ ){0,2}(?:(?:->|>{1,3}|»|›|→|=>)\ +)?"""
 )
 
 _HEADS = tuple(
@@ -313,25 +316,31 @@ _HEADS = tuple(
         rf"\d{{10}}(?:\.\d{{1,6}})?\ +\[?(?P<level>{_LEVEL})\]?:?\ +",  # seconds since the epoch
         r"(?P<stamp>\d\d:\d\d:\d\d)[+-]\d\d:\d\d\ (?=\[[a-z][\w/-]{1,40}\]\ )",  # tslog's console, no level
         rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]++)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
+        rf"\[?(?P<level>{_LEVEL})\ [(]?[\w./-]{{1,60}}\.(?:py|[jt]s|go):\d{{1,6}}[)\]]:?\ +",
         # A level without a stamp must look like one: bracketed, followed by a separator, or in capitals.
         rf"""\ {{0,2}}(?:\([^()\n]{{1,60}}\)\ |[\w.]+\ -\ )?
         (?:[\[(]\ *|\|\ )?(?P<level>{_LEVEL})(?:/\w+(?=\]))?\ *+
-        (?:[\])]\ *+(?:>(?=\ )|[-|:]*+)|[-|:]++|(?<=\ ))\ *+
+        (?:[\])]\ *+(?:>(?=\ )|[-|:]*+)|[-|:]++|>(?=\ )|\t|(?<=\ ))\ *+
         (?:(?P<stamp>{_STAMP})(?:\ +[-|]\ |\ ))?(?:[\w./-]{{1,80}}\.go:\d+:\ )?
         (?:\([a-z_][\w.]{{1,60}}\):\ +)?{_AFTER}""",
         r"""\ {0,2}(?:(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)
         |(?<=\ \ )[a-z][\w-]{0,40}(?::[\w-]{1,40}){1,4}\ (?=\S[^\n]{0,400}\ \+\d{1,6}m?s$))""",  # debug's
         # Go's log with a prefix
         r"""\[(?:[\w-]{0,30}(?:bot|Bot|BOT)|telegram|discord|main|app|GIN)\]\ (?P<stamp>
-        \d{4}/\d\d/\d\d\ \d\d:\d\d:\d\d(?:\.\d{1,6})?)\ """,
+        \d{4}[/-]\d\d[/-]\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,6})?)\ (?:-\ )?""",
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical|Info|Debug|Notice)"
-        r"\ {0,5}:\ +" + _AFTER,
+        rf"\ {{0,5}}:\ +(?:\[?(?P<stamp>{_STAMP})\]?:?\ (?:-\ )?)?" + _AFTER,
         r"\ {0,2}\[\ ?(?P<level>(?i:trace|debug|verbose|info|notice|warn(?:ing)?|error|fatal|critical))"
-        r"\ ?\]:?\ *" + _AFTER,
+        r"\ {0,8}\]:?\ *" + _AFTER,
         rf"\[?(?P<stamp>{_STAMP})\]?\ \[[^\]\n]{{1,40}}\]\ (?:[\w\ .#-]{{1,60}}/)?(?P<level>{_LEVEL})\ ",
-        rf"\[?(?P<stamp>{_STAMP})\]?\ *[-|:,]*\ *(?:[\w./-]{{1,80}}\.go:\d+:\ )?",
+        rf"[\[(]?(?P<stamp>{_STAMP})[\])]?\ *[-|:,»›]*\ *(?:[\w./-]{{1,80}}\.go:\d+:\ )?",
         r"\ ?[A-Za-z_][\w.]{1,80}:[\w.<>]{2,80}:\d{1,5}\ -\ ",  # loguru, the beginning cut off
         r"(?P<klog>ℹ)\ufe0f?\ +(?=\S)",
+        rf"\[?\d\d:\d\d\]?\ +\[?(?P<level>{_LEVEL})\]?{_SEP}{_AFTER}",
+        rf"\[[\w\ .:/-]{{1,40}}\]\ (?P<level>{_LEVEL})(?::|\ -)\ +",
+        # signale without a name, what is no complaint behind a mark
+        rf"[\u2139\u25a0-\u27bf\u2b50]\ufe0f?\ {{1,4}}(?P<level>(?i:{_LEVEL}))\ {{2,12}}(?=\S)",
+        r"[\u2600-\u27bf\u2b50\U0001f300-\U0001faff]\ufe0f?\ (?P<level>INFO|SUCCESS|DEBUG|NOTICE)(?::|\ -)\ ",
     )
 )
 _HEADED = re.compile(

@@ -30,12 +30,14 @@ _LEAD_IN = re.compile(
     [^\w\s"'`«»“”„‘’<>(){}\[\]【】=:.,/\\|&$\#@%+~?;^_-]+\s*                # emoji, !!!, ***
   | (?:ℹ|[0-9]\ufe0f?\u20e3)\ufe0f?\s*                                    # …, those that pass for letters
   | 【[^】\n]{1,20}】\s*(?:[a-z_]\w{0,30}:\s+)?                            # 【系統】
-  | \[[+*!x>~]\]\s*|=>\s+                                               # [+], [!]
+  | \[[^\w\s"'`<>(){}\[\]=:.,/\\|&$\#%?;^_-]{1,3}\]\s*|\[[x-]\]\s*|[=-]>\s+     # [+], [!], [❌]
+  | \[\d{1,3}/\d{1,3}\]\s*|\[(?:pid\ )?\d{4,7}\]\s*                           # [1/5], [pid 4312]
+  | (?:__main__|[a-z_]\w*(?:\.[A-Za-z_]\w*)+)\ -\ |__main__:\ +                # a logger, its stamp cut off
   | \[(?:[A-Z][A-Z0-9_ -]{0,30}|-|[\w.-]+=[^\]\s]{0,64})\]\s*             # [LOCK], [-], [corr=45d7]
   | (?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*(?:\[\w+\])?:\s+                       # telegram.error.Conflict:
   | [A-Z]\w*(?:Error|Exception|Warning|Failure|Refused|Timeout|Conflict|TimedOut|BadRequest|Forbidden)
     (?:\[\w+\])?:\s+
-  | (?:Error|error|ERROR|FATAL|Fatal|fatal|WARNING|Warning|CRITICAL|PANIC|panic|Exception|psql):\s+
+  | (?:Error|error|ERROR|FATAL|Fatal|fatal|WARNING|Warning|CRITICAL|Critical|PANIC|panic|Exception|psql):\s+
   | \([A-Za-z_][\w.]*(?:Error|Exception|Failure)\)\s+                     # (psycopg2.OperationalError)
   | (?:Unhandled\ (?:promise\ )?rejection|Uncaught(?:\ Exception)?|uncaughtException):?\s+
   | \(node:\d+\)\s+
@@ -52,8 +54,8 @@ _FAILED = r"""
     (?:Error|error|ERROR|[Ff]ailed|FAILED|[Ff]ailure|[Ee]xception|EXCEPTION|[Uu]nable|went\ wrong
     |[Cc]ould\ not|Couldn't|[Cc]annot|Can't|[Cc]rashed|[Оо]шибка|[Нн]е\ удалось|[Сс]бой|not\ available
     |[Пп]омилка|[Нн]е\ вдалося|[Ff]allo|[Ff]alha|[Ee]rro|[Ee]rreur|[Ff]ehler|[Hh]ata(?:sı)?
-    |[Gg]agal|[Ee]rrore)
-    (?:[\ ,][^:"'«“`\n]{1,90}?)?(?::|\ [-–—](?!-))\s+)
+    |[Gg]agal|[Ee]rrore|[Ee]xcepción|[Ee]xceção|[Ee]ccezione|[Ии]сключение|[Bb]łąd|[Cc]hyba|[Xx]atolik|[Ll]ỗi|[Kk]esalahan|خطأ|خطا|エラー|오류|σφάλμα)
+    (?:[\ ,][^:"'«“`\n]{1,90}?)?(?:\ ?:|\ [-–—](?!-))\s+)
 """
 _WHY = re.compile(
     rf"""
