@@ -195,6 +195,15 @@ STATEMENTS = {
         "  HIT a\n  HIT b\n    c\n\tHIT\n\n\tHIT\n\n  at HIT (b:1:1)\n",
         [(Form.LINE, "  HIT a", 1), (Form.LINE, "  HIT b\nc", 2)],
     ),
+    "a log's block with the margin that Markdown gives it": (
+        f"    [INFO] a\n    {TRACEBACK}\n      File 'b', line 1\n    A: HIT\n    [ERROR] HIT\n      e\n",
+        [
+            (Form.TRACEBACK, "A: HIT", 4),
+            (Form.TRACEBACK, TRACEBACK, 2),
+            (Form.LOG, "HIT\ne", 5),
+        ],
+    ),
+    "what a ruler parts": ("==========\n  HIT a\n", [(Form.LINE, "  HIT a", 2)]),
     "wrapped lines": ("Error HIT {\n  a: 1,\n  b: 2\n}\n", [(Form.LINE, "Error HIT {\na: 1,\nb: 2\n}", 1)]),
     "a JSON line": ('{"level": "error", "message": "HIT", "x": 1}\n', [(Form.LOG, "HIT", 1)]),
     "tslog's JSON": (

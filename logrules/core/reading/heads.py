@@ -94,9 +94,20 @@ _REPORT = r"""(?:
   | [A-Z]\w*(?:Error|Exception):\ \S
 )"""
 """How a line begins that only a program writes: a stamp, a traceback, an exception's class."""
+_BLOCK = rf"""(?:
+    \[?\d{{4}}[-/.]\d\d[-/.]\d\d[T\ ]\d\d:\d\d | \[?\d\d[-/.]\d\d[-/.]\d{{2,4}},?\ \d\d:\d\d:\d\d
+  | \[?\d\d:\d\d:\d\d(?:[,.]\d{{1,6}})?(?:\]|\ [|\[-]|\ {_LEVEL})
+  | (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),?\ [A-Z\d][\w\ ]{{2,6}}\ \d
+  | [^\W\d_]{{3,5}}\.?\ [\d\ ]\d\ \d\d:\d\d:\d\d\ \S | [DIWEF]\d{{4}}\ \d\d:\d\d:\d\d\.\d | time="\d{{4}}
+  | \[{_LEVEL}\] | {_LEVEL}(?::[\w.]{{1,60}}:|\ -\ ) | (?<!\ {{5}}){_LEVEL}:[ ]
+  | [\w.]{{3,60}}\ -\ {_LEVEL}\ -[ ] | \{{"(?:level|time|ok|ts|timestamp)":\ ?["\df]
+  | [a-z][\w.-]{{0,40}}[\d\ ]\ *\|[ ] | \d+\|[\w.-]{{1,60}}\ *\|[ ]
+)"""
+"""How a logger's line begins where it is shown as a block, hence with a margin."""
 _TRANSPORT = re.compile(
     rf"""
-    (?P<stamp>{_RFC3339})(?!\ -\ (?:[\w.$/-]{{1,80}}\ -\ )?{_ANY_LEVEL}\b)   # no logger's own: stamp - level
+    (?P<margin>\ {{1,16}}|\t{{1,2}})(?={_BLOCK})                          # a block, as Markdown shows it
+  | (?P<stamp>{_RFC3339})(?!\ -\ (?:[\w.$/-]{{1,80}}\ -\ )?{_ANY_LEVEL}\b)   # no logger's own: stamp - level
       (?:\ (?:\ +(?={_LEVEL}\ )|\ (?=\S))?|$)                          # Render, Discloud, docker -t
       (?: (?:stdout|stderr)\ [FP]\                                    # CRI
         | [a-z][\w-]*\[[\w.-]+\]:(?:\ |$)                             # Heroku
@@ -126,7 +137,7 @@ _TRANSPORT = re.compile(
   | \ (?=panic:\ [a-z])                                             # …, Go's
   | [IWE]\d{{8}}-\d\d:\d\d:\d\d\.\d{{3}}\(-?\d+\)\?\ (?:\(STD(?:ERR|OUT)\)\ )?  # Meteor
   | (?:\^C)+(?=\S)                                                  # what a terminal echoes
-  | (?:[\w@:~/.-]{{1,60}}\ ?\#|[\w@:~/.-]{{0,60}}\ ?\$)\ (?=Traceback\ \(most)    # …, and its prompt
+  | (?:[\w@:~/.-]{{1,60}}\ ?\#|[\w@:~/.-]{{0,60}}\ ?\$)\ (?=Traceback\ \(most|PHP\ Fatal\ )    # its prompt
   | \d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d(?::\d\d)?(?:\.\d{{1,3}})?\ ?[+-]\d\d:\d\d:\   # pm2's own form
   | \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d:\                              # …, with --time
   | \d\d:\d\d:\d\d\.\d{{3}}\ \|\ (?=npm\ (?:error|ERR!)\ )            # Cloudflare's builds
@@ -137,12 +148,12 @@ _TRANSPORT = re.compile(
   | "(?=Traceback\ \(most\ recent\ call\ last\):\ $)                  # …, quotation marks around many lines
   | \*\*(?=[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:|{_REPORT})        # …, in bold
   | `(?=\ \ File\ "|\ {{4}}\S[^\n]*`\ $)                              # …, around tracebacks or their lines
+  | `{{3}}(?=[^`\s][^`\n]{{8,4000}}`{{3}}\ $)                            # …, a block on one line
   | `{{1,3}}(?=[^`\n]{{8,4000}}$)                                        # …, its end on a line that follows
   | \ {{1,12}}[┃║]\ +(?=\S)                                           # a box around a bot's start
   | `(?=(?:[A-Za-z]:\\|/)[^\n:`]{{1,300}}\.[cm]?[jt]s:\d{{1,6}}\ $)       # …, what Node shows before an error
   | `(?=[A-Z]\w{{1,40}}(?:\\{{1,2}}\w{{1,60}}){{1,8}}Exception:\ \S)       # …, PHP's exceptions
   | ['"](?=(?:[A-Z][a-z]{{2}}\ ){{2}}\d\d\ \d{{4}}\ [\d:]{{8}}\ GMT[+-]\d{{4}}\ \([^()]{{1,60}}\):\ Error:\ )
-  | \ {{4}}(?=(?:\d{{4}}-\d\d-\d\d[T\ ])?\d\d:\d\d:\d\d[.,]\d{{3}}\ )         # …, as a block
   | \ {{4}}(?=thread\ '\w+'\ panicked\ at\ )
   | `(?=error:\ (?:\(node:\d|\[(?:polling|webhook)_error\]))            # …, around what Node printed
   | \ {{2,16}}(?=[a-z][\w.-]{{0,40}}(?:\d\ +|\ {{2}}\ *)\|\ )              # compose's, with a margin
@@ -152,6 +163,8 @@ _TRANSPORT = re.compile(
   | >\ (?: (?=\ \ File\ "|During\ handling\ of\ the|The\ above\ exception\ was)|$  # …, before a traceback
         | (?=\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*]) )
   | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
+  | \[\d\d:\d\d:\d\d\]\ \[[^\]\n]{{1,60}}/INFO\]\ \[STD(?:ERR|OUT)[^\]\n]{{0,40}}\]:\ (?:\[[\w.$]{{5,160}}
+    :\w{{1,40}}:\d{{1,5}}\]:\ )?                                      # Minecraft, what a plugin prints
   | │\ (?=[\w.@/-]{{1,60}}\ +│\ [^\n]{{9,200}}│\ errored\ )           # pm2's table
   | \d{{4}}[/-]\d\d[/-]\d\d\ \d\d:\d\d:\d\d\ \|\ (?:stdout|stderr)\ \|(?:\ |$)        # Synology
   | remote:(?:\ |$)                                                 # git push, what the other side says
@@ -215,7 +228,8 @@ _AFTER = (
       | TeleBot:\ "
       | \d{1,5}\ ++\|\ ++[^|\n]{1,40}?\ ++\|\ ++(?:[\w.$/-]{1,60}\ ++\|\ ++)?
       | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3} | [\w.$/-]{1,60}\ ->\ +(?=\S)
-      | (?:[\w.$/-]+|<module>)\ -\ +(?:(?:(?:Main|Dummy-|Thread)[\w-]{0,40}|\d{1,6}|[a-z_]\w{0,40})\ -\ +)?
+      | (?:[\w.$/-]+|<module>)\ {1,40}-\ +
+        (?:(?:(?:Main|Dummy-|Thread)[\w-]{0,40}|\d{1,6}|[a-z_]\w{0,40})\ -\ +)?
       | (?!"""
     + _RAISED
     + r""":)(?:[A-Za-z_]\w*\.)+\w+:?\ ++(?!\w{1,30}=)
@@ -244,12 +258,13 @@ _HEADS = tuple(
         (?P<level>{_LEVEL})\]\ """,  # mautrix
         rf"\[(?P<level>{_LEVEL})\ :\ [\w\ -]{{1,40}}\ @\ (?P<stamp>{_STAMP})\]\ ",  # discordrb
         rf"\[(?P<stamp>{_STAMP})\|[\w.-]{{1,60}}\|(?P<level>{_LEVEL})\ *\]:?\ ",
+        rf"\[\ (?:(?P<klog>[DIWEC])|N)\ (?P<stamp>{_STAMP})\ \d+/\w+\ [\w./]{{1,80}}:\d+\ \]:\ ",  # Passenger
         rf"""(?P<stamp>{_STAMP})\ [\w.-]{{1,60}}\ {{1,4}}\[(?P<level>{_LEVEL})\ *\]\ \[[\w.]{{3,60}}\][ ]
         (?:-\ )?""",  # openHAB, behind its host's name
         rf"\[\ {{0,3}}(?P<level>{_LEVEL})/(?P<stamp>{_STAMP})\]\ (?:[\w.-]{{1,80}}:\ )?{_AFTER}",  # Telethon
         rf"""(?:(?P<stamp>{_STAMP})\ +)?(?P<dotnet>trce|dbug|info|warn|fail|crit):\ [\w.]{{1,120}}
         \[\d{{1,9}}\]\ *""",  # .NET's console
-        rf"(?P<stamp>{_STAMP})\|(?P<level>{_LEVEL})\|[\w.+`<>]{{1,120}}\|\ *",  # NLog
+        rf"(?P<stamp>{_STAMP})\|(?P<level>(?i:{_LEVEL}))\|[\w.+`<>]{{1,120}}\|\ *",  # NLog, websocket-sharp
         # pino-pretty, bunyan
         rf"""\[(?P<stamp>{_STAMP})\]\ (?P<level>{_LEVEL}):?\ (?:
           \((?:[\w./@-]{{1,80}}/)?\d{{1,9}}(?:\ on\ [\w.-]{{1,80}})?\)
@@ -280,8 +295,8 @@ _HEADS = tuple(
         \ (?:[\w./-]{1,60}\ (?:\{[^{}\n]{1,400}\}\ ){1,2})?""",  # tslog's console
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
         # TDLib
-        r"""\[\ ?\d\]\[t\ {1,3}\d{1,3}\]\[\d{9,10}\.\d{3,9}\]\[\w{1,40}\.(?:cpp|h):\d{1,5}\]
-        (?:\[[^\]\n]{1,60}\]){0,6}(?:\t|\ {2,16})""",
+        r"""\[[\ -]?\d\]\[t\ {1,3}\d{1,3}\]\[\d{9,10}\.\d{3,9}\]\[\w{1,40}\.(?:cpp|h):\d{1,5}\]
+        (?:\[[^\]\n]{1,60}\]){0,6}(?:\t|\ {1,16})""",
         # … its tabs made spaces
         rf"(?P<stamp>{_STAMP})\ {{2,16}}(?P<level>{_LEVEL})\ {{2,16}}(?:[\w./-]+\.go:\d+\ {{2,16}})?",
         # what Next.js up to 13.4 printed
@@ -359,6 +374,8 @@ class Line(NamedTuple):
 
     text: str
     stamp: str | None
+    margin: int = 0
+    """Columns by which a block is moved that was pasted; taken away where a logger's line begins."""
 
 
 class Head(NamedTuple):
@@ -373,7 +390,7 @@ def line(raw: bytes) -> Line:
     """`raw` decoded, as the program wrote it before others put their prefixes there."""
     # The space is the one that ends a prefix: viewers cut it off where nothing follows.
     text = _readable(raw.decode("utf-8", "replace").rstrip("\r\n \t").lstrip("\ufeff")) + " "
-    stamp = None
+    stamp, margin = None, 0
     if text.startswith(_DOCKER):
         text, stamp = _from_docker(text)
     prefixes = _choosers()[0]
@@ -382,8 +399,9 @@ def line(raw: bytes) -> Line:
         if not found or found.end() == 0:
             break
         stamp = stamp or found["stamp"] or found["local"] or found["viewer"] or found["syslog"]
+        margin += len(found["margin"] or "")
         text = text[found.end() :]
-    return Line(text.rstrip(), stamp)
+    return Line(text.rstrip(), stamp, margin)
 
 
 def _readable(text: str) -> str:

@@ -107,24 +107,26 @@ class _Look(NamedTuple):
     indent: int
     kind: _Kind
     head: heads.Head | None
+    margin: int
+    """Its block's, which was taken away."""
 
 
 def _look(raw: bytes) -> _Look:
-    text, stamp = heads.line(raw)
+    text, stamp, margin = heads.line(raw)
     if _GROUP.match(text) and not text.startswith("|"):
         text = text.replace("|", " ", 1).replace("+", " ", 1)  # an exception group's margin
     words = text.lstrip(" \t")
     indent = len(text) - len(words) + tracebacks.is_boxed(words)
     if not words:
-        return _Look(text, stamp, indent, _Kind.BLANK, None)
+        return _Look(text, stamp, indent, _Kind.BLANK, None, margin)
     if not indent and jsonlogs.begins(words):
-        return _Look(text, stamp, indent, _Kind.JSON, None)
+        return _Look(text, stamp, indent, _Kind.JSON, None, margin)
     if tracebacks.begins(words):
-        return _Look(text, stamp, indent, _Kind.TRACE, None)
+        return _Look(text, stamp, indent, _Kind.TRACE, None, margin)
     if tracebacks.chains(words):
-        return _Look(text, stamp, indent, _Kind.CHAIN, None)
+        return _Look(text, stamp, indent, _Kind.CHAIN, None, margin)
     head = heads.head(text)
-    return _Look(text, stamp, indent, _Kind.HEAD if head else _Kind.PLAIN, head)
+    return _Look(text, stamp, indent, _Kind.HEAD if head else _Kind.PLAIN, head, margin)
 
 
 class _Form(NamedTuple):
@@ -142,15 +144,16 @@ class _Form(NamedTuple):
     """Whether no plain line behind it belongs to it, unless that one says so itself…"""
     anew: bool
     """…and whether, behind such a line, it begins a record."""
+    margin: int
 
     def of(self, raw: bytes) -> _Look:
         """What a line of this form is."""
         line = _decoded(raw)
         text, stamp = line[self.text :], self.stamp and line[self.stamp]
         if self.kind is not _Kind.HEAD:
-            return _Look(text, stamp, self.indent, self.kind, None)
+            return _Look(text, stamp, self.indent, self.kind, None, self.margin)
         head = heads.Head(self.headed and line[self.headed], self.level, text[self.body :])
-        return _Look(text, stamp, self.indent, self.kind, head)
+        return _Look(text, stamp, self.indent, self.kind, head, self.margin)
 
 
 def _decoded(raw: bytes) -> str:
@@ -179,6 +182,7 @@ def _form(raw: bytes, look: _Look) -> _Form | None:
         len(look.text) - len(body),
         _is_alone(look),
         _is_anew(look),
+        look.margin,
     )
 
 
@@ -236,7 +240,7 @@ def begins(raw: bytes) -> bool:
 class _Line:
     """One line; `takes` may find that it is something else."""
 
-    __slots__ = ("_form", "_raw", "end", "head", "indent", "kind", "like", "stamp", "start", "text")
+    __slots__ = ("_form", "_raw", "end", "head", "indent", "kind", "like", "margin", "stamp", "start", "text")
 
     def __init__(self, data: bytes, start: int, end: int) -> None:
         self.start, self.end = start, end
@@ -247,15 +251,16 @@ class _Line:
         self._form = form if isinstance(form, _Form) else None
         if self._form is not None:
             self._raw, self.kind, self.indent = raw, self._form.kind, self._form.indent
+            self.margin = self._form.margin
             return
         look = _remembered(raw, self.like) if self.like else _look(raw)
-        self.text, self.stamp, self.indent, self.kind, self.head = look
+        self.text, self.stamp, self.indent, self.kind, self.head, self.margin = look
 
     def __getattr__(self, name: str) -> Any:
         """What it says, where its form is known: most lines are looked at for their level or kind alone."""
         if name not in {"text", "stamp", "head"} or self._form is None:
             raise AttributeError(name)
-        self.text, self.stamp, _, _, self.head = self._form.of(self._raw)
+        self.text, self.stamp, _, _, self.head, _ = self._form.of(self._raw)
         return getattr(self, name)
 
     @property
@@ -427,8 +432,8 @@ class _Draft:
     def _is_deeper(self, line: _Line) -> bool:
         """Whether it stands further in than the first line; all of what is pasted may have a margin."""
         first = self.lines[0]
-        margin = first.indent if first.kind is _Kind.PLAIN and not stacks.is_frame(line.text.lstrip()) else 0
-        return line.indent > margin
+        alike = first.kind is _Kind.PLAIN and not stacks.is_frame(line.text.lstrip())
+        return line.indent > (first.indent if alike else first.margin)
 
     def _complains(self, line: _Line) -> bool:
         """Whether a logged error is followed by the exception that it speaks of."""
@@ -451,8 +456,8 @@ class _Draft:
             head = first.head
             calm = head.level is None and not tracebacks.is_complaint(head.body)
             told = self.quiet or calm or tracebacks.is_farewell(head.body)
-            return trace.indent > 0 or not told
-        return trace.indent > 0 or tracebacks.is_caught(first.text)
+            return trace.indent > first.margin or not told
+        return trace.indent > first.margin or tracebacks.is_caught(first.text)
 
     def _follow(self, line: _Line) -> None:
         number = len(self.lines) if line is not self.lines[0] else 0

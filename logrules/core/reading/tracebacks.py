@@ -12,7 +12,7 @@ _FRAME = r"[> ]*File [\"“][^\"“”\n]+[\"”], line \d+"
 _BEGINS = re.compile(
     rf"(?:Exception Group )?Traceback \(most recent call last\):|{_FRAME}"
     r"|[╭┌]─+ Traceback \(most recent call[^\n]{0,12}─+"
-    r"|(?:Trace|Exception|Stack ?trace): Traceback \(most recent call last\):"
+    r"|(?:Trace|Exception|Stack ?trace|Error|[Ll]ogs?|Output|Console): Traceback \(most recent call last\):"
 )
 _CHAIN = re.compile(
     r"The above exception was the direct|During handling of the above exception|[+-]{0,9}-{4}[-+ \d]*$"
