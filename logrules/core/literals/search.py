@@ -168,24 +168,25 @@ class Search:
         """The hits among what Vectorscan has found, once for each line."""
         hits = []
         for line, found in _by_line(data, ends):
-            around = _Around(data, line)
-            wanted, numbered = self._verdict(around, found)
-            if numbered and (more := [each for each in numbered if around.holds(self.wanted.at(each))]):
-                wanted = wanted.union(more)
+            wanted, numbered = self._verdict(data, line, found)
+            if numbered:
+                around = _Around(data, line)
+                wanted = wanted.union([each for each in numbered if around.holds(self.wanted.at(each))])
             if wanted:
                 hits.append(Hit(line, wanted))
         return hits
 
-    def _verdict(self, around: _Around, found: list[tuple[int, int]]) -> _Verdict:
+    def _verdict(self, data: bytes, line: int, found: list[tuple[int, int]]) -> _Verdict:
         """What is in a line by what was found in it, and what its numbers have a say in."""
-        if len(around.text) > _STORM:
-            return self._judged(around, found)
-        key = like(around.text), tuple([expression for _, expression in found])
+        text = data[data.rfind(b"\n", 0, line - 1) + 1 : line]
+        if len(text) > _STORM:
+            return self._judged(_Around(data, line), found)
+        key = like(text), tuple([expression for _, expression in found])
         known = self._verdicts.get(key)
         if known is None:
             if len(self._verdicts) >= _KINDS:
                 self._verdicts.clear()
-            known = self._verdicts[key] = self._judged(around, found)
+            known = self._verdicts[key] = self._judged(_Around(data, line), found)
         return known
 
     def _judged(self, around: _Around, found: list[tuple[int, int]]) -> _Verdict:
@@ -255,38 +256,42 @@ _Verdict = tuple[frozenset[int], tuple[int, ...]]
 """What is in a line, and what may be."""
 
 
+class _Text:
+    """A text, and the same in small letters, should they be asked for."""
+
+    def __init__(self, plain: bytes) -> None:
+        self.plain = plain
+
+    @cached_property
+    def folded(self) -> bytes:
+        """In small letters."""
+        return self.plain.lower()
+
+
 class _Around:
     """A line, and those before it."""
 
     def __init__(self, data: bytes, end: int) -> None:
         self.data, self.end = data, end
         self.start = data.rfind(b"\n", 0, end - 1) + 1
-        self.text = data[self.start : end]
-
-    @cached_property
-    def folded(self) -> bytes:
-        """The line in small letters."""
-        return self.text.lower()
+        self.line = _Text(data[self.start : end])
 
     def holds(self, wanted: Wanted) -> bool:
         """Whether the line holds the rarest of what is wanted, and all of it stands in its order."""
-        text, folded = self.text, self.folded
-        if wanted.spans:
-            text, folded = self.wide
+        text = self.wide if wanted.spans else self.line
         for number, part in enumerate(wanted.parts):
             # Where most end: they hold the one word and none of the others.
-            if number != wanted.rarest and not _is_there(part, text, folded):
+            if number != wanted.rarest and not _is_there(part, text):
                 return False
-        return _stands(wanted, text, folded, len(text) - len(self.text))
+        return _stands(wanted, text, len(text.plain) - (self.end - self.start))
 
     @cached_property
-    def wide(self) -> tuple[bytes, bytes]:
-        """It and what stands before it, as it is and in small letters."""
+    def wide(self) -> _Text:
+        """It and what stands before it."""
         first = self.start
         for _ in range(REACH):
             first = self.data.rfind(b"\n", 0, max(0, first - 1)) + 1
-        text = self.data[first : self.end]
-        return text, text.lower()
+        return _Text(self.data[first : self.end])
 
 
 def _by_line(data: bytes, ends: list[tuple[int, int]]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
@@ -313,34 +318,34 @@ def _lines_with(word: bytes, data: bytes, where: bytes, start: int) -> Iterator[
         at = where.find(word, max(at + 1, line - len(word) + 1))
 
 
-def _is_there(part: tuple[Literal, ...], text: bytes, folded: bytes) -> bool:
+def _is_there(part: tuple[Literal, ...], text: _Text) -> bool:
     """Whether one of a part's words stands in a text."""
     for word, caseless in part:  # noqa: SIM110  `any` takes three times as long
-        if word in (folded if caseless else text):
+        if word in (text.folded if caseless else text.plain):
             return True
     return False
 
 
-def _stands(wanted: Wanted, text: bytes, folded: bytes, line: int) -> bool:
+def _stands(wanted: Wanted, text: _Text, line: int) -> bool:
     """Whether all parts stand in a text, the last of them behind `line`."""
     at, last = 0, len(wanted.parts) - 1
     for number, part in enumerate(wanted.parts):
         at = max(at, line) if number == last else at
-        at = _end(part, text, folded, at, begins=wanted.begins and not number)
+        at = _end(part, text, at, begins=wanted.begins and not number)
         if at < 0:
             return False
     return True
 
 
-def _end(part: tuple[Literal, ...], text: bytes, folded: bytes, start: int, *, begins: bool) -> int:
+def _end(part: tuple[Literal, ...], text: _Text, start: int, *, begins: bool) -> int:
     """Where the part that ends first ends; -1 if it is not there."""
     first = -1
     for word, caseless in part:
-        where = folded if caseless else text
+        where = text.folded if caseless else text.plain
         if word not in where:
             continue
         at = where.find(word, start)
-        while begins and at >= 0 and _is_within_a_word(text, at):
+        while begins and at >= 0 and _is_within_a_word(text.plain, at):
             at = where.find(word, at + 1)
         if at >= 0 and not -1 < first <= at + len(word):
             first = at + len(word)

@@ -48,7 +48,7 @@ def _wanted(text: str) -> Wanted:
         if number != rarest and _is_plain(_in_one_line(each), is_ascii=is_ascii)
     ]
     beside.sort(key=lambda number: -min(len(literal.data) for literal in sets[number]))
-    spans = _may_wrap(parsed(text))
+    spans = _may_wrap(_worded(parsed(text)))
     if spans:  # what stands in later lines has not been read yet
         beside = [number for number in beside if number < rarest]
     kept = sorted([rarest, *beside[:_MOST]])
@@ -71,6 +71,16 @@ def _is_plain(literals: Sequence[Literal], *, is_ascii: bool) -> bool:
 def _in_one_line(literals: Iterable[Literal]) -> list[Literal]:
     pieces = ((max(data.split(b"\n"), key=len), caseless) for data, caseless in literals)
     return [Literal(data.lower() if caseless else data, caseless) for data, caseless in pieces]
+
+
+def _worded(tree: Any) -> Any:
+    """An expression without what may follow its last word: a line's end there parts no words."""
+    end = len(tree)
+    while end and _is_wrapped(str(tree[end - 1][0]), tree[end - 1][1]):
+        if tree[end - 1 : end].getwidth()[0] > 1:  # it may hold a word that is wanted
+            break
+        end -= 1
+    return tree[:end]
 
 
 def _may_wrap(tree: Iterable[Any]) -> bool:
