@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -152,39 +152,67 @@ def of_match(
 class Told:
     """The events of many matches, as lines; those of one kind differ in little.
 
-    What they have in common is redacted and put in its place once.
+    What they have in common is redacted and written once.
     """
 
     def __init__(self, codes: Mapping[str, Code], lang: str, redact: Callable[[str], str]) -> None:
         self._codes, self._lang, self._redact = codes, lang, redact
-        self._kinds: dict[tuple[object, ...], dict[str, Any]] = {}
+        self._kinds: dict[tuple[object, ...], _Kind] = {}
 
     def line(self, match: Match) -> bytes:
         """The same as `encode` makes of `of_match`."""
-        if match.count > 1 or match.attrs or match.epoch is not None or match.line is None:
-            return encode(self._event(match), self._redact)
-        kind = match.code, match.reason, match.level, match.fatal, match.rule, match.service, match.instance
-        known = self._kinds.get(kind) if match.evidence else None
+        is_plain = match.count == 1 and not match.attrs and match.epoch is None
+        if is_plain and match.line is not None and match.evidence:
+            kind = self._kind(match)
+            message, raw = (_quoted(text, self._redact) for text in (match.message, match.evidence))
+            line = kind.line(timestamp(match.time), message, match.line, raw)
+            if len(line) <= MAX_BYTES:
+                return line
+        return encode(self._event(match), self._redact)
+
+    def _kind(self, match: Match) -> _Kind:
+        key = match.code, match.reason, match.level, match.fatal, match.rule, match.service, match.instance
+        known = self._kinds.get(key)
         if known is None:
-            event = self._event(match)
-            event.v = 1
             if len(self._kinds) >= _MOST_KINDS:
                 self._kinds.clear()
-            known = plain = _plain(event, self._redact)
-            if match.evidence:
-                self._kinds[kind] = known
-        else:
-            plain = {
-                **known,
-                "timestamp": timestamp(match.time),
-                "message": _text(match.message, self._redact),
-                "line": match.line,
-                "raw": _text(match.evidence, self._redact),
-            }
-        return _fitting(plain)
+            event = self._event(match)
+            event.v = 1
+            known = self._kinds[key] = _kind(_plain(event, self._redact))
+        return known
 
     def _event(self, match: Match) -> Event:
         return of_match(match, self._codes[match.code], self._lang)
+
+
+class _Kind(NamedTuple):
+    """What stands between the fields in which the events of one kind differ."""
+
+    before_message: bytes
+    before_line: bytes
+    before_raw: bytes
+
+    def line(self, timestamp: str, message: bytes, number: int, raw: bytes) -> bytes:
+        """One of them."""
+        return b'{"timestamp":"%b",%b"message":%b,%b"line":%d,%b"raw":%b}\n' % (
+            *(timestamp.encode(), self.before_message, message, self.before_line),
+            *(number, self.before_raw, raw),
+        )
+
+
+def _kind(plain: dict[str, Any]) -> _Kind:
+    parts: list[dict[str, Any]] = [{}]
+    for name, value in plain.items():
+        if name in {"message", "line", "raw"}:
+            parts.append({})
+        elif name != "timestamp":
+            parts[-1][name] = value
+    before_message, before_line, before_raw, _ = (_unbroken(part)[1:-1] + b"," for part in parts)
+    return _Kind(before_message, before_line, before_raw)
+
+
+def _quoted(text: str, redact: Callable[[str], str]) -> bytes:
+    return _unbroken(_text(text, redact))
 
 
 _MOST_KINDS = 512
