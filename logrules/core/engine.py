@@ -13,7 +13,7 @@ from logrules.core import belief
 from logrules.core.belief import Policy
 from logrules.core.effects import Annotate, Probe
 from logrules.core.fatality import is_fatal
-from logrules.core.literals.search import REACH, Hit, last_lines
+from logrules.core.literals.search import REACH, last_lines
 from logrules.core.match import Match
 from logrules.core.model import EVENTS, Chunk, Origin
 from logrules.core.reading.heads import ANSI
@@ -54,12 +54,7 @@ class _Stream:
             lines = ANSI.sub(b"", lines)
         if not lines:
             return
-        before = b"".join(self._before)
-        start = len(before)
-        hits = self._rulebook.hits(before + lines, start)
-        self.window.push(
-            lines, [Hit(end - start, wanted) for end, wanted in hits] if start and hits else hits
-        )
+        self.window.push(lines, self._rulebook.hits(lines, self._before))
         self._before.extend(last_lines(lines))
 
 

@@ -46,15 +46,15 @@ MOST_KEPT = 4 * REACH + LONGEST
 class EveryLine(Rulebook):
     """A rulebook that looks at every record there is, whether anything was found in it or not."""
 
-    def hits(self, lines: bytes, start: int = 0) -> list[Hit]:
+    def hits(self, lines: bytes, before: Iterable[bytes] = ()) -> list[Hit]:
         """What patterns look for, and the end of each line."""
-        found = self.search.scan(lines, start)
+        found = self.search.scan(lines, before)
         if len(self._pairs) == len(self.search.wanted):
             self._pairs.append(())
             self._floors.append(0)
         held = dict(found)
         every = frozenset({len(self.search.wanted)})
-        return [Hit(end, every | held.get(end, every)) for end, _ in ends(lines) if end > start]
+        return [Hit(end, every | held.get(end, every)) for end, _ in ends(lines)]
 
 
 @cache
@@ -161,10 +161,7 @@ def both_ways_find_the_same(data: bytes, dice: random.Random) -> None:
     found = fast.scan(lines)
 
     assert found == slow.scan(lines)
-    before = b"".join(last_lines(lines[:cut])) if cut else b""
-    later = [
-        (end - len(before) + cut, wanted) for end, wanted in fast.scan(before + lines[cut:], len(before))
-    ]
+    later = [(end + cut, wanted) for end, wanted in fast.scan(lines[cut:], last_lines(lines[:cut]))]
     assert [hit for hit in found if hit.end > cut] == later
 
 

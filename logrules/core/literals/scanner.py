@@ -63,15 +63,11 @@ class Database:
         self._database = database
         self._scratch = threading.local()
 
-    def ends(self, data: bytes, start: int = 0) -> list[tuple[int, int]]:
-        """Where each expression matches behind `start`, and its number, in order. Any thread may call it."""
+    def ends(self, data: bytes) -> list[tuple[int, int]]:
+        """Where each expression matches, and its number, in order. Any thread may call it."""
         found: list[tuple[int, int]] = []
-        looked_at = memoryview(data)[start:] if start else data
-        self._database.scan(looked_at, _collect, context=found, scratch=self._own_scratch())
-        if found:
-            found.sort()
-            if start:
-                return [(end + start, number) for end, number in found]
+        self._database.scan(data, _collect, context=found, scratch=self._own_scratch())
+        found.sort()
         return found
 
     def _own_scratch(self) -> Any:

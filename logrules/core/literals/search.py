@@ -124,19 +124,22 @@ class Search:
         self._verdicts: dict[tuple[bytes, tuple[int, ...]], _Verdict] = {}
         """Of lines whatever their digits, by what was found: failures come again with other numbers."""
 
-    def scan(self, data: bytes, start: int = 0) -> list[Hit]:
-        """The hits in whole lines that end behind `start`. Safe to call from several threads."""
+    def scan(self, lines: bytes, before: Iterable[bytes] = ()) -> list[Hit]:
+        """The hits in whole lines, behind others in which what is wanted may have begun.
+
+        Safe to call from several threads.
+        """
         if self._warm_up > 0:
-            self._warm_up -= len(data) + _CALL
+            self._warm_up -= len(lines) + _CALL
             if self._warm_up <= 0:
                 self._prepare(only_kept=False)
             elif self._warm_up <= self._asks_at:
                 self._asks_at = 0
                 self._prepare(only_kept=True)
         if self._database is None:
-            return self._found(data, start)
-        ends = self._database.ends(data, start)
-        return self._lines(data, ends) if ends else []
+            return self._found(lines, b"".join(before))
+        ends = self._database.ends(lines)
+        return self._lines(lines, ends, b"".join(before)) if ends else []
 
     @property
     def has_database(self) -> bool:
@@ -164,13 +167,13 @@ class Search:
             self._warm_up = 0
             self.__dict__.pop("_words", None)
 
-    def _lines(self, data: bytes, ends: list[tuple[int, int]]) -> list[Hit]:
+    def _lines(self, data: bytes, ends: list[tuple[int, int]], before: bytes) -> list[Hit]:
         """The hits among what Vectorscan has found, once for each line."""
         hits = []
         for line, found in _by_line(data, ends):
             wanted, numbered = self._verdict(data, line, found)
             if numbered:
-                around = _Around(data, line)
+                around = _Around(data, line, before)
                 wanted = wanted.union([each for each in numbered if around.holds(self.wanted.at(each))])
             if wanted:
                 hits.append(Hit(line, wanted))
@@ -212,13 +215,13 @@ class Search:
                 found[caseless][word] = known.setdefault(numbers, numbers)
         return found
 
-    def _found(self, data: bytes, start: int) -> list[Hit]:
+    def _found(self, data: bytes, before: bytes) -> list[Hit]:
         """The same without Vectorscan."""
         hits: dict[int, set[int]] = {}
         for where, words in zip((data, data.lower()), self._words, strict=True):
             for word, numbers in words.items():
-                for end in _lines_with(word, data, where, start):
-                    around = _Around(data, end)
+                for end in _lines_with(word, data, where):
+                    around = _Around(data, end, before)
                     held = [number for number in numbers if around.holds(self.wanted.at(number))]
                     if held:
                         hits.setdefault(end, set()).update(held)
@@ -269,10 +272,10 @@ class _Text:
 
 
 class _Around:
-    """A line, and those before it."""
+    """A line, and those before it, of which some may stand in bytes of their own."""
 
-    def __init__(self, data: bytes, end: int) -> None:
-        self.data, self.end = data, end
+    def __init__(self, data: bytes, end: int, before: bytes = b"") -> None:
+        self.data, self.end, self._before = data, end, before
         self.start = data.rfind(b"\n", 0, end - 1) + 1
         self.line = _Text(data[self.start : end])
 
@@ -288,10 +291,11 @@ class _Around:
     @cached_property
     def wide(self) -> _Text:
         """It and what stands before it."""
-        first = self.start
-        for _ in range(REACH):
-            first = self.data.rfind(b"\n", 0, max(0, first - 1)) + 1
-        return _Text(self.data[first : self.end])
+        first, left = self.start, REACH
+        while first and left:
+            first, left = self.data.rfind(b"\n", 0, first - 1) + 1, left - 1
+        text = self.data[first : self.end]
+        return _Text(b"".join([*self._before.splitlines(keepends=True)[-left:], text]) if left else text)
 
 
 def _by_line(data: bytes, ends: list[tuple[int, int]]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
@@ -309,9 +313,9 @@ def _by_line(data: bytes, ends: list[tuple[int, int]]) -> Iterator[tuple[int, li
         yield line, found
 
 
-def _lines_with(word: bytes, data: bytes, where: bytes, start: int) -> Iterator[int]:
+def _lines_with(word: bytes, data: bytes, where: bytes) -> Iterator[int]:
     """Where the lines of `data` end in which a word ends; `where` is the same, or in small letters."""
-    at = where.find(word, max(0, start - len(word) + 1))
+    at = where.find(word)
     while at >= 0:
         line = data.find(b"\n", at + len(word) - 1) + 1 or len(data)
         yield line

@@ -181,9 +181,9 @@ class Rulebook:
         self._floors = [min((self._ranks[at] for at, _ in each), default=0) for each in self._pairs]
         return Search(Shelf(pairs), self._store)
 
-    def hits(self, lines: bytes, start: int = 0) -> list[Hit]:
-        """Which whole lines that end behind `start` may hold the last of what a pattern matches."""
-        return self.search.scan(lines, start)
+    def hits(self, lines: bytes, before: Iterable[bytes] = ()) -> list[Hit]:
+        """Which whole lines, behind others, may hold the last of what a pattern matches."""
+        return self.search.scan(lines, before)
 
     def _floor_of(self, wanted: frozenset[int]) -> int:
         return min(self._floors[number] for number in wanted)
