@@ -32,6 +32,8 @@ __all__ = ["Engine", "Policy", "classify", "parse"]
 PATIENCE = 0.2
 """Seconds that a record which could still go on is waited for."""
 _TEXT = Origin("text", "-", "text")
+_FEW = 1024
+"""Bytes of lines that are kept as they are: it would cost more to look which of them are the last."""
 EVIDENCE = 8000
 """Characters of a record that a match carries: of a longer one how it begins and how it ends."""
 
@@ -42,11 +44,11 @@ class _Stream:
     def __init__(self, origin: Origin, rulebook: Rulebook, line: int = 1) -> None:
         self.lines = Lines()
         self.window = Window(origin, line, rulebook.floor)
-        self._rulebook = rulebook
+        self._hits = rulebook.hits
         self.deadline: float | None = None
         self.waits_for: int | None = None
         self._before: deque[bytes] = deque(maxlen=REACH)
-        """The last lines: what is wanted may have begun in them."""
+        """The last lines, at least so many: what is wanted may have begun in them."""
 
     def push(self, lines: bytes) -> None:
         """Takes whole lines, and what is found in them without their colours."""
@@ -54,8 +56,11 @@ class _Stream:
             lines = ANSI.sub(b"", lines)
         if not lines:
             return
-        self.window.push(lines, self._rulebook.hits(lines, self._before))
-        self._before.extend(last_lines(lines))
+        self.window.push(lines, self._hits(lines, self._before))
+        if len(lines) <= _FEW:
+            self._before.append(lines)
+        else:
+            self._before.extend(last_lines(lines))
 
 
 class Engine:

@@ -66,19 +66,20 @@ class Database:
     def ends(self, data: bytes) -> list[tuple[int, int]]:
         """Where each expression matches, and its number, in order. Any thread may call it."""
         found: list[tuple[int, int]] = []
-        self._database.scan(data, _collect, context=found, scratch=self._own_scratch())
+        try:
+            scratch = self._scratch.value
+        except AttributeError:
+            scratch = self._own_scratch()
+        self._database.scan(data, _collect, context=found, scratch=scratch)
         found.sort()
         return found
 
     def _own_scratch(self) -> Any:
-        try:
-            return self._scratch.value
-        except AttributeError:
-            import hyperscan
+        """This thread's: two threads in one are an error in Vectorscan."""
+        import hyperscan
 
-            # Two threads in one scratch are an error in Vectorscan.
-            self._scratch.value = hyperscan.Scratch(self._database)
-            return self._scratch.value
+        self._scratch.value = hyperscan.Scratch(self._database)
+        return self._scratch.value
 
 
 def _collect(number: int, _start: int, end: int, _flags: int, found: list[tuple[int, int]]) -> None:

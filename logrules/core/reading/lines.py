@@ -32,22 +32,27 @@ class Lines:
         """It is inside a line that was cut."""
         self._begun = False
         self._utf16: codecs.IncrementalDecoder | None = None
+        self._is_between = False
+        """Nothing of what was read has a say in what comes."""
 
     def feed(self, data: bytes) -> bytes:
         """What has become whole lines by now."""
         if (
-            data.endswith(b"\n")
+            self._is_between
+            and data.endswith(b"\n")
             and len(data) <= LONGEST
-            and self._begun
-            and not (self._rest or self._passes_over or self._utf16 or b"\r" in data or b"\0" in data)
+            and b"\r" not in data
+            and b"\0" not in data
         ):
             return data  # as most that is read line by line
-        return self._cut(self._plain(data))
+        whole = self._cut(self._plain(data))
+        self._is_between = self._begun and not (self._rest or self._passes_over or self._utf16)
+        return whole
 
     def close(self) -> bytes:
         """The last line, if nothing ended it."""
         rest = self._cut(b"\n") if self._rest else b""
-        self._passes_over = False
+        self._passes_over = self._is_between = False
         return rest
 
     def _cut(self, data: bytes) -> bytes:

@@ -557,7 +557,8 @@ class Window:
         """Whether no record is open in which anything was found; forgets what is too old."""
         if self._hits:
             return False
-        self._forget()
+        if self._size > 2 * REACH:
+            self._forget()
         return True
 
     def push(self, data: bytes, hits: list[Hit]) -> None:
