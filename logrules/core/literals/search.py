@@ -165,7 +165,8 @@ class Search:
         self._database = compiled(list(expressions), store=self._store, only_kept=only_kept)
         if self._database:
             self._warm_up = 0
-            self.__dict__.pop("_words", None)
+            for name in ("_plain", "_beyond"):
+                self.__dict__.pop(name, None)
 
     def _lines(self, data: bytes, ends: list[tuple[int, int]], before: bytes) -> list[Hit]:
         """The hits among what Vectorscan has found, once for each line."""
@@ -204,21 +205,34 @@ class Search:
         return frozenset(sure), tuple(numbered)
 
     @cached_property
-    def _words(self) -> tuple[dict[bytes, tuple[int, ...]], dict[bytes, tuple[int, ...]]]:
-        """What is wanted by each literal; then by each that is caseless, which is in small letters."""
-        found: tuple[dict[bytes, tuple[int, ...]], dict[bytes, tuple[int, ...]]] = ({}, {})
+    def _plain(self) -> _Words:
+        """What is wanted by each literal in ASCII."""
+        return self._by_literal(is_ascii=True)
+
+    @cached_property
+    def _beyond(self) -> _Words:
+        """…and by each of the others: more than half of all, for which most logs hold no letter."""
+        return self._by_literal(is_ascii=False)
+
+    def _by_literal(self, *, is_ascii: bool) -> _Words:
+        found: _Words = ({}, {})
         known: dict[tuple[int, ...], tuple[int, ...]] = {}
         for number, wanted in enumerate(self.wanted):
             for literal, caseless in wanted.parts[wanted.rarest]:
-                word = literal.lower() if caseless else literal
-                numbers = (*found[caseless].get(word, ()), number)
-                found[caseless][word] = known.setdefault(numbers, numbers)
+                if literal.isascii() is is_ascii:
+                    word = literal.lower() if caseless else literal
+                    numbers = (*found[caseless].get(word, ()), number)
+                    found[caseless][word] = known.setdefault(numbers, numbers)
         return found
 
     def _found(self, data: bytes, before: bytes) -> list[Hit]:
         """The same without Vectorscan."""
         hits: dict[int, set[int]] = {}
-        for where, words in zip((data, data.lower()), self._words, strict=True):
+        exact, caseless = self._plain
+        every = [(data, exact), (data.lower(), caseless)]
+        if not data.isascii():
+            every += [(data, self._beyond[0]), (data.lower(), self._beyond[1])]
+        for where, words in every:
             for word, numbers in words.items():
                 for end in _lines_with(word, data, where):
                     around = _Around(data, end, before)
@@ -254,6 +268,9 @@ class _Sought(NamedTuple):
             return self._replace(first=(*self.first, number), length=length)
         return self._replace(more=(*self.more, number))
 
+
+_Words = tuple[dict[bytes, tuple[int, ...]], dict[bytes, tuple[int, ...]]]
+"""What is wanted by each literal; then by each that is caseless, which is in small letters."""
 
 _Verdict = tuple[frozenset[int], tuple[int, ...]]
 """What is in a line, and what may be."""
