@@ -26,13 +26,12 @@ class Severity(StrEnum):
     ERROR = "error"
     CRITICAL = "critical"
 
-    @property
-    def rank(self) -> int:
-        """Position on the scale, for comparison: 0 is debug."""
-        return _RANK[self]
+    rank: int
+    """Position on the scale, for comparison: 0 is debug."""
 
 
-_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+for _rank, _severity in enumerate(Severity):
+    _severity.rank = _rank
 
 
 class Sign(StrEnum):

@@ -572,8 +572,13 @@ class Window:
     def take(self, seen: float, *, final: bool) -> Iterator[Parsed]:
         """The records with hits that are closed; with `final` the last one too."""
         if self._hits:
-            yield from self._cut(b"".join(self._parts), seen, final=final)
+            yield from self._cut(self._joined(), seen, final=final)
         self._forget()
+
+    def _joined(self) -> bytes:
+        data = b"".join(self._parts)
+        self._parts = deque([data])  # what is one already is joined for nothing
+        return data
 
     def _cut(self, data: bytes, seen: float, *, final: bool) -> Iterator[Parsed]:
         after: _Line | None = None
@@ -653,7 +658,7 @@ class Window:
             keep += self._base + self._size - self._hits[0].end + REACH
         if self._size <= 2 * keep:
             return
-        data = b"".join(self._parts)
+        data = self._joined()
         cut = data.find(b"\n", self._size - keep) + 1
         if self._counted < self._base + cut:
             self._number_of(data, cut)
