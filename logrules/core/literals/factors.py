@@ -22,7 +22,7 @@ _TRAFFIC = """\
 INFO httpx: HTTP Request: POST https://api.telegram.org/bot1:x/sendMessage "HTTP/1.1 200 OK", took 0.3 s
 DEBUG aiogram: https://api.telegram.org/bot1:x/answerCallbackQuery took 12 ms; telegram: bot got an update
 08:29:41 - apscheduler.executors.default - INFO - Running job "tick (trigger: interval[0:00:05])"
-2026-01-15 08:29:41,511 - aiogram.event - INFO - Update id=1 is handled. It was sent successfully. Duration 12 ms by bot id=1
+2026-01-15 08:29:41,511 - aiogram.event - INFO - Update id=1 is handled successfully. Duration 12 ms
 INFO:     127.0.0.1:40112 - "GET /healthz HTTP/1.1" 200 OK
 INFO sqlalchemy.engine.Engine SELECT 1 FROM users WHERE id = $1
 the bot is telegram user message
