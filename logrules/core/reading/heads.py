@@ -62,13 +62,15 @@ _CODE = re.compile(r"\[\d{1,3}(?:;\d{1,3}){0,5}m")
 _ZONE = "(?:UTC|GMT|MSK|CES?T|EES?T|[ECMP][SD]T|IST|JST|KST|WIB|BRT)"
 _STAMP = (
     r"""(?>
-    \d{4}[-/.]\d\d?[-/.]\d\d?(?:[T\ _-]|\ -\ )\d\d?:\d\d:\d\d(?:[.,]\d{1,9})?
+    \d{4}[-/.]\d\d?[-/.]\d\d?(?:[T\ _-]|\ -\ )\d\d?:\d\d:\d\d(?:[.,]\d{1,9})?(?:\ [AP]M)?
       (?:\ ?(?:Z|"""
     + _ZONE
     + r"""(?:[+-]\d\d:?\d\d)?|[+-]\d\d:?\d\d|(?:[A-Z]{3,4}|[+-]\d\d)(?=\ \[\d)))?
   | (?:[A-Z][a-z]{2},?\ )?\d\d?[-/.]\d\d?[-/.]\d{2,4},?\ \d\d?:\d\d:\d\d(?:[.,]\d+)?(?:\ [AP]M)?
   | \d\d?[-\ /][A-Z][a-z]{2}[-\ /]\d{2,4},?\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | \d\d[-.]\d\d\ \d\d:\d\d:\d\d(?:[.,]\d+)?
+  | \d{8}[\ _T-]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?
+  | [A-Z][a-z]{2,5}day,\ [A-Z][a-z]{2,8}\ \d\d?,\ \d{4}\ \d\d?:\d\d:\d\d\ [AP]M
   | \d{4}-[A-Z][a-z]{2}-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,9})?               # Coolify
   | [A-Z][a-z]{2}(?:\ {1,2}|-)\d{1,2}\ \d\d:\d\d:\d\d(?:\.\d{1,9})?
   | \d{1,2}\ [A-Z][a-z]{2}\ \d\d:\d\d:\d\d                              # Node-RED
@@ -76,7 +78,7 @@ _STAMP = (
   | [A-Z][a-z]{2},?\ (?:[A-Z][a-z]{2}\ {1,2}\d{1,2}|\d{1,2}\ [A-Z][a-z]{2})(?:\ \d{4})?\ \d\d:\d\d:\d\d
       (?:\ """
     + _ZONE
-    + r"""(?![+-]))?(?:\ \d{4})?(?:\ (?:GMT|UTC)(?:[+-]\d{4})?)?(?:\ \([^()\n]{1,60}\))?
+    + r"""(?![+-]))?(?:\ \d{4})?(?:\ (?:(?:GMT|UTC)(?:[+-]\d{4})?|[+-]\d{4}))?(?:\ \([^()\n]{1,60}\))?
   | \d\d?:\d\d:\d\d\ [AP]M
   | \d\d:\d\d:\d\d(?:[.,]\d+Z?)?
 )"""
@@ -98,9 +100,9 @@ _BLOCK = rf"""(?:
     \[?\d{{4}}[-/.]\d\d[-/.]\d\d[T\ ]\d\d:\d\d | \[?\d\d[-/.]\d\d[-/.]\d{{2,4}},?\ \d\d:\d\d:\d\d
   | \[?\d\d:\d\d:\d\d(?:[,.]\d{{1,6}})?(?:\]|\ [|\[-]|\ {_LEVEL})
   | (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),?\ [A-Z\d][\w\ ]{{2,6}}\ \d
-  | [^\W\d_]{{3,5}}\.?\ [\d\ ]\d\ \d\d:\d\d:\d\d\ \S | [DIWEF]\d{{4}}\ \d\d:\d\d:\d\d\.\d | time="\d{{4}}
+  | [^\W\d_]{{3,5}}\.?\ [\d\ ]\d\ \d\d:\d\d:\d\d\ \S | [DIWEF]\d{{4}}\ \d\d:\d\d:\d\d\.\d | time="?\d{{4}}
   | \[{_LEVEL}\] | {_LEVEL}(?::[\w.]{{1,60}}:|\ -\ ) | (?<!\ {{5}}){_LEVEL}:[ ]
-  | [\w.]{{3,60}}\ -\ {_LEVEL}\ -[ ] | \{{"(?:level|time|ok|ts|timestamp)":\ ?["\df]
+  | [\w.]{{3,60}}\ -\ {_LEVEL}\ -[ ] | \{{"(?:level|time|ok|ts|timestamp|name|msg|message|severity)":\ ?["\df]
   | [a-z][\w.-]{{0,40}}[\d\ ]\ *\|[ ] | \d+\|[\w.-]{{1,60}}\ *\|[ ]
 )"""
 """How a logger's line begins where it is shown as a block, hence with a margin."""
@@ -146,9 +148,10 @@ _TRANSPORT = re.compile(
   | `{{1,3}}(?={_REPORT}|(?:Error|Exception):\ [^`\n]{{1,400}}$     # Markdown around a whole record
         |[\w@-]{{1,60}}\.service:\ )
   | "(?=Traceback\ \(most\ recent\ call\ last\):\ $)                  # …, quotation marks around many lines
-  | \*\*(?=[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:|{_REPORT})        # …, in bold
+  | \*\*(?={_REPORT}|{_BLOCK}|[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:)  # …, in bold
+  | "(?={_REPORT}|{_BLOCK})(?=[^\n]{{8,4000}}[^"',\]}})\\]\ $)     # …, quotation marks around many lines
   | `(?=\ \ File\ "|\ {{4}}\S[^\n]*`\ $)                              # …, around tracebacks or their lines
-  | `{{3}}(?=[^`\s][^`\n]{{8,4000}}`{{3}}\ $)                            # …, a block on one line
+  | `{{3}}(?=[^`\s][^\n]{{8,4000}}$)                                      # …, a block of Markdown's
   | `{{1,3}}(?=[^`\n]{{8,4000}}$)                                        # …, its end on a line that follows
   | \ {{1,12}}[┃║]\ +(?=\S)                                           # a box around a bot's start
   | `(?=(?:[A-Za-z]:\\|/)[^\n:`]{{1,300}}\.[cm]?[jt]s:\d{{1,6}}\ $)       # …, what Node shows before an error
@@ -162,6 +165,7 @@ _TRANSPORT = re.compile(
   | [|│]\ (?=\[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d:\d\d|\[{_LEVEL}\]\ )   # a table's first column; a box
   | >\ (?: (?=\ \ File\ "|During\ handling\ of\ the|The\ above\ exception\ was)|$  # …, before a traceback
         | (?=\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*]) )
+  | (?:\[(?:stderr|stdout)\]|(?:stderr|stdout|STDERR|STDOUT)(?:\ \||:))\ (?=\S)
   | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
   | \[\d\d:\d\d:\d\d\]\ \[[^\]\n]{{1,60}}/INFO\]\ \[STD(?:ERR|OUT)[^\]\n]{{0,40}}\]:\ (?:\[[\w.$]{{5,160}}
     :\w{{1,40}}:\d{{1,5}}\]:\ )?                                      # Minecraft, what a plugin prints
@@ -229,7 +233,7 @@ _AFTER = (
       | \d{1,5}\ ++\|\ ++[^|\n]{1,40}?\ ++\|\ ++(?:[\w.$/-]{1,60}\ ++\|\ ++)?
       | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3} | [\w.$/-]{1,60}\ ->\ +(?=\S)
       | (?:[\w.$/-]+|<module>)\ {1,40}-\ +
-        (?:(?:(?:Main|Dummy-|Thread)[\w-]{0,40}|\d{1,6}|[a-z_]\w{0,40})\ -\ +)?
+        (?:(?:(?:Main|Dummy-|Thread)[\w-]{0,40}|\d{1,6}|[a-z_]\w{0,40})\ -\ +){0,2}
       | (?!"""
     + _RAISED
     + r""":)(?:[A-Za-z_]\w*\.)+\w+:?\ ++(?!\w{1,30}=)
@@ -239,6 +243,9 @@ _AFTER = (
     + r""")[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)
       | -\ [|-]\ ++ | :\ ++ ){0,2}(?:(?:->|>{1,3}|»|›|→|=>)\ +)?"""
 )
+
+_SIGN = r"[\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001faff]\ufe0f?"
+_SOURCE = r"[\w./-]{1,80}\.(?:py|js|ts|go|rs|rb|php|kt|java|cs):\d{1,6}"
 
 _HEADS = tuple(
     re.compile(head, re.VERBOSE)
@@ -287,9 +294,9 @@ _HEADS = tuple(
         rf"""\ {{0,2}}\[?(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +
         (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+(?:\ >|\]))\ """,  # Rust
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
-        rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +)?
-        [\[(]?(?P<stamp>{_STAMP})[\])]?\ *+[-|:,\u2014]{{0,4}}\ *+(?:{_MID}){{0,4}}?
-        [\[(<]?\ *+(?:[\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001faff]\ufe0f?\ ?)?(?<![A-Za-z0-9_])
+        rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +|{_SIGN}\ {{1,3}})?
+        [\[(<]?\ ?(?P<stamp>{_STAMP})\ ?[\])>]?\ *+[-|:,\u2014]{{0,4}}\ *+(?:{_MID}){{0,4}}?
+        [\[(<]?\ *+(?:{_SIGN}\ ?)?(?<![A-Za-z0-9_])
         (?P<level>{_ANY_LEVEL})(?:[/@][\w.:@-]++)?\ *+[\])>]?{_SEP}{_AFTER}""",
         r"""(?P<stamp>\d\d:\d\d:\d\d)(?:Z|[+-]\d\d:\d\d)\ (?P<level>debug|info|warn|error|fatal)
         \ (?:[\w./-]{1,60}\ (?:\{[^{}\n]{1,400}\}\ ){1,2})?""",  # tslog's console
@@ -305,6 +312,14 @@ _HEADS = tuple(
         (?:\(\d{{1,9}}\)\ )?(?=\S)""",  # ioBroker
         rf"\d\d?:\d\d[AP]M\ (?P<level>{_LEVEL})\ (?:[\w./-]+:\d+\ >\ )?",  # zerolog
         rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",  # logrus
+        r"(?P<klog>[DIWEF])/[\w.-]{1,40}(?:\(\ *\d{1,6}\))?:\ ",  # Android's logcat, and those who liked it
+        rf"{_SOURCE}\ (?P<level>{_LEVEL})\ |(?!standard_init)(?=\S{{1,80}}\.go:){_SOURCE}:\ ",
+        rf"<(?P<plain>{_LEVEL})>\ |[\w.-]{{1,30}}\ \|\ (?P<level>{_LEVEL})\ \|\ ",
+        r"::(?P<level>(?i:error|warning|notice))(?:\ [^:\n]{1,120})?::",  # GitHub Actions
+        rf"\[(?P<level>{_LEVEL})\ (?P<stamp>{_STAMP})\]\ ",
+        rf"[*=#!-]{{2,5}}\ ?(?P<level>{_LEVEL})\ ?[*=#!-]{{2,5}}\ ",
+        rf"(?P<level>{_LEVEL})!\ {{1,3}}(?=\S)|(?P<plain>error|warn|info|debug)\ {{2,8}}(?=[^\s:])",
+        rf"\[?\d{{4}}-\d\d-\d\d\ \d\d:\d\d\]?\ [-|]?\ ?\[?(?P<level>{_LEVEL})\]?:?\ [-|]?\ ?",  # no seconds
         rf"(?:\d+\ TID-\w+|(?:(?:pid|tid|class|jid)=\S{{1,80}}\ ){{1,4}})\ ?(?P<level>{_LEVEL}):\ ",
         rf"(?:\d{{1,9}}\ )?\[[^\]\n]{{1,60}}\]\ (?P<level>{_LEVEL})\ +[\w.$-]+\ -\ ",  # slf4j-simple
         rf"\[[a-z][\w.-]{{1,40}}\][\ \t]{{1,16}}(?P<level>{_LEVEL})[\ \t]{{1,8}}(?=\S)",  # Botpress
@@ -328,7 +343,7 @@ _HEADS = tuple(
         r"\[(?P<klog>[DIWEC])\ \d{6}\ \d\d:\d\d:\d\d\ [\w./-]{1,80}:\d+\]\ ",  # Tornado
         rf"\[(?P<klog>[DIWEC])\ (?P<stamp>{_STAMP})\ [\w.-]{{1,60}}\]\ ",  # Jupyter
         rf"\[?(?P<klog>[DIWEC])\]?\ (?P<stamp>{_STAMP})\ ",  # the level's first letter
-        rf"\d{{10}}(?:\.\d{{1,6}})?\ +\[?(?P<level>{_LEVEL})\]?:?\ +",  # seconds since the epoch
+        rf"\[?\d{{10}}(?:\.\d{{1,6}})?\]?\ +\[?(?P<level>{_LEVEL})\]?:?\ +",  # seconds since the epoch
         r"(?P<stamp>\d\d:\d\d:\d\d)[+-]\d\d:\d\d\ (?=\[[a-z][\w/-]{1,40}\]\ )",  # tslog's console, no level
         rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]++)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
         rf"\[?(?P<level>{_LEVEL})\ [(]?[\w./-]{{1,60}}\.(?:py|[jt]s|go):\d{{1,6}}[)\]]:?\ +",
@@ -390,6 +405,8 @@ def line(raw: bytes) -> Line:
     """`raw` decoded, as the program wrote it before others put their prefixes there."""
     # The space is the one that ends a prefix: viewers cut it off where nothing follows.
     text = _readable(raw.decode("utf-8", "replace").rstrip("\r\n \t").lstrip("\ufeff")) + " "
+    if text.endswith("` ") and text.count("`") % 2:
+        text = text.rstrip("` ") + " "  # it closes a block of Markdown's
     stamp, margin = None, 0
     if text.startswith(_DOCKER):
         text, stamp = _from_docker(text)
@@ -429,7 +446,7 @@ def head(text: str) -> Head | None:
         if found := shape.match(text):
             groups = found.groupdict()
             short = groups.get("klog") or groups.get("dotnet") or ""
-            word = groups.get("level") or _KLOG.get(short) or _DOTNET.get(short)
+            word = groups.get("level") or groups.get("plain") or _KLOG.get(short) or _DOTNET.get(short)
             return _innermost(Head(groups.get("stamp"), severity(word), text[found.end() :]))
     return None
 
