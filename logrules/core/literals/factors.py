@@ -90,6 +90,15 @@ def is_common(literals: Sequence[Literal]) -> bool:
     return _frequency(literals) >= _OFTEN
 
 
+def are_numbers(literals: Iterable[Literal]) -> bool:
+    """Whether they are short numbers, which may stand in any line."""
+    return all(map(_is_number, literals))
+
+
+def _is_number(literal: Literal) -> bool:
+    return literal.data.strip().isdigit() and len(literal.data) <= _FEW_DIGITS
+
+
 def forget() -> None:
     """Let go of what was read of expressions: all have been asked for."""
     candidates.cache_clear()
@@ -131,7 +140,7 @@ def _rarity(literals: list[Literal]) -> tuple[int, int]:
 
 def _frequency(literals: Sequence[Literal]) -> int:
     """How often one of them stands in a line of the usual traffic; short numbers stand anywhere."""
-    numbers = any(data.strip().isdigit() and len(data) <= _FEW_DIGITS for data, _ in literals)
+    numbers = any(map(_is_number, literals))
     return 2 * _OFTEN * numbers + sum(
         often
         for line, folded, often in _LINES

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 import msgspec
 
 from logrules.core.literals.digits import like
-from logrules.core.literals.factors import is_common
+from logrules.core.literals.factors import are_numbers, is_common
 from logrules.core.literals.scanner import WARM_UP, Database, Literal, Store, compiled
 
 if TYPE_CHECKING:
@@ -158,8 +158,9 @@ class Search:
         known: dict[_Sought, _Sought] = {}
         for number, wanted in enumerate(self.wanted):
             numberless = wanted.is_numberless
-            for text, length in _expressions(wanted):
-                sought = expressions.get(text, _Sought()).plus(number, wanted, length, numberless=numberless)
+            for text, length, is_all in _expressions(wanted):
+                sought = expressions.get(text, _Sought())
+                sought = sought.plus(number, wanted, length, is_all=is_all, numberless=numberless)
                 expressions[text] = known.setdefault(sought, sought)
         self._sought = list(expressions.values())
         self._database = compiled(list(expressions), store=self._store, only_kept=only_kept)
@@ -256,15 +257,16 @@ class _Sought(NamedTuple):
     length: int = 0
     """Of that literal."""
 
-    def plus(self, number: int, wanted: Wanted, length: int, *, numberless: bool) -> _Sought:
-        """With one more, wanted where a literal of that length stands, or (0) what all of it makes."""
-        begins = length and wanted.begins and len(wanted.parts) == 1
-        is_sure = len(wanted.parts) == 1 if length else not wanted.begins
-        if is_sure and not begins:
+    def plus(self, number: int, wanted: Wanted, length: int, *, is_all: bool, numberless: bool) -> _Sought:
+        """With one more: wanted where a literal of that length stands, or (0) several parts in one line.
+
+        `is_all` says whether no part is missing there.
+        """
+        if is_all and not wanted.begins:
             return self._replace(sure=(*self.sure, number))
         if not numberless:
             return self._replace(numbered=(*self.numbered, number))
-        if begins:
+        if is_all and length:
             return self._replace(first=(*self.first, number), length=length)
         return self._replace(more=(*self.more, number))
 
@@ -379,18 +381,23 @@ def _is_within_a_word(data: bytes, start: int) -> bool:
     return before[-1:].isalnum() and before[-1:] != b"m" and before not in _ESCAPES
 
 
-def _expressions(wanted: Wanted) -> Iterator[tuple[bytes, int]]:
-    """What Vectorscan is to look for, with a literal's length: one part, or all where that one is common.
+def _expressions(wanted: Wanted) -> Iterator[tuple[bytes, int, bool]]:
+    """What Vectorscan is to look for, with a literal's length, and whether it is all that is wanted.
 
-    Parts in several lines are looked for by the last: what is new in a log is searched, and nothing twice.
+    One part, or all where that one is common; of those not the short numbers, which stand anywhere and
+    by which alone many expressions differ. Parts in several lines are looked for by the last: what is new in
+    a log is searched, and nothing twice.
     """
     part = wanted.parts[wanted.rarest]
     if len(wanted.parts) > 1 and not wanted.spans and is_common(part):
-        joined = _WITHIN_A_LINE.join(map(_any, wanted.parts))
+        telling = [each for each in wanted.parts if not are_numbers(each)]
+        parts = telling if len(telling) > 1 else wanted.parts
+        joined = _WITHIN_A_LINE.join(map(_any, parts))
         if len(joined) <= _LONGEST:
-            yield joined, 0
+            yield joined, 0, len(parts) == len(wanted.parts)
             return
-    yield from ((_escaped(literal), len(literal.data)) for literal in part)
+    for literal in part:
+        yield _escaped(literal), len(literal.data), len(wanted.parts) == 1
 
 
 def _any(literals: Iterable[Literal]) -> bytes:
