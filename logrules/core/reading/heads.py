@@ -103,7 +103,7 @@ _BLOCK = rf"""(?:
   | [^\W\d_]{{3,5}}\.?\ [\d\ ]\d\ \d\d:\d\d:\d\d\ \S | [DIWEF]\d{{4}}\ \d\d:\d\d:\d\d\.\d | time="?\d{{4}}
   | \[{_LEVEL}\] | {_LEVEL}(?::[\w.]{{1,60}}:|\ -\ ) | (?<!\ {{5}}){_LEVEL}:[ ]
   | [\w.]{{3,60}}\ -\ {_LEVEL}\ -[ ] | \{{"(?:level|time|ok|ts|timestamp|name|msg|message|severity)":\ ?["\df]
-  | [a-z][\w.-]{{0,40}}[\d\ ]\ *\|[ ] | \d+\|[\w.-]{{1,60}}\ *\|[ ]
+  | [a-z][\w.-]{{0,40}}[\d\ ]\ *\|[ ] | \d+\|[\w.-]{{1,60}}\ *\|[ ] | level="?[A-Za-z]{{4,8}}\b
 )"""
 """How a logger's line begins where it is shown as a block, hence with a margin."""
 _TRANSPORT = re.compile(
@@ -232,6 +232,7 @@ _AFTER = (
       | TeleBot:\ "
       | \d{1,5}\ ++\|\ ++[^|\n]{1,40}?\ ++\|\ ++(?:[\w.$/-]{1,60}\ ++\|\ ++)?
       | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3} | [\w.$/-]{1,60}\ ->\ +(?=\S)
+      | (?<=\ :\ )[a-z_][\w.-]{0,60}\ :\ ++
       | (?:[\w.$/-]+|<module>)\ {1,40}-\ +
         (?:(?:(?:Main|Dummy-|Thread)[\w-]{0,40}|\d{1,6}|[a-z_]\w{0,40})\ -\ +){0,2}
       | (?!"""
@@ -314,6 +315,9 @@ _HEADS = tuple(
         rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",  # logrus
         r"(?P<klog>[DIWEF])/[\w.-]{1,40}(?:\(\ *\d{1,6}\))?:\ ",  # Android's logcat, and those who liked it
         rf"{_SOURCE}\ (?P<level>{_LEVEL})\ |(?!standard_init)(?=\S{{1,80}}\.go:){_SOURCE}:\ ",
+        rf"(?P<level>{_LEVEL})\ {{1,8}}[\w.-]{{1,60}}:[\w-]{{1,60}}\.py:\d{{1,6}}\ ",  # pytest
+        rf"(?:\d{{4,7}}|\[\d{{4,7}}\])\ (?P<level>{_LEVEL})\ (?![a-z]+:\ )(?=\S)",
+        rf"{_SIGN}\ {{1,3}}\[?(?P<stamp>{_STAMP})\]?\ [-|]?\ ?(?=\S)",
         rf"<(?P<plain>{_LEVEL})>\ |[\w.-]{{1,30}}\ \|\ (?P<level>{_LEVEL})\ \|\ ",
         r"::(?P<level>(?i:error|warning|notice))(?:\ [^:\n]{1,120})?::",  # GitHub Actions
         rf"\[(?P<level>{_LEVEL})\ (?P<stamp>{_STAMP})\]\ ",
