@@ -17,11 +17,11 @@ from logrules.core.reading import mojibake
 from logrules.core.reading.dispatch import Chooser, chooser
 
 _LEVELS = {
-    Severity.DEBUG: "TRACE DEBUG VERBOSE SILLY TRC DBG DEBU",
-    Severity.INFO: "INFO INFORMATION NOTICE SUCCESS LOG INF ИНФО",
-    Severity.WARNING: "WARN WARNING WRN ПРЕДУПРЕЖДЕНИЕ",
-    Severity.ERROR: "ERROR ERR ERRO SEVERE EXCEPTION ОШИБКА",
-    Severity.CRITICAL: "CRITICAL CRIT FATAL PANIC ALERT EMERG EMERGENCY FATA FTL PNC",
+    Severity.DEBUG: "TRACE DEBUG VERBOSE SILLY TRC DBG DEBU TRAC",
+    Severity.INFO: "INFO INFORMATION NOTICE SUCCESS LOG INF ИНФО INFOS 信息",
+    Severity.WARNING: "WARN WARNING WRN ПРЕДУПРЕЖДЕНИЕ WARNUNG AVERTISSEMENT ADVERTENCIA 警告",
+    Severity.ERROR: "ERROR ERR ERRO SEVERE EXCEPTION ОШИБКА GRAVE SCHWERWIEGEND 严重",
+    Severity.CRITICAL: "CRITICAL CRIT FATAL PANIC ALERT EMERG EMERGENCY FATA FTL PNC PANI",
 }
 _SEVERITY = {word: severity for severity, words in _LEVELS.items() for word in words.split()}
 LEVELS = frozenset(_SEVERITY)
@@ -145,8 +145,8 @@ _TRANSPORT = re.compile(
   | \d\d:\d\d:\d\d\.\d{{3}}\ \|\ (?=npm\ (?:error|ERR!)\ )            # Cloudflare's builds
   | (?P<viewer>\d{{4}}-(?:\d\d|[A-Z][a-z]{{2}})-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:\ {_ZONE})?)
     \ (?={_REPORT}|\ \ (?!\ *{_LEVEL})|[a-z][\w.-]{{1,40}}\ +\|\ )       # Docker Desktop, Portainer, Coolify
-  | `{{1,3}}(?={_REPORT}|(?:Error|Exception):\ [^`\n]{{1,400}}$     # Markdown around a whole record
-        |[\w@-]{{1,60}}\.service:\ )
+  | `{{1,3}}\ ?(?={_REPORT}|(?:Error|Exception):\ [^`\n]{{1,400}}$     # Markdown around a whole record
+        |[\w@-]{{1,60}}\.service:\ |(?:level|time|ts)=\S+\ [a-z]+=)
   | "(?=Traceback\ \(most\ recent\ call\ last\):\ $)                  # …, quotation marks around many lines
   | \*\*(?={_REPORT}|{_BLOCK}|[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:)  # …, in bold
   | "(?={_REPORT}|{_BLOCK})(?=[^\n]{{8,4000}}[^"',\]}})\\]\ $)     # …, quotation marks around many lines
@@ -169,6 +169,10 @@ _TRANSPORT = re.compile(
   | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
   | \[\d\d:\d\d:\d\d\]\ \[[^\]\n]{{1,60}}/INFO\]\ \[STD(?:ERR|OUT)[^\]\n]{{0,40}}\]:\ (?:\[[\w.$]{{5,160}}
     :\w{{1,40}}:\d{{1,5}}\]:\ )?                                      # Minecraft, what a plugin prints
+  | │\ (?=\[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d:\d\d)                       # a terminal's frame
+  | \ {{2,16}}(?=[\w:.-]{{2,80}}\ {{2,40}}FATAL\ {{2,9}}Exited\ too\ )  # supervisorctl, pasted
+  | >\ (?=[\w@.:-]{{1,60}}\.service:\ )
+  | \ +(?=WARNING:\ Retrying\ \(Retry\(total=)                       # pip's, pasted with a margin
   | │\ (?=[\w.@/-]{{1,60}}\ +│\ [^\n]{{9,200}}│\ errored\ )           # pm2's table
   | \d{{4}}[/-]\d\d[/-]\d\d\ \d\d:\d\d:\d\d\ \|\ (?:stdout|stderr)\ \|(?:\ |$)        # Synology
   | remote:(?:\ |$)                                                 # git push, what the other side says
@@ -197,6 +201,8 @@ _TRANSPORT = re.compile(
     re.VERBOSE,
 )
 _DOCKER = '{"log":"'
+_FIELDS = ("level=", "time=", "ts=")
+"""How logfmt begins, of which the last value must end with the line."""
 _DEEPEST = 4
 """Prefixes within prefixes: GitHub's, around docker's, inside compose's, inside journald's."""
 
@@ -206,6 +212,7 @@ _MID = rf"""(?>
       \[[^\[\]{{}}'"\n]{{1,80}}\] | \([^()\n]{{1,80}}(?:\([^()\n]{{1,40}}\))?\) | \{{[^{{}}\n]{{1,160}}\}}
       | [\w.$/@:<>-]{{1,80}}(?=\ +[-|\u2014]\ ) | \w{{1,40}}(?=\ \[{_LEVEL}\]\ -\ ) | (?:\w+\.)+\w+ | \w+@\w+
       | -[\w.]+-? | p?\d+ | [a-z][\w-]{{0,40}}\[\d{{1,9}}\]
+      | [\w.-]{{1,60}}(?=:{_LEVEL}:\ )
       | [a-z]\w{{1,20}}=[^\s\]]{{1,60}}(?=\ )
     ){_SEP}"""
 _RAISED = r"""[\w.]{1,80}\.(?:(?:errors?|\w*exceptions?|exc)(?:\.\w+){1,3}|\w*(?:
@@ -218,7 +225,8 @@ _TELLING = (
 """Brackets that are part of what is said: a number and its meaning; whose lock it is."""
 _AFTER = (
     r"""
-    (?:\d{4}[-/]\d\d[-/]\d\d\ (?:-\ )?\d\d:\d\d:\d\d\ [|-]\ )?(?:request_id=\S{1,60}\ +)?
+    (?:\d{4}[-/]\d\d[-/]\d\d\ (?:-\ )?\d\d:\d\d:\d\d\ [|-]\ )?
+    (?:(?:[A-Z][\w-]{2,40}\ ::\ )(?:\[[0-9a-f]{7}\]\ )?)?(?:request_id=\S{1,60}\ +)?
     (?:\([\w.-]{1,60}\.\w{2}:\d{1,6}\)\ +)?
     (?:in\ [\w.]{1,60}:\ +)?(?:\([\w-]{1,40}\)\ +(?=\[))?
     (?:(?:[\w.]{1,80}\ )?\([\w.<>]{1,80};\ [\w.]{1,80}:\d+\)\s*)?
@@ -242,7 +250,7 @@ _AFTER = (
     (?: \[(?!"""
     + _TELLING
     + r""")[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)
-      | -\ [|-]\ ++ | :\ ++ ){0,2}(?:(?:->|>{1,3}|»|›|→|=>)\ +)?"""
+      | -\ [|-]\ ++ | :\ ++ ){0,2}(?:(?:->|>{1,3}|»|›|→|=>|\|)\ +)?"""
 )
 
 _SIGN = r"[\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001faff]\ufe0f?"
@@ -312,7 +320,7 @@ _HEADS = tuple(
         rf"""(?:[\w.-]{{1,40}}\t)?(?P<stamp>{_STAMP})(?:\ \|\ |\t)(?P<level>(?i:{_LEVEL}))(?:\ \|\ |\t)
         (?:\(\d{{1,9}}\)\ )?(?=\S)""",  # ioBroker
         rf"\d\d?:\d\d[AP]M\ (?P<level>{_LEVEL})\ (?:[\w./-]+:\d+\ >\ )?",  # zerolog
-        rf"(?P<level>{_LEVEL})\[\d{{4,}}\]\ +",  # logrus
+        rf"(?P<level>{_LEVEL})\[(?:\d{{4,}}|(?P<stamp>{_STAMP}))\]\ +",  # logrus
         r"(?P<klog>[DIWEF])/[\w.-]{1,40}(?:\(\ *\d{1,6}\))?:\ ",  # Android's logcat, and those who liked it
         rf"{_SOURCE}\ (?P<level>{_LEVEL})\ |(?!standard_init)(?=\S{{1,80}}\.go:){_SOURCE}:\ ",
         rf"(?P<level>{_LEVEL})\ {{1,8}}[\w.-]{{1,60}}:[\w-]{{1,60}}\.py:\d{{1,6}}\ ",  # pytest
@@ -349,6 +357,7 @@ _HEADS = tuple(
         rf"\[?(?P<klog>[DIWEC])\]?\ (?P<stamp>{_STAMP})\ ",  # the level's first letter
         rf"\[?\d{{10}}(?:\.\d{{1,6}})?\]?\ +\[?(?P<level>{_LEVEL})\]?:?\ +",  # seconds since the epoch
         r"(?P<stamp>\d\d:\d\d:\d\d)[+-]\d\d:\d\d\ (?=\[[a-z][\w/-]{1,40}\]\ )",  # tslog's console, no level
+        rf"\[[A-Z][A-Z_-]{{1,30}}\]\ (?P<level>{_LEVEL}):\ ",  # Uptime Kuma
         rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]++)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
         rf"\[?(?P<level>{_LEVEL})\ [(]?[\w./-]{{1,60}}\.(?:py|[jt]s|go):\d{{1,6}}[)\]]:?\ +",
         # A level without a stamp must look like one: bracketed, followed by a separator, or in capitals.
@@ -360,7 +369,7 @@ _HEADS = tuple(
         r"""\ {0,2}(?:(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)
         |(?<=\ \ )[a-z][\w-]{0,40}(?::[\w-]{1,40}){1,4}\ (?=\S[^\n]{0,400}\ \+\d{1,6}m?s$))""",  # debug's
         # Go's log with a prefix
-        r"""\[(?:[\w-]{0,30}(?:bot|Bot|BOT)|telegram|discord|main|app|GIN)\]\ (?P<stamp>
+        r"""\[(?:[\w-]{0,30}(?:bot|Bot|BOT)|telegram|discord|main|app|mysql|GIN)\]\ (?P<stamp>
         \d{4}[/-]\d\d[/-]\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,6})?)\ (?:-\ )?""",
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical|Info|Debug|Notice)"
         rf"\ {{0,5}}:\ +(?:\[?(?P<stamp>{_STAMP})\]?:?\ (?:-\ )?)?" + _AFTER,
@@ -422,6 +431,8 @@ def line(raw: bytes) -> Line:
         stamp = stamp or found["stamp"] or found["local"] or found["viewer"] or found["syslog"]
         margin += len(found["margin"] or "")
         text = text[found.end() :]
+        if found[0] == "`" and text.startswith(_FIELDS):
+            text = text.rstrip("` ")
     return Line(text.rstrip(), stamp, margin)
 
 

@@ -314,7 +314,10 @@ class _Draft:
         self.headed = False  # its first line is there
         self.outermost: bool | None = None  # …and its first frame is a module's own; of several, the last's
         self.edge: int | None = None  # the first traceback's indentation; a group's parts stand further in
-        self.excerpt = first.kind is _Kind.PLAIN and stacks.is_excerpt(first.text)  # Bun shows code
+        # Bun shows code, and so does Prisma.
+        self.excerpt = first.kind is _Kind.PLAIN and (
+            stacks.is_excerpt(first.text) or stacks.is_arrow(first.text)
+        )
         # Code follows, and a caret.
         self.shown = self.excerpt or (first.kind is _Kind.PLAIN and stacks.is_place(first.text))
         self.pointed = False  # the caret was seen: what follows is the error
@@ -432,7 +435,9 @@ class _Draft:
     def _is_deeper(self, line: _Line) -> bool:
         """Whether it stands further in than the first line; all of what is pasted may have a margin."""
         first = self.lines[0]
-        alike = first.kind is _Kind.PLAIN and not stacks.is_frame(line.text.lstrip())
+        words = line.text.lstrip()
+        of_stack = stacks.is_frame(words) or words.startswith(ELISION)
+        alike = first.kind is _Kind.PLAIN and not of_stack
         return line.indent > (first.indent if alike else first.margin)
 
     def _complains(self, line: _Line) -> bool:
@@ -510,7 +515,7 @@ class _Draft:
             self.shown = self.pointed = False
             self.crashed = not self.excerpt  # whose error may be one that was caught, and is only shown
         elif self.shown:
-            self.pointed = stacks.is_caret(line.text)
+            self.pointed = stacks.is_caret(line.text) or stacks.is_arrow(line.text)
         else:
             return False
         return True
@@ -683,8 +688,10 @@ def _is_bridge(line: _Line, previous: _Line, above: _Line) -> bool:
     if previous.text.endswith(TRACEBACK) or stacks.is_version(line.text):
         return True
     if previous.kind is _Kind.BLANK:
-        return stacks.is_caret(above.text)
-    if tracebacks.points(previous.text) or tracebacks.points(line.text) or stacks.is_place(previous.text):
+        return stacks.is_caret(above.text) or stacks.is_arrow(above.text)
+    if stacks.is_arrow(previous.text) or stacks.is_place(previous.text):
+        return True
+    if tracebacks.points(previous.text) or tracebacks.points(line.text):
         return True
     return above.kind is _Kind.TRACE and previous.kind is _Kind.PLAIN  # code, pasted without its indentation
 

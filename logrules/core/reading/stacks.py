@@ -34,6 +34,7 @@ _OUTERMOST = re.compile(
 )
 _ANONYMOUS = re.compile(r"at (?:async )?file:///")
 _CARET = re.compile(r"\s*\^+$")
+_ARROW = re.compile(r" {0,3}→ {1,4}\d{1,6} ")
 _VERSION = re.compile(r"(?:Node\.js v\d+\.\d+\.\d+|Bun v\d+\.\d+\.\d+ \([^)\n]{1,60}\))$")
 _GOES_ON = re.compile(
     r"at [^\n]{1,300}(?::\d+:\d+\)?|\(<anonymous>\)|\([A-Z]\w+\.java:\d+\))$|Emitted 'error' event on "
@@ -120,6 +121,11 @@ def is_excerpt(text: str) -> bool:
 def is_caret(text: str) -> bool:
     """Whether a line points at the code above it."""
     return bool(_CARET.match(text))
+
+
+def is_arrow(text: str) -> bool:
+    """Whether a line is the code that failed, as Prisma shows it before its words."""
+    return bool(_ARROW.match(text))
 
 
 def is_version(text: str) -> bool:

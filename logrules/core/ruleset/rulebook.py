@@ -101,8 +101,8 @@ _TOLD = re.compile(
     re.VERBOSE,
 )
 """Words of him who tells what others said: not his are the words behind them."""
-_DUMPED = frozenset("{('\"")
-"""What a lead-in that shows an update has in it; there anybody may have said anything."""
+_DUMPED = re.compile(r"[{('\"]")
+"""Where a lead-in begins to show an update, in which anybody may have said anything."""
 _PARTS = 9
 _SHORT, _RECENT, _KINDS = 512, 512, 2048
 """Characters of what a record states that is remembered, and how many are; and how many kinds of lines."""
@@ -357,7 +357,7 @@ def _said(found: Found) -> tuple[bool, bool, bool]:
 @lru_cache(_RECENT)
 def _is_told(lead_in: str) -> bool:
     """Whether somebody tells in it what others said."""
-    return _DUMPED.isdisjoint(lead_in) and bool(_TOLD.search(lead_in))
+    return bool(_TOLD.search(_DUMPED.split(lead_in, 1)[0]))
 
 
 def words(statement: Statement) -> str:
