@@ -19,8 +19,8 @@ from logrules.core.reading.dispatch import Chooser, chooser
 _LEVELS = {
     Severity.DEBUG: "TRACE DEBUG VERBOSE SILLY TRC DBG DEBU TRAC",
     Severity.INFO: "INFO INFORMATION NOTICE SUCCESS LOG INF ИНФО INFOS 信息",
-    Severity.WARNING: "WARN WARNING WRN ПРЕДУПРЕЖДЕНИЕ WARNUNG AVERTISSEMENT ADVERTENCIA 警告",
-    Severity.ERROR: "ERROR ERR ERRO SEVERE EXCEPTION ОШИБКА GRAVE SCHWERWIEGEND 严重",
+    Severity.WARNING: "WARN WARNING WRN ПРЕДУПРЕЖДЕНИЕ 警告",
+    Severity.ERROR: "ERROR ERR ERRO SEVERE EXCEPTION ОШИБКА 严重",
     Severity.CRITICAL: "CRITICAL CRIT FATAL PANIC ALERT EMERG EMERGENCY FATA FTL PNC PANI",
 }
 _SEVERITY = {word: severity for severity, words in _LEVELS.items() for word in words.split()}
@@ -146,7 +146,7 @@ _TRANSPORT = re.compile(
   | (?P<viewer>\d{{4}}-(?:\d\d|[A-Z][a-z]{{2}})-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:\ {_ZONE})?)
     \ (?={_REPORT}|\ \ (?!\ *{_LEVEL})|[a-z][\w.-]{{1,40}}\ +\|\ )       # Docker Desktop, Portainer, Coolify
   | `{{1,3}}\ ?(?={_REPORT}|(?:Error|Exception):\ [^`\n]{{1,400}}$     # Markdown around a whole record
-        |[\w@-]{{1,60}}\.service:\ |(?:level|time|ts)=\S+\ [a-z]+=)
+        |[\w@-]{{1,60}}\.service:\ |(?:level|time|ts)=\S{{1,40}}\ [a-z]{{1,20}}=)
   | "(?=Traceback\ \(most\ recent\ call\ last\):\ $)                  # …, quotation marks around many lines
   | \*\*(?={_REPORT}|{_BLOCK}|[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:)  # …, in bold
   | "(?={_REPORT}|{_BLOCK})(?=[^\n]{{8,4000}}[^"',\]}})\\]\ $)     # …, quotation marks around many lines
