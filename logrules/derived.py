@@ -10,11 +10,12 @@ import contextlib
 import os
 import stat
 import sys
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logrules.core.ruleset import wanted as core
+from logrules.core.ruleset import needs as core
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,18 +27,25 @@ DATABASES = 4
 _LARGEST = 32 * 1024 * 1024
 _DIGEST = 16
 _BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-_DERIVERS = ("literals/factors.py", "reading/mojibake.py", "literals/search.py", "ruleset/wanted.py")
+_DERIVERS = (
+    "literals/factors.py",
+    "literals/digits.py",
+    "literals/shelf.py",
+    "literals/plan.py",
+    "reading/mojibake.py",
+    "ruleset/needs.py",
+)
 """The modules whose change changes what is derived."""
 
 
-def wanted(texts: Sequence[str]) -> list[bytes]:
-    """What each expression wants, packed, as `logrules.core.ruleset.wanted` derives it."""
+def needs(texts: Sequence[str]) -> list[core.Need]:
+    """What each expression needs, as `logrules.core.ruleset.needs` derives it."""
     folder, key = _folder(os.environ), _key()
     path = folder / f"literals-{sys.implementation.cache_tag}" if folder else None
     known = _read(path, key) if path else {}
     new = [text for text in dict.fromkeys(texts) if text not in known]
     if new:
-        known.update(zip(new, core.wanted(new), strict=True))
+        known.update(zip(new, core.needs(new), strict=True))
         if path:
             kept = known if len(known) <= MOST else {text: known[text] for text in texts}
             _write(path, core.dump(kept, key))
@@ -45,7 +53,7 @@ def wanted(texts: Sequence[str]) -> list[bytes]:
 
 
 class Databases:
-    """Vectorscan's databases, a file each; those of several sets of packs, and no more."""
+    """Plans with their databases, a file each; those of several sets of packs, and no more."""
 
     def load(self, name: str) -> bytes | None:
         """What was saved under `name`; None unless it is whole and our own."""
@@ -65,7 +73,7 @@ class Databases:
 
 
 def _digest(data: bytes, name: str) -> bytes:
-    return blake2b(data, digest_size=_DIGEST, key=name.encode()).digest()
+    return blake2b(data, digest_size=_DIGEST, key=name.encode() + _key()).digest()
 
 
 def _folder(environ: Mapping[str, str]) -> Path | None:
@@ -74,7 +82,9 @@ def _folder(environ: Mapping[str, str]) -> Path | None:
     return folder / "logrules" if folder else None
 
 
+@cache
 def _key() -> bytes:
+    """Of the code that derives: what another version has kept may mean something else."""
     code = Path(__file__).with_name("core")
     return blake2b(
         b"".join((code / name).read_bytes() for name in _DERIVERS) + sys.version.encode(),
@@ -82,7 +92,7 @@ def _key() -> bytes:
     ).digest()
 
 
-def _read(path: Path, key: bytes) -> dict[str, bytes]:
+def _read(path: Path, key: bytes) -> dict[str, core.Need]:
     try:
         return core.load(_owned(path), key)
     except ValueError:

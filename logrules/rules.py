@@ -236,4 +236,4 @@ def _book(specs: Mapping[str, codes.Code], patterns: Sequence[Pattern]) -> Ruleb
     from logrules import derived
     from logrules.core.ruleset.rulebook import Rulebook
 
-    return Rulebook(specs, patterns, derived.wanted, derived.Databases())
+    return Rulebook(specs, patterns, derived.needs, derived.Databases())

@@ -73,7 +73,7 @@ def faults_of(packs: Mapping[str, str], around: Mapping[str, str] | None = None)
     rules = laid([*good, *others] if not packs.keys() & shipped().keys() else ())
     mine = [pattern for pack in good for pattern in pack.patterns if pattern.code in rules]
     rest = [pattern for pattern in rules.rulebook.patterns if pattern.pack not in packs]
-    book = Rulebook(rules.specs, [*mine, *rest], derived.wanted, derived.Databases())
+    book = Rulebook(rules.specs, [*mine, *rest], derived.needs, derived.Databases())
     for pack in good:
         for pattern in pack.patterns:
             if pattern.code in rules:

@@ -8,7 +8,8 @@ import random
 import pytest
 
 from logrules.core.literals.scanner import Literal
-from logrules.core.literals.search import Hit, Search, Wanted
+from logrules.core.literals.search import Hit, Search
+from logrules.core.literals.shelf import Wanted
 from logrules.core.model import Form, Origin, Severity
 from logrules.core.reading import heads
 from logrules.core.reading.records import (

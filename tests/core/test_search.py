@@ -8,8 +8,9 @@ import pytest
 
 from logrules.core.engine import classify
 from logrules.core.literals.scanner import Literal
-from logrules.core.literals.search import FARTHEST, REACH, Hit, Search, Wanted, last_lines, unpacked
-from logrules.core.ruleset.wanted import wanted
+from logrules.core.literals.search import FARTHEST, REACH, Hit, Search, last_lines
+from logrules.core.literals.shelf import Wanted, unpacked
+from logrules.core.ruleset.needs import needs
 from logrules.rules import rulebook
 from tests.fuzz.properties import every_line
 
@@ -96,16 +97,16 @@ def test_no_statement_begins_within_a_word():
 
 def test_only_words_that_look_the_same_everywhere_are_asked_for():
     """Beside its rarest words a pattern asks for nothing that JSON escapes; if it wraps, none behind."""
-    (plain, quoted, wraps, begins) = map(
-        unpacked,
-        wanted(
+    (plain, quoted, wraps, begins) = (
+        unpacked(need.wanted)
+        for need in needs(
             [
                 "lost (?:my|the) advisory lock",
                 'advisory lock "of" x lost',
                 "lost[^a]advisory lock[^a]and",
                 "(?:a|b)x: y",
             ]
-        ),
+        )
     )
 
     assert plain.parts == parts("lost my advisory lock|lost the advisory lock")

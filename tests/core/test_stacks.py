@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from logrules.core.literals.scanner import Literal
-from logrules.core.literals.search import Search, Wanted
+from logrules.core.literals.search import Search
+from logrules.core.literals.shelf import Wanted
 from logrules.core.model import Form, Origin
 from logrules.core.reading.records import Parsed, Window
 

@@ -9,9 +9,11 @@ import sys
 import pytest
 
 from logrules import derived
+from logrules.core.literals import plan
 from logrules.core.literals.scanner import Literal
-from logrules.core.literals.search import Hit, Search, Wanted, packed
-from logrules.core.ruleset import wanted as core
+from logrules.core.literals.search import Hit, Search
+from logrules.core.literals.shelf import Wanted, packed
+from logrules.core.ruleset import needs as core
 
 TEXTS = [
     "(?:Conflict: )?[Tt]erminated by other getUpdates request",
@@ -34,24 +36,25 @@ def kept(folder):
 
 def test_the_same_kept_or_derived(folder):
     """The second process gets what the first has derived, whatever else it asks for."""
-    first = derived.wanted(TEXTS[:2])
-    second = derived.wanted(TEXTS)
+    first = derived.needs(TEXTS[:2])
+    second = derived.needs(TEXTS)
 
-    assert second == derived.wanted(TEXTS) == core.wanted(TEXTS)
+    assert second == derived.needs(TEXTS) == core.needs(TEXTS)
     assert first == second[:2]
 
 
 def test_kept_is_not_derived_again(folder, monkeypatch):
     """Only expressions that nobody has met before are derived."""
-    derived.wanted(TEXTS[:3])
+    derived.needs(TEXTS[:3])
     asked: list[list[str]] = []
+    whole = core.needs
 
     def derive(texts):
         asked.append(texts)
-        return [packed(core._wanted(text)) for text in texts]
+        return whole(texts)
 
-    monkeypatch.setattr(core, "wanted", derive)
-    derived.wanted(TEXTS)
+    monkeypatch.setattr(core, "needs", derive)
+    derived.needs(TEXTS)
 
     assert asked == [TEXTS[3:]]
 
@@ -67,22 +70,22 @@ def test_kept_is_not_derived_again(folder, monkeypatch):
 )
 def test_damaged_file_is_made_anew(folder, damage):
     """A file that is not what we wrote is not believed, and the next process has a sound one."""
-    derived.wanted(TEXTS)
+    derived.needs(TEXTS)
     sound = kept(folder).read_bytes()
     kept(folder).write_bytes(damage(sound))
 
-    assert derived.wanted(TEXTS) == core.wanted(TEXTS)
+    assert derived.needs(TEXTS) == core.needs(TEXTS)
     assert kept(folder).read_bytes() == sound
 
 
 def test_others_file_is_not_believed(folder, monkeypatch):
     """Whoever can write the file could make us blind to what he likes."""
-    derived.wanted(TEXTS)
-    lie = core.dump(dict.fromkeys(TEXTS, packed(Wanted(()))), derived._key())
+    derived.needs(TEXTS)
+    lie = core.dump(dict.fromkeys(TEXTS, core.Need(packed(Wanted(())), tells=False)), derived._key())
     kept(folder).write_bytes(lie)
     monkeypatch.setattr(os, "geteuid", lambda: kept(folder).stat().st_uid + 1)
 
-    assert derived.wanted(TEXTS) == core.wanted(TEXTS)
+    assert derived.needs(TEXTS) == core.needs(TEXTS)
 
 
 @pytest.mark.parametrize("where", ["/dev/null", "not absolute", "file"])
@@ -92,7 +95,7 @@ def test_nowhere_to_keep_it(tmp_path, monkeypatch, where):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file") if where == "file" else where)
     monkeypatch.delenv("HOME", raising=False)
 
-    assert derived.wanted(TEXTS) == core.wanted(TEXTS)
+    assert derived.needs(TEXTS) == core.needs(TEXTS)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +108,9 @@ def test_nowhere_to_keep_it(tmp_path, monkeypatch, where):
         pytest.param(lambda path: path.write_bytes(b""), id="empty"),
         pytest.param(lambda path: path.chmod(0o666), id="others may write it"),
         pytest.param(lambda path: _lie(path, b"no database"), id="none"),
+        pytest.param(lambda path: _lie(path, path.read_bytes()[16:24] + b"\xff" * 900), id="no plan"),
         pytest.param(
-            lambda path: _lie(path, path.read_bytes()[16:24] + b"\xff" * 900), id="of another processor"
+            lambda path: _lie(path, plan._encoded(plan._Kept(b"x" * 900, [], b""))), id="of another processor"
         ),
         pytest.param(lambda path: path.unlink(), id="gone"),
     ],

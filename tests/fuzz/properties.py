@@ -60,7 +60,7 @@ class EveryLine(Rulebook):
 @cache
 def every_line() -> EveryLine:
     """The shipped packs over every record."""
-    return EveryLine(rulebook().codes, rulebook().patterns, derived.wanted, derived.Databases())
+    return EveryLine(rulebook().codes, rulebook().patterns, derived.needs, derived.Databases())
 
 
 def ends(lines: bytes) -> list[Hit]:

@@ -6,7 +6,6 @@ the same for all of them, at the same places.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from logrules.core.literals.factors import parsed
@@ -24,8 +23,7 @@ def like(line: bytes) -> bytes:
     return line.translate(_ZEROS)
 
 
-@cache
-def tells(expression: str, flags: int = 0) -> bool:
+def tells(expression: str | bytes, flags: int = 0) -> bool:
     """Whether a regular expression tells one digit from another."""
     return _tell(parsed(expression, flags))
 

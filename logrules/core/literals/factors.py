@@ -116,7 +116,7 @@ def leading(pattern: str) -> bool:
     return all(run) and len(_literals(run, caseless=False)) == len(set(run))
 
 
-def parsed(pattern: str, flags: int = 0) -> Any:
+def parsed(pattern: str | bytes, flags: int = 0) -> Any:
     """`re`'s own tree. Its module is private: this is the only place that knows."""
     from re import _parser  # type: ignore[attr-defined]
 

@@ -7,7 +7,6 @@ the same hits.
 from __future__ import annotations
 
 import threading
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -74,6 +73,12 @@ class Database:
         found.sort()
         return found
 
+    def dump(self) -> bytes:
+        """It as bytes for `loaded`, on a machine with the same `version`."""
+        import hyperscan
+
+        return bytes(hyperscan.dumpb(self._database))
+
     def _own_scratch(self) -> Any:
         """This thread's: two threads in one are an error in Vectorscan."""
         import hyperscan
@@ -97,12 +102,7 @@ class Store(Protocol):
 
 
 def compiled(
-    expressions: Sequence[bytes],
-    caseless: Sequence[bool] = (),
-    *,
-    literal: bool = False,
-    store: Store | None = None,
-    only_kept: bool = False,
+    expressions: Sequence[bytes], caseless: Sequence[bool] = (), *, literal: bool = False
 ) -> Database | None:
     """The database of `expressions`; None where Vectorscan has no wheel.
 
@@ -110,8 +110,6 @@ def compiled(
         expressions: regular ones, or with `literal` texts.
         caseless: which of them; none by default.
         literal: whether they are texts.
-        store: where it may be kept: compiling takes a second for all that we ship.
-        only_kept: None if it is not there.
     """
     try:
         import hyperscan  # here, because it costs 18 ms and small inputs never need it
@@ -120,27 +118,30 @@ def compiled(
     if not expressions:
         return None
     flags = [hyperscan.HS_FLAG_CASELESS if each else 0 for each in caseless] or [0] * len(expressions)
-    name = _name(hyperscan, expressions, flags) if store else ""
-    if store and (data := store.load(name)):
-        try:
-            return Database(hyperscan.loadb(data, hyperscan.HS_MODE_BLOCK))
-        except hyperscan.error:
-            pass  # of another processor or version after all: made anew
-    if only_kept:
-        return None
     database = hyperscan.Database()
     database.compile(expressions=expressions, ids=list(range(len(flags))), flags=flags, literal=literal)
-    if store:
-        store.save(name, hyperscan.dumpb(database))
     return Database(database)
 
 
-def _name(hyperscan: Any, expressions: Sequence[bytes], flags: Sequence[int]) -> str:
-    """What a database depends on: the expressions, the library's version and the processor's features."""
+def loaded(data: bytes) -> Database | None:
+    """The database that was dumped; None if it is another processor's or version's after all."""
+    import hyperscan
+
+    try:
+        return Database(hyperscan.loadb(data, hyperscan.HS_MODE_BLOCK))
+    except hyperscan.error:
+        return None
+
+
+def version() -> bytes:
+    """What a dump depends on: the library's version and the processor's features; nothing without a wheel."""
+    try:
+        import hyperscan
+    except ImportError:
+        return b""
     tiny = hyperscan.Database()
     tiny.compile(expressions=[b"x"], ids=[0], flags=[0])
-    parts = (hyperscan.__version__.encode(), repr(tiny.info()).encode(), bytes(flags), *expressions)
-    return blake2b(b"\0".join(parts), digest_size=16).hexdigest()
+    return b"%b %b" % (getattr(hyperscan, "__version__", "").encode(), repr(tiny.info()).encode())
 
 
 def _found(literals: Sequence[Literal], data: bytes) -> list[Hit]:

@@ -6,19 +6,18 @@ one and enough to scan, else `bytes.find`: both give the same hits.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, NamedTuple, overload
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
+from logrules.core.literals import plan
 from logrules.core.literals.digits import like
-from logrules.core.literals.factors import are_numbers, is_common
-from logrules.core.literals.scanner import WARM_UP, Database, Literal, Store, compiled
+from logrules.core.literals.scanner import WARM_UP, Database, Literal, Store
+from logrules.core.literals.shelf import Shelf, Wanted, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from logrules.core.literals.plan import Sought
 
 REACH = 4
 """Lines before its last one, in which the rest of a wrapped statement may stand."""
@@ -33,59 +32,6 @@ _ESCAPES = (b"\\n", b"\\r", b"\\t")
 
 _STORM, _KINDS = 1024, 4096
 """Bytes of a line whose verdict is remembered, and how many are."""
-_LONGEST = 8 * 1024
-"""Bytes of an expression; Vectorscan takes no more than 16,000."""
-_WITHIN_A_LINE = rb"[^\n]*"
-_DIGIT = re.compile(rb"[0-9]")
-
-
-class Wanted(NamedTuple):
-    """What a log holds wherever one expression matches."""
-
-    parts: tuple[tuple[Literal, ...], ...]
-    """One literal of each, in this order and apart from one another, in one line; caseless in small."""
-    rarest: int = 0
-    """Which part is met most seldom: the one by which it is found."""
-    spans: bool = False
-    """The parts may stand in different lines, `REACH` apart; then the rarest is the last."""
-    begins: bool = False
-    """The first part begins a statement, hence not within a word."""
-
-    @property
-    def is_numberless(self) -> bool:
-        """Whether a line's numbers have no say in it, nor have the lines before."""
-        return not (self.spans or _DIGIT.search(b"".join(word for part in self.parts for word, _ in part)))
-
-
-_RECENT = 256
-"""What is wanted that stays unpacked."""
-packed = msgspec.msgpack.Encoder().encode
-"""Something wanted as it is kept: most of it is asked for once a day, if ever."""
-unpacked = msgspec.msgpack.Decoder(Wanted).decode
-
-
-class Shelf(Sequence[Wanted]):
-    """Much that is wanted, packed until it is asked for."""
-
-    def __init__(self, packs: Iterable[bytes]) -> None:
-        self._packs = list(packs)
-        self.at = lru_cache(_RECENT)(self._unpacked)
-
-    def __len__(self) -> int:
-        return len(self._packs)
-
-    def __iter__(self) -> Iterator[Wanted]:
-        return map(unpacked, self._packs)
-
-    @overload
-    def __getitem__(self, number: int) -> Wanted: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[Wanted]: ...
-    def __getitem__(self, number: int | slice) -> Wanted | list[Wanted]:
-        return self.at(number) if isinstance(number, int) else [*map(unpacked, self._packs[number])]
-
-    def _unpacked(self, number: int) -> Wanted:
-        return unpacked(self._packs[number])
 
 
 class Hit(NamedTuple):
@@ -119,8 +65,10 @@ class Search:
         self._asks_at = max(0, warm_up - _SOON) if store else warm_up
         """How much of the warm-up is left when it is worth a look whether a database was kept."""
         self._database: Database | None = None
-        self._sought: list[_Sought] = []
-        """What each expression of the database stands for."""
+        self._sought: list[Sought] = []
+        """What the database's finds may mean…"""
+        self._which: Sequence[int] = ()
+        """…and which of these each of its expressions does."""
         self._verdicts: dict[tuple[bytes, tuple[int, ...]], _Verdict] = {}
         """Of lines whatever their digits, by what was found: failures come again with other numbers."""
 
@@ -154,17 +102,11 @@ class Search:
 
     def _prepare(self, *, only_kept: bool) -> None:
         """Go over to Vectorscan; with `only_kept` if its database was kept."""
-        expressions: dict[bytes, _Sought] = {}
-        known: dict[_Sought, _Sought] = {}
-        for number, wanted in enumerate(self.wanted):
-            numberless = wanted.is_numberless
-            for text, length, is_all in _expressions(wanted):
-                sought = expressions.get(text, _Sought())
-                sought = sought.plus(number, wanted, length, is_all=is_all, numberless=numberless)
-                expressions[text] = known.setdefault(sought, sought)
-        self._sought = list(expressions.values())
-        self._database = compiled(list(expressions), store=self._store, only_kept=only_kept)
-        if self._database:
+        known = plan.kept(self.wanted, self._store)
+        if known is None and not only_kept:
+            known = plan.made(self.wanted, self._store)
+        if known:
+            self._sought, self._which, self._database = known  # last what other threads go by
             self._warm_up = 0
             for name in ("_plain", "_beyond"):
                 self.__dict__.pop(name, None)
@@ -197,7 +139,7 @@ class Search:
     def _judged(self, around: _Around, found: list[tuple[int, int]]) -> _Verdict:
         sure, numbered = set[int](), dict[int, None]()
         for end, expression in found:
-            sought = self._sought[expression]
+            sought = self._sought[self._which[expression]]
             sure.update(sought.sure)
             sure.update(each for each in sought.more if around.holds(self.wanted.at(each)))
             numbered |= dict.fromkeys(sought.numbered)
@@ -241,34 +183,6 @@ class Search:
                     if held:
                         hits.setdefault(end, set()).update(held)
         return [Hit(end, frozenset(hits[end])) for end in sorted(hits)]
-
-
-class _Sought(NamedTuple):
-    """What is wanted where an expression matches."""
-
-    sure: tuple[int, ...] = ()
-    """What is there for certain."""
-    more: tuple[int, ...] = ()
-    """What may be there, whatever the line's numbers."""
-    numbered: tuple[int, ...] = ()
-    """…or for which those are no matter of indifference, or the lines before."""
-    first: tuple[int, ...] = ()
-    """What is there unless the literal that the expression is stands within a word."""
-    length: int = 0
-    """Of that literal."""
-
-    def plus(self, number: int, wanted: Wanted, length: int, *, is_all: bool, numberless: bool) -> _Sought:
-        """With one more: wanted where a literal of that length stands, or (0) several parts in one line.
-
-        `is_all` says whether no part is missing there.
-        """
-        if is_all and not wanted.begins:
-            return self._replace(sure=(*self.sure, number))
-        if not numberless:
-            return self._replace(numbered=(*self.numbered, number))
-        if is_all and length:
-            return self._replace(first=(*self.first, number), length=length)
-        return self._replace(more=(*self.more, number))
 
 
 _Words = tuple[dict[bytes, tuple[int, ...]], dict[bytes, tuple[int, ...]]]
@@ -379,31 +293,3 @@ def _is_within_a_word(data: bytes, start: int) -> bool:
     before = data[max(0, start - 2) : start]
     # An `m` may be the end of a colour whose escape a viewer has dropped.
     return before[-1:].isalnum() and before[-1:] != b"m" and before not in _ESCAPES
-
-
-def _expressions(wanted: Wanted) -> Iterator[tuple[bytes, int, bool]]:
-    """What Vectorscan is to look for, with a literal's length, and whether it is all that is wanted.
-
-    One part, or all where that one is common; of those not the short numbers, which stand anywhere and
-    by which alone many expressions differ. Parts in several lines are looked for by the last: what is new in
-    a log is searched, and nothing twice.
-    """
-    part = wanted.parts[wanted.rarest]
-    if len(wanted.parts) > 1 and not wanted.spans and is_common(part):
-        telling = [each for each in wanted.parts if not are_numbers(each)]
-        parts = telling if len(telling) > 1 else wanted.parts
-        joined = _WITHIN_A_LINE.join(map(_any, parts))
-        if len(joined) <= _LONGEST:
-            yield joined, 0, len(parts) == len(wanted.parts)
-            return
-    for literal in part:
-        yield _escaped(literal), len(literal.data), len(wanted.parts) == 1
-
-
-def _any(literals: Iterable[Literal]) -> bytes:
-    return b"(?:" + b"|".join(map(_escaped, literals)) + b")"
-
-
-def _escaped(literal: Literal) -> bytes:
-    text = re.escape(literal.data)
-    return b"(?i:" + text + b")" if literal.caseless else text

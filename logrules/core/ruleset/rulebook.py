@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.literals.digits import tells
 from logrules.core.literals.scanner import Literal, Store
-from logrules.core.literals.search import Hit, Search, Shelf, Wanted, packed
+from logrules.core.literals.search import Hit, Search
+from logrules.core.literals.shelf import Shelf, Wanted, packed
 from logrules.core.model import Form, Severity, Sign
 from logrules.core.reading.dispatch import Chooser, chooser
 from logrules.core.reading.records import rank
-from logrules.core.ruleset.wanted import wanted
+from logrules.core.ruleset.needs import Need, needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -125,7 +126,7 @@ class Found(NamedTuple):
 class Rulebook:
     """Codes, and the patterns that recognise them. Immutable, and safe to share between threads.
 
-    `derive` says what expressions want, when it is first asked for: a second for all that we ship. `store`
+    `derive` says what expressions need, when it is first asked for: a second for all that we ship. `store`
     keeps what is compiled of that.
     """
 
@@ -133,7 +134,7 @@ class Rulebook:
         self,
         codes: Mapping[str, Code],
         patterns: Iterable[Pattern],
-        derive: Callable[[Sequence[str]], list[bytes]] = wanted,
+        derive: Callable[[Sequence[str]], list[Need]] = needs,
         store: Store | None = None,
     ) -> None:
         self.codes = codes
@@ -144,6 +145,8 @@ class Rulebook:
         self._leads = tuple(leads)
         self._pairs: list[tuple[Pair, ...]] = []
         """For all that the scanner finds, the (pattern, alternative) pairs that may match where it stands."""
+        self._telling: set[Pair] = set()
+        """The pairs whose expression tells one digit from another."""
         self._floors: list[int] = []
         """…and the lowest level of a record in which one of them counts."""
         self._recall = lru_cache(_RECENT)(self._tried)
@@ -175,8 +178,10 @@ class Rulebook:
             for choice, text in enumerate(pattern.any)
         ]
         found = self._derive([text for _, _, text in texts])
-        for (number, choice, _), each in zip(texts, found, strict=True):
-            pairs.setdefault(each, []).append((number, choice))
+        for (number, choice, _), need in zip(texts, found, strict=True):
+            pairs.setdefault(need.wanted, []).append((number, choice))
+            if need.tells:
+                self._telling.add((number, choice))
         self._pairs = [tuple(each) for each in pairs.values()]
         self._floors = [min((self._ranks[at] for at, _ in each), default=0) for each in self._pairs]
         return Search(Shelf(pairs), self._store)
@@ -247,7 +252,7 @@ class Rulebook:
                 continue
             if statement.form not in pattern.form:
                 continue
-            if pattern.frames or tells(pattern.any[choice]):
+            if pattern.frames or (number, choice) in self._telling:
                 open_.append((number, choice))
             elif any(pattern.compiled(choice).match(statement.text, start) for start in starts):
                 sure.append((number, choice))

@@ -1,15 +1,16 @@
-"""What the scanner looks for on behalf of an expression, and how that is kept for the next process."""
+"""What an expression needs and tells apart, as its tree has it, and how that is kept for the next process."""
 
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from logrules.core.literals.digits import tells
 from logrules.core.literals.factors import candidates, factors, forget, leading, parsed
 from logrules.core.literals.scanner import Literal
-from logrules.core.literals.search import Wanted, packed
+from logrules.core.literals.shelf import Wanted, packed
 from logrules.core.reading import mojibake
 
 if TYPE_CHECKING:
@@ -28,9 +29,18 @@ _SPOILT = frozenset(b"\"'\\\t\r\n\x1b")
 _DIGEST = 16
 
 
-def wanted(texts: Iterable[str]) -> list[bytes]:
-    """What each expression wants, packed. Takes 0.3 ms for each: `logrules.derived` keeps it."""
-    found = [packed(_wanted(text)) for text in texts]
+class Need(NamedTuple):
+    """What is known of an expression from its tree, which takes long to read."""
+
+    wanted: bytes
+    """What a log must hold, packed."""
+    tells: bool
+    """Whether it tells one digit from another."""
+
+
+def needs(texts: Iterable[str]) -> list[Need]:
+    """What is known of each expression. Takes 0.5 ms for each: `logrules.derived` keeps it."""
+    found = [Need(packed(_wanted(text)), tells(text)) for text in texts]
     forget()
     return found
 
@@ -133,18 +143,18 @@ def _seen_as(literals: Iterable[Literal]) -> Iterator[Literal]:
             yield Literal(data, literal.caseless)
 
 
-def dump(known: Mapping[str, bytes], key: bytes) -> bytes:
+def dump(known: Mapping[str, Need], key: bytes) -> bytes:
     """`known` for `load`; `key` stands for whatever it was derived with."""
     data = msgspec.msgpack.encode(known)
     return _digest(data, key) + data
 
 
-def load(data: bytes, key: bytes) -> dict[str, bytes]:
+def load(data: bytes, key: bytes) -> dict[str, Need]:
     """What `dump` was given. Raises ValueError unless it was that, with this very key."""
     rest = memoryview(data)[_DIGEST:]
     if data[:_DIGEST] != _digest(rest, key):
         raise ValueError("damaged, or of another version")
-    return msgspec.msgpack.decode(rest, type=dict[str, bytes])
+    return msgspec.msgpack.decode(rest, type=dict[str, Need])
 
 
 def _digest(data: bytes | memoryview, key: bytes) -> bytes:
