@@ -10,6 +10,7 @@ import pytest
 from logrules.core import fatality
 from logrules.core.literals.digits import like, tells
 from logrules.core.reading import heads, jsonlogs, mojibake, records, stacks, tracebacks
+from logrules.core.reading.dispatch import Shape
 from logrules.core.ruleset import rulebook
 from logrules.rules import rulebook as shipped
 from tests.fuzz.properties import matches, other_numbers_are_no_other_log
@@ -49,13 +50,15 @@ def test_nothing_tells_the_digits_of_a_line_apart_but_packs() -> None:
     assert [each.pattern for each in found if each not in ELSEWHERE and tells(each.pattern, each.flags)] == []
 
 
-def expressions(value: object) -> list[re.Pattern[str] | re.Pattern[bytes]]:
+def expressions(value: object) -> list[re.Pattern[str] | re.Pattern[bytes] | Shape]:
     """Those that a module keeps under a name."""
+    if isinstance(value, re.Pattern | Shape):
+        return [value]
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
         return [each for one in value for each in expressions(one)]
-    return [value] if isinstance(value, re.Pattern) else []
+    return []
 
 
 def test_what_comes_again_with_other_numbers() -> None:

@@ -18,6 +18,7 @@ import logrules.core
 from logrules.core.engine import EVIDENCE
 from logrules.core.literals.factors import parsed
 from logrules.core.reading import stacks, tracebacks
+from logrules.core.reading.dispatch import Shape
 from logrules.core.reading.lines import LONGEST
 from logrules.core.reading.records import REACH, STATEMENT
 from logrules.rules import rulebook
@@ -41,6 +42,7 @@ SHORTER = {
 """What sees no more than so much of a line."""
 OPERATORS = {"places", "shape", "pack", "database_url", "codes"}
 """Modules that read what an operator has written, and no log."""
+Expression = re.Pattern[str] | re.Pattern[bytes] | Shape
 SEARCHES = {"search", "sub", "finditer", "findall", "split"}
 
 
@@ -100,7 +102,7 @@ def test_what_is_called_linear_grows_linearly(expression: str) -> None:
         assert counts[1] <= 5 * counts[0], (pattern, letters)
 
 
-def _constants() -> Iterator[tuple[str, re.Pattern[str] | re.Pattern[bytes]]]:
+def _constants() -> Iterator[tuple[str, Expression]]:
     """Every expression that a module of the core holds, by its name."""
     for found in pkgutil.walk_packages(logrules.core.__path__, "logrules.core."):
         module, short = importlib.import_module(found.name), found.name.rpartition(".")[2]
@@ -110,8 +112,8 @@ def _constants() -> Iterator[tuple[str, re.Pattern[str] | re.Pattern[bytes]]]:
                     yield f"{short}.{name}", pattern
 
 
-def _patterns(value: object) -> Iterator[re.Pattern[str] | re.Pattern[bytes]]:
-    if isinstance(value, re.Pattern):
+def _patterns(value: object) -> Iterator[Expression]:
+    if isinstance(value, re.Pattern | Shape):
         yield value
     elif isinstance(value, tuple | list | dict):
         for each in value.values() if isinstance(value, dict) else value:
@@ -135,7 +137,7 @@ CORE = [
 
 
 @pytest.mark.parametrize(("name", "pattern"), CORE)
-def test_no_line_keeps_the_core_busy(name: str, pattern: re.Pattern[str] | re.Pattern[bytes]) -> None:
+def test_no_line_keeps_the_core_busy(name: str, pattern: Expression) -> None:
     """Whatever stands in 64 KiB of a line: blanks, digits, brackets. If this fails, let a repeat give nothing
     back (`*+`), make its choice once and for all (`(?>…)`), or bound it (`{0,80}`)."""  # noqa: D209
     source, flags = pattern.pattern, pattern.flags

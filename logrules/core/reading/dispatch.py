@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logrules.core.literals.factors import parsed
@@ -24,6 +24,8 @@ _BEGINNINGS = 2048
 _DIGITS = str.maketrans("123456789", "000000000")
 _TEN = "0123456789"
 _ASCII = 127
+_MARK = 0xF0000
+"""The first of the letters that stand for pieces: nobody's own, and in no expression."""
 
 _CATEGORIES: dict[str, Callable[[str], bool]] = {
     "CATEGORY_DIGIT": str.isdecimal,
@@ -35,9 +37,29 @@ _CATEGORIES: dict[str, Callable[[str], bool]] = {
 }
 
 
-def chooser(expressions: Sequence[re.Pattern[str]]) -> Chooser:
-    """A function that gives those `expressions` that can match where a text begins, in their order."""
-    trees = tuple(_trees(expressions))
+class Shape(NamedTuple):
+    """A regular expression that is not compiled before a text begins as it asks for: few ever are."""
+
+    pattern: str
+    flags: int = 0
+
+    def compiled(self) -> re.Pattern[str]:
+        """It, ready to match."""
+        return _compiled(self.pattern, self.flags)
+
+
+_compiled = cache(re.compile)
+
+
+def chooser(shapes: Sequence[Shape], pieces: Iterable[str] = ()) -> Chooser:
+    """A function that gives those `shapes` that can match where a text begins, in their order.
+
+    Args:
+        shapes: what a text may begin with.
+        pieces: groups of which they are made, written in the same way: each is read once.
+    """
+    reader = _Reader(pieces)
+    trees = tuple(reader.tree(shape) for shape in shapes)
 
     @lru_cache(_BEGINNINGS)
     def left(beginning: str) -> tuple[_Tree, ...]:
@@ -47,7 +69,7 @@ def chooser(expressions: Sequence[re.Pattern[str]]) -> Chooser:
 
     @lru_cache(_BEGINNINGS)
     def chosen(beginning: str) -> tuple[re.Pattern[str], ...]:
-        return tuple(each.expression for each in left(beginning))
+        return tuple(each.shape.compiled() for each in left(beginning))
 
     def choose(text: str) -> tuple[re.Pattern[str], ...]:
         at = text[:2].lstrip("[(")[:1]
@@ -59,33 +81,54 @@ def chooser(expressions: Sequence[re.Pattern[str]]) -> Chooser:
 class _Tree(NamedTuple):
     """An expression, and what it begins with."""
 
-    expression: re.Pattern[str]
+    shape: Shape
     nodes: Any
     folds: bool
     """Whether capitals are small letters to it."""
 
 
-def _trees(expressions: Iterable[re.Pattern[str]]) -> Iterator[_Tree]:
-    """Each with what of its tree is looked at."""
-    known: dict[Any, Any] = {}
-    for each in expressions:
-        tree = parsed(each.pattern, each.flags)
-        yield _Tree(each, _reached(tree, _STAMPED, known), bool(tree.state.flags & re.IGNORECASE))
+class _Reader:
+    """Reads what so many letters can reach of trees, in plain tuples, equal ones once; the rest is megabytes.
 
+    A piece that many expressions hold is a mark in their text, and its own tree in theirs.
+    """
 
-def _reached(node: Any, letters: int, known: dict[Any, Any]) -> Any:
-    """What so many letters can reach of a node, in plain tuples, equal ones once; the rest is megabytes."""
-    if type(node) is int:
-        return node
-    if isinstance(node, int):  # one of the parser's own names for numbers, of which one is meant as such
-        return int(node) if str(node) == "MAXREPEAT" else str(node)
-    if hasattr(node, "getwidth"):
-        node = list(_cut(node, letters))
-    if not isinstance(node, list | tuple):
-        return node
-    plain = tuple([_reached(each, letters, known) for each in node])
-    # Equal parts are the same by now; to compare all that is in them would take long.
-    return known.setdefault(tuple([-id(each) if isinstance(each, tuple) else each for each in plain]), plain)
+    def __init__(self, pieces: Iterable[str]) -> None:
+        self._pieces = sorted(pieces, key=len, reverse=True)
+        self._nodes: dict[tuple[int, int], Any] = {}
+        self._known: dict[Any, Any] = {}
+
+    def tree(self, shape: Shape) -> _Tree:
+        nodes, flags = self._read(shape.pattern, shape.flags)
+        return _Tree(shape, nodes, bool(flags & re.IGNORECASE))
+
+    def _read(self, text: str, flags: int, first: int = 0) -> tuple[Any, int]:
+        """The nodes of a text, of which the pieces from the `first` on may be part, and its flags."""
+        for number, piece in enumerate(self._pieces[first:], first):
+            text = text.replace(piece, f"(?>{chr(_MARK + number)})")
+        tree = parsed(text, flags)
+        return self._reached(tree, flags), tree.state.flags
+
+    def _piece(self, number: int, flags: int) -> Any:
+        if (number, flags) not in self._nodes:
+            self._nodes[number, flags] = self._read(self._pieces[number], flags, number + 1)[0]
+        return self._nodes[number, flags]
+
+    def _reached(self, node: Any, flags: int) -> Any:
+        if type(node) is int:
+            return node
+        if isinstance(node, int):  # one of the parser's own names for numbers, of which one is meant as such
+            return int(node) if str(node) == "MAXREPEAT" else str(node)
+        if hasattr(node, "getwidth"):
+            node = list(_cut(node, _STAMPED))
+            if len(node) == 1 and str(node[0][0]) == "LITERAL" and node[0][1] >= _MARK:
+                return self._piece(node[0][1] - _MARK, flags)
+        if not isinstance(node, list | tuple):
+            return node
+        plain = tuple([self._reached(each, flags) for each in node])
+        # Equal parts are the same by now; to compare all that is in them would take long.
+        key = tuple([-id(each) if isinstance(each, tuple) else each for each in plain])
+        return self._known.setdefault(key, plain)
 
 
 def _cut(sequence: Any, letters: int) -> Iterator[Any]:

@@ -14,7 +14,7 @@ import msgspec
 
 from logrules.core.model import Severity
 from logrules.core.reading import mojibake
-from logrules.core.reading.dispatch import Chooser, chooser
+from logrules.core.reading.dispatch import Chooser, Shape, chooser
 
 _LEVELS = {
     Severity.DEBUG: "TRACE DEBUG VERBOSE SILLY TRC DBG DEBU TRAC",
@@ -106,7 +106,7 @@ _BLOCK = rf"""(?:
   | [a-z][\w.-]{{0,40}}[\d\ ]\ *\|[ ] | \d+\|[\w.-]{{1,60}}\ *\|[ ] | level="?[A-Za-z]{{4,8}}\b
 )"""
 """How a logger's line begins where it is shown as a block, hence with a margin."""
-_TRANSPORT = re.compile(
+_TRANSPORT = Shape(
     rf"""
     (?P<margin>\ {{1,16}}|\t{{1,2}})(?={_BLOCK})                          # a block, as Markdown shows it
   | (?P<stamp>{_RFC3339})(?!\ -\ (?:[\w.$/-]{{1,80}}\ -\ )?{_ANY_LEVEL}\b)   # no logger's own: stamp - level
@@ -257,7 +257,7 @@ _SIGN = r"[\u2600-\u27bf\u2b50\u2b55\U0001f300-\U0001faff]\ufe0f?"
 _SOURCE = r"[\w./-]{1,80}\.(?:py|js|ts|go|rs|rb|php|kt|java|cs):\d{1,6}"
 
 _HEADS = tuple(
-    re.compile(head, re.VERBOSE)
+    Shape(head, re.VERBOSE)
     for head in (
         rf"""(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +\d+\ ---\ (?:\[[^\]\n]{{0,80}}\]\ ?){{1,3}}
         [\w.$\[\]/-]+\ *:\ """,  # Spring
@@ -391,10 +391,13 @@ _HEADED = re.compile(
 )
 
 
+_PIECES = (_STAMP, _LEVEL, _ANY_LEVEL, _AFTER, _MID, _BLOCK, _REPORT, _ZONE)
+
+
 @cache
 def _choosers() -> tuple[Chooser, Chooser]:
     """Whether a transport prefix, and which of the heads, can stand where a line begins as it does."""
-    return chooser([_TRANSPORT]), chooser(_HEADS)
+    return chooser([_TRANSPORT], _PIECES), chooser(_HEADS, _PIECES)
 
 
 class Line(NamedTuple):
@@ -425,7 +428,7 @@ def line(raw: bytes) -> Line:
         text, stamp = _from_docker(text)
     prefixes = _choosers()[0]
     for _ in range(_DEEPEST):
-        found = _TRANSPORT.match(text) if prefixes(text) else None
+        found = next((found for each in prefixes(text) if (found := each.match(text))), None)
         if not found or found.end() == 0:
             break
         stamp = stamp or found["stamp"] or found["local"] or found["viewer"] or found["syslog"]

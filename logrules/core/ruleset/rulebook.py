@@ -15,7 +15,7 @@ from logrules.core.literals.scanner import Literal, Store
 from logrules.core.literals.search import Hit, Search
 from logrules.core.literals.shelf import Shelf, Wanted, packed
 from logrules.core.model import Form, Severity, Sign
-from logrules.core.reading.dispatch import Chooser, chooser
+from logrules.core.reading.dispatch import Chooser, Shape, chooser
 from logrules.core.reading.records import rank
 from logrules.core.ruleset.needs import Need, needs
 
@@ -159,7 +159,7 @@ class Rulebook:
     @cached_property
     def _numbered(self) -> Chooser:
         """Which of the leads that tell one digit from another can match where a text begins."""
-        return chooser([re.compile(lead) for lead in self._leads if tells(lead)])
+        return chooser([Shape(lead) for lead in self._leads if tells(lead)])
 
     @cached_property
     def _ranks(self) -> list[int]:
