@@ -101,8 +101,8 @@ def _is_number(literal: Literal) -> bool:
 
 def forget() -> None:
     """Let go of what was read of expressions: all have been asked for."""
-    candidates.cache_clear()
-    factors.cache_clear()
+    for each in (_parsed, _lines_with, candidates, factors):
+        each.cache_clear()
 
 
 def leading(pattern: str) -> bool:
@@ -117,7 +117,13 @@ def leading(pattern: str) -> bool:
 
 
 def parsed(pattern: str | bytes, flags: int = 0) -> Any:
-    """`re`'s own tree. Its module is private: this is the only place that knows."""
+    """`re`'s own tree, not to be changed. Its module is private: this is the only place that knows."""
+    return _parsed(pattern, flags)
+
+
+@lru_cache(1)
+def _parsed(pattern: str | bytes, flags: int) -> Any:
+    """…the last one: it takes long to read, and several questions are asked of each."""
     from re import _parser  # type: ignore[attr-defined]
 
     return _parser.parse(pattern, flags)
@@ -140,12 +146,18 @@ def _rarity(literals: list[Literal]) -> tuple[int, int]:
 
 def _frequency(literals: Sequence[Literal]) -> int:
     """How often one of them stands in a line of the usual traffic; short numbers stand anywhere."""
-    numbers = any(map(_is_number, literals))
-    return 2 * _OFTEN * numbers + sum(
-        often
-        for line, folded, often in _LINES
-        if any(data.lower() in folded if caseless else data in line for data, caseless in literals)
-    )
+    found = frozenset[int]().union(*map(_lines_with, literals))
+    return 2 * _OFTEN * any(map(_is_number, literals)) + sum(_LINES[number][2] for number in found)
+
+
+@lru_cache(4096)
+def _lines_with(literal: Literal) -> list[int]:
+    data = literal.data.lower() if literal.caseless else literal.data
+    return [
+        number
+        for number, (line, folded, _) in enumerate(_LINES)
+        if data in (folded if literal.caseless else line)
+    ]
 
 
 def _shortest(literals: list[Literal]) -> int:
