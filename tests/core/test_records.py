@@ -204,6 +204,11 @@ STATEMENTS = {
             (Form.LOG, "HIT\ne", 5),
         ],
     ),
+    "a block behind a ruler": (
+        "a\n====\n    HIT\n\n      x\n    ERROR: HIT\n",
+        [(Form.LINE, "HIT", 3), (Form.LOG, "HIT", 6)],
+    ),
+    "…, which is none": ("====\n    HIT\n      x\n  HIT\n", [(Form.LINE, "  HIT", 4)]),
     "what a ruler parts": ("==========\n  HIT a\n", [(Form.LINE, "  HIT a", 2)]),
     "wrapped lines": ("Error HIT {\n  a: 1,\n  b: 2\n}\n", [(Form.LINE, "Error HIT {\na: 1,\nb: 2\n}", 1)]),
     "a JSON line": ('{"level": "error", "message": "HIT", "x": 1}\n', [(Form.LOG, "HIT", 1)]),
@@ -304,6 +309,8 @@ PREFIXES = {
     "foreman": "08:29:41 web.1  | ",
     "CRI": "2026-01-15T08:29:41.511636313Z stderr F ",
     "Render's dashboard": "Jan 15 08:29:41 AM  ",
+    "a paste's tab": "\t",
+    "…, its columns": "        ",
 }
 
 

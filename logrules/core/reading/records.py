@@ -53,8 +53,16 @@ _MARGIN = 2
 _GROUP = re.compile(r" +[|+]|\+-[-+]*+(?: \d+ -+)?$")
 _RULER = re.compile(r"<{3}[^<>]{0,120}>{3}$|[-=*#~_]{4,}(?: [ \w.:/#-]{0,80} [-=*#~_]{4,})?$")
 """What parts one piece of output from the next: nothing that follows belongs to it."""
+_INDENT = re.compile(rb"(?:[ \t]|\xc2\xa0)*+")
+_INDENTS = (b" ", b"\t", b"\xc2\xa0")
+_NARROWEST = 3
+"""Bytes by which a block is moved of which none is a tab: fewer may be a traceback's own."""
+_TELLS = re.compile(r"[:=!#@|\[({\u2600-\u27bf\U0001f300-\U0001faff]|\d{3}|[.…]$")
+"""What of a line that stands alone, moved, shows that a program has printed it."""
 _MARKS = (b"\xff", b"\xfe")
 """How UTF-16 begins."""
+_FARTHEST = REACH // 2
+"""Bytes before a line in which it is seen whether it stands in a block."""
 _LOUDEST = Severity.CRITICAL.rank
 _SHORT, _RECENT = 1024, 256
 """Bytes of a line that is remembered, and how many are: each is looked at more than once."""
@@ -234,6 +242,8 @@ def begins(raw: bytes) -> bool:
     text = heads.ANSI.sub(b"", raw.rstrip(b"\r\n"))
     if len(text) >= REACH or text[:1] in _MARKS or b"\r" in text or b"\0" in text:
         return False
+    if text.startswith(_INDENTS):  # whether it is part of a block is told by what stands before it
+        return False
     return _look(text + b"\n").kind in _BEGINNINGS
 
 
@@ -242,9 +252,9 @@ class _Line:
 
     __slots__ = ("_form", "_raw", "end", "head", "indent", "kind", "like", "margin", "stamp", "start", "text")
 
-    def __init__(self, data: bytes, start: int, end: int) -> None:
+    def __init__(self, data: bytes, start: int, end: int, block: bytes = b"") -> None:
         self.start, self.end = start, end
-        raw = data[start : min(end, start + REACH)]
+        raw = data[start : min(end, start + REACH)].removeprefix(block)
         # Digits may stand for letters in JSON.
         self.like = like(raw) if end - start <= _SHORT and not raw.startswith(b"{") else None
         form = _forms.get(self.like) if self.like else None
@@ -552,6 +562,8 @@ class Window:
         self._number = line  # …and the next one has this number
         self._done = 0  # up to here every record was handed out
         self._hits: deque[Hit] = deque()
+        self._block = b""  # by what the last line was moved of which this was asked, if it was
+        self._told = -1  # …and up to where this was seen
 
     @property
     def waits_for(self) -> int | None:
@@ -593,14 +605,18 @@ class Window:
             if at < self._done - self._base or at - start > REACH:
                 self._hits.popleft()  # part of a record that is out, or the far end of a monstrous line
                 continue
-            line = after if after and after.start == start else _line(data, start)
+            block = self._block_at(data, start)
+            line = after if after and after.start == start and not block else _line(data, start, block)
             if self._floor(self._hits[0].wanted) > line.rank:
                 self._hits.popleft()  # it begins a record that is too quiet for all of them
                 continue
-            after = _next(data, line) if line.kind is _Kind.HEAD else None
+            after = _next(data, line) if line.kind is _Kind.HEAD and not block else None
             alone = after is not None and line.stands_alone(after)
-            draft, closed = (None, True) if alone else self._draft(data, line)
-            if not closed and not final:
+            draft, closed = (None, True) if alone else self._draft(data, line, block)
+            if draft and block:
+                ends = final or (closed and _after(data, draft) < len(data))
+                draft, closed = self._unmoved(data, draft, line, block) if ends else (draft, False)
+            if not (closed or final):
                 return
             first, last = (draft.lines[0], draft.lines[-1]) if draft else (line, line)
             number = self._number_of(data, first.start)
@@ -626,13 +642,44 @@ class Window:
             found = found | wanted if found else wanted
         return found
 
-    def _draft(self, data: bytes, hit: _Line) -> tuple[_Draft, bool]:
+    def _block_at(self, data: bytes, start: int) -> bytes:
+        """By what a line is moved with all lines before it, up to a ruler or the stream's beginning."""
+        if not data.startswith(_INDENTS, start):
+            return b""
+        block, at = _indent(data, start), start
+        floor = max(0, start - _FARTHEST)
+        while _moves(block):
+            if at + self._base == 0:
+                return block
+            if at <= floor:
+                break
+            before = data.rfind(b"\n", 0, at - 1) + 1
+            if _is_ruler(data, before):
+                return block
+            if before + self._base < self._told:
+                if _moves(block := _common(block, self._block)):
+                    return block
+                break
+            if data[before:at].strip():
+                block = _common(block, _indent(data, before))
+            at = before
+        self._block, self._told = b"", start + self._base
+        return b""
+
+    def _unmoved(self, data: bytes, draft: _Draft, hit: _Line, block: bytes) -> tuple[_Draft, bool]:
+        """A record in a block, or else the same as it stands, and whether it is closed."""
+        if _is_block(data, draft, block):
+            self._block, self._told = block, hit.end + self._base
+            return draft, True
+        return self._draft(data, _line(data, hit.start))
+
+    def _draft(self, data: bytes, hit: _Line, block: bytes = b"") -> tuple[_Draft, bool]:
         """The record around the line `hit`, and whether a line after it closed it."""
-        start = self._begin(data, hit)
-        draft = _Draft(_line(data, start))
+        start = self._begin(data, hit, block)
+        draft = _Draft(_line(data, start, block))
         at = draft.lines[0].end
         while at < len(data):
-            line = _line(data, at)
+            line = _line(data, at, block)
             if not draft.takes(line):
                 if draft.lines[-1].end > hit.start:
                     return draft, True
@@ -640,7 +687,7 @@ class Window:
             at = line.end
         return draft, draft.lines[0].kind is _Kind.JSON
 
-    def _begin(self, data: bytes, line: _Line) -> int:
+    def _begin(self, data: bytes, line: _Line, block: bytes = b"") -> int:
         """Where a record that holds a line may begin at the earliest."""
         start = line.start
         floor = max(self._done - self._base, start - REACH, 0)
@@ -648,9 +695,9 @@ class Window:
             before = data.rfind(b"\n", 0, start - 1) + 1
             if before < floor:
                 break
-            previous = _line(data, before)
+            previous = _line(data, before, block)
             if not (line.may_go_on or previous.indent or previous.kind in {_Kind.TRACE, _Kind.CHAIN}):
-                above = _line(data, data.rfind(b"\n", 0, max(0, before - 1)) + 1)
+                above = _line(data, data.rfind(b"\n", 0, max(0, before - 1)) + 1, block)
                 if not _is_bridge(line, previous, above):
                     break
             start, line = before, previous
@@ -672,13 +719,65 @@ class Window:
         self._base += cut
 
 
-def _line(data: bytes, start: int) -> _Line:
+def _line(data: bytes, start: int, block: bytes = b"") -> _Line:
     end = data.find(b"\n", start) + 1
-    return _Line(data, start, end or len(data))
+    return _Line(data, start, end or len(data), block)
 
 
 def _next(data: bytes, line: _Line) -> _Line | None:
     return _line(data, line.end) if line.end < len(data) else None
+
+
+def _indent(data: bytes, start: int) -> bytes:
+    found = _INDENT.match(data, start, start + REACH)
+    return found[0] if found else b""
+
+
+def _common(one: bytes, other: bytes) -> bytes:
+    """What two lines have in common before their words."""
+    while not other.startswith(one):
+        one = one[:-1]
+    return one
+
+
+def _moves(block: bytes) -> bool:
+    """Whether what stands before the words of many lines shows that they were pasted as a block."""
+    return len(block) >= _NARROWEST or b"\t" in block
+
+
+def _is_ruler(data: bytes, start: int) -> bool:
+    """Whether a line parts what follows from what stands before."""
+    end = data.find(b"\n", start)
+    return data[start] in b"<-=*#~_" and bool(_RULER.match(_decoded(data[start : min(end, start + _SHORT)])))
+
+
+def _after(data: bytes, draft: _Draft) -> int:
+    """Where the line begins that follows a record, empty ones aside."""
+    end = draft.lines[-1].end
+    while data.startswith(b"\n", end):
+        end += 1
+    return end
+
+
+def _is_block(data: bytes, draft: _Draft, block: bytes) -> bool:
+    """Whether a record's lines are moved as those before it, and the next one is, too."""
+    end = _after(data, draft)
+    starts = [line.start for line in draft.lines if line.kind is not _Kind.BLANK]
+    if end < len(data) and not _is_ruler(data, end):
+        starts.append(end)
+    if len(starts) == 1 and not (_is_moved(data, starts[0]) or _TELLS.search(draft.lines[0].text)):
+        return False  # words alone show nothing
+    return all(data.startswith(block, start) for start in starts)
+
+
+def _is_moved(data: bytes, start: int) -> bool:
+    """Whether there is a line before this one, empty ones aside, that something moves."""
+    while start > 0 and data[start - 1 : start] == b"\n":
+        before = data.rfind(b"\n", 0, start - 1) + 1
+        if before < start - 1:
+            return data.startswith(_INDENTS, before)
+        start = before
+    return False
 
 
 def _is_bridge(line: _Line, previous: _Line, above: _Line) -> bool:
