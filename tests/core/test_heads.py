@@ -87,6 +87,9 @@ def test_other_json_is_left_alone(text: str) -> None:
         ("    2026-01-15T08:29:41.240597441Z  Timed out", "Timed out"),
         ("    bot002    | Timed out", "Timed out"),
         ("←[31mTimed out←[0m", "Timed out"),
+        ("Jan 15 08:29:41 AM [8xkzq]  Timed out", "Timed out"),
+        ("  12  ERROR: Timed out", "ERROR: Timed out"),
+        ("[08:29:41] Traceback (most recent call last):", "Traceback (most recent call last):"),
         ("  × Building wheel for x failed", "× Building wheel for x failed"),
         ("[  298.079808] Out of memory: Killed process 1 (bot)", "Out of memory: Killed process 1 (bot)"),
     ],
@@ -168,6 +171,10 @@ def test_richs_columns_are_a_head() -> None:
         "ℹ️  ",
         "[bot] INFO: ",
         "[ERROR bot.py:7] ",
+        "2026-01-15 at 08:29:41 | ERROR | ",
+        "[bot] [2026-01-15 08:29:41] ",
+        "[08:29] ",
+        "8:29 AM ",
     ],
 )
 def test_the_heads_of_odd_formats_are_known(before: str) -> None:
@@ -184,6 +191,7 @@ def test_the_heads_of_odd_formats_are_known(before: str) -> None:
         "bob[7]: Conflict: terminated by other getUpdates request",
         "bob:x Conflict: terminated by other getUpdates request +3ms",
         "[bob] 2026/01/15 08:29:41 Conflict: terminated by other getUpdates request",
+        "[08:29] bob: Conflict: terminated by other getUpdates request",
     ],
 )
 def test_what_somebody_says_behind_his_name_has_no_head(line: str) -> None:

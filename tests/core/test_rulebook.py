@@ -99,6 +99,9 @@ STANDS = {
     "after what failed": "ERROR - Failed to save user 7: boom happened",
     "after what failed, without a head": "Database error in save: boom happened",
     "after what failed, in Russian": "❌ Ошибка при запуске бота: boom happened",
+    "after a function's name": "start_bot(): Bot::start - startBot - BotManager: (1/5) Step 2: boom happened",
+    "after a file": "-> main.py:42: boom happened",
+    "after a number, behind a head": "ERROR - Account 3: boom happened",
     "with unknown level": "2026/01/15 08:29:41 boom happened",
 }
 FALLS = {
@@ -106,6 +109,7 @@ FALLS = {
     "after what was not understood": "ERROR - Failed to parse the text: boom happened",
     "after a failure that somebody tells of": "INFO 42 Error in chat: boom happened",
     "after a name": "alice: boom happened",
+    "after a name behind an hour": "[08:29] alice: boom happened",
     "in quotes": '"boom happened"',
     "in Russian quotes": "«boom happened»",
     "below warning": "2026-01-15 08:29:41 INFO boom happened",

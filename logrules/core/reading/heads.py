@@ -62,7 +62,7 @@ _CODE = re.compile(r"\[\d{1,3}(?:;\d{1,3}){0,5}m")
 _ZONE = "(?:UTC|GMT|MSK|CES?T|EES?T|[ECMP][SD]T|IST|JST|KST|WIB|BRT)"
 _STAMP = (
     r"""(?>
-    \d{4}[-/.]\d\d?[-/.]\d\d?(?:[T\ _-]|\ -\ )\d\d?:\d\d:\d\d(?:[.,]\d{1,9})?(?:\ [AP]M)?
+    \d{4}[-/.]\d\d?[-/.]\d\d?(?:[T\ _-]|\ -\ |\ at\ )\d\d?:\d\d:\d\d(?:[.,]\d{1,9})?(?:\ [AP]M)?
       (?:\ ?(?:Z|"""
     + _ZONE
     + r"""(?:[+-]\d\d:?\d\d)?|[+-]\d\d:?\d\d|(?:[A-Z]{3,4}|[+-]\d\d)(?=\ \[\d)))?
@@ -120,7 +120,7 @@ _TRANSPORT = Shape(
         | [\w.-]+\ (?:[\w./@-]+\[\d+\]|kernel):\                       # journald, short-iso; rsyslog
       )?
   | (?P<local>\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)\ {_FLY}       # Fly.io's command line
-  | [A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:\d\d:\d\d\ [AP]M\ {{1,2}} # Render's dashboard, pasted
+  | [A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:\d\d:\d\d\ [AP]M\ {{1,2}}(?:\[[a-z\d]{{5}}\]\ {{1,2}})? # Render's
   | (?: (?:<\d+>)?(?:[^\W\d_]{{3,5}}\.?|\d{{1,2}}月)\ [\d ]\d\ \d\d:\d\d:\d\d  # syslog, journald
       | [A-Z][a-z]{{2}}\ \d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d\ [A-Z]+      # …, short-full
     )\ (?:[\w.-]+\ [\w./@-]+(?:\[\d+\])?|[\w./@-]+\[\d{{1,7}}\]):[ ](?:[ ](?=\())?
@@ -200,6 +200,13 @@ _TRANSPORT = Shape(
     """,
     re.VERBOSE,
 )
+_VIEWED = Shape(
+    rf"""(?> \[?(?:\d{{4}}-\d\d-\d\d\ )?\d\d?:\d\d(?::\d\d(?:[.,]\d{{1,6}})?)?(?:\ [AP]M)?\]?:?[ ]
+      | \ {{0,5}}\d{{1,5}}(?::\ ?|\ {{1,3}}|\t|\ \|\ ))           # an editor's numbers, grep's
+    (?={_REPORT}|{_BLOCK})""",
+    re.VERBOSE,
+)
+"""What viewers put before lines that begin as only programs' do."""
 _DOCKER = '{"log":"'
 _FIELDS = ("level=", "time=", "ts=")
 """How logfmt begins, of which the last value must end with the line."""
@@ -369,8 +376,8 @@ _HEADS = tuple(
         r"""\ {0,2}(?:(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)
         |(?<=\ \ )[a-z][\w-]{0,40}(?::[\w-]{1,40}){1,4}\ (?=\S[^\n]{0,400}\ \+\d{1,6}m?s$))""",  # debug's
         # Go's log with a prefix
-        r"""\[(?:[\w-]{0,30}(?:bot|Bot|BOT)|telegram|discord|main|app|mysql|GIN)\]\ (?P<stamp>
-        \d{4}[/-]\d\d[/-]\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,6})?)\ (?:-\ )?""",
+        r"""\[(?:[\w-]{0,30}(?:bot|Bot|BOT)|telegram|discord|main|app|mysql|GIN)\]\ \[?(?P<stamp>
+        \d{4}[/-]\d\d[/-]\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,6})?)\]?:?\ (?:-\ )?""",
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical|Info|Debug|Notice)"
         rf"\ {{0,5}}:\ +(?:\[?(?P<stamp>{_STAMP})\]?:?\ (?:-\ )?)?" + _AFTER,
         r"\ {0,2}\[\ ?(?P<level>(?i:trace|debug|verbose|info|notice|warn(?:ing)?|error|fatal|critical))"
@@ -380,6 +387,9 @@ _HEADS = tuple(
         r"\ ?[A-Za-z_][\w.]{1,80}:[\w.<>]{2,80}:\d{1,5}\ -\ ",  # loguru, the beginning cut off
         r"(?P<klog>ℹ)\ufe0f?\ +(?=\S)",
         rf"\[?\d\d:\d\d\]?\ +\[?(?P<level>{_LEVEL})\]?{_SEP}{_AFTER}",
+        # Hours and minutes, behind which nobody speaks
+        r"""(?:\[\d\d?:\d\d(?:\ [AP]M)?\]:?|\d\d?:\d\d\ [AP]M)\ (?:[-|]\ )?
+        (?!<|@|-|\s|[\w.-]{1,32}+(?<!rror)(?<!RROR)(?<!ception)(?<!onflict):\s)""",
         rf"\[[\w\ .:/-]{{1,40}}\]\ (?P<level>{_LEVEL})(?::|\ -)\ +",
         # signale without a name, what is no complaint behind a mark
         rf"[\u2139\u25a0-\u27bf\u2b50]\ufe0f?\ {{1,4}}(?P<level>(?i:{_LEVEL}))\ {{2,12}}(?=\S)",
@@ -397,7 +407,7 @@ _PIECES = (_STAMP, _LEVEL, _ANY_LEVEL, _AFTER, _MID, _BLOCK, _REPORT, _ZONE)
 @cache
 def _choosers() -> tuple[Chooser, Chooser]:
     """Whether a transport prefix, and which of the heads, can stand where a line begins as it does."""
-    return chooser([_TRANSPORT], _PIECES), chooser(_HEADS, _PIECES)
+    return chooser([_TRANSPORT, _VIEWED], _PIECES), chooser(_HEADS, _PIECES)
 
 
 class Line(NamedTuple):
@@ -431,8 +441,9 @@ def line(raw: bytes) -> Line:
         found = next((found for each in prefixes(text) if (found := each.match(text))), None)
         if not found or found.end() == 0:
             break
-        stamp = stamp or found["stamp"] or found["local"] or found["viewer"] or found["syslog"]
-        margin += len(found["margin"] or "")
+        if named := found.groupdict():
+            stamp = stamp or named["stamp"] or named["local"] or named["viewer"] or named["syslog"]
+            margin += len(named["margin"] or "")
         text = text[found.end() :]
         if found[0] == "`" and text.startswith(_FIELDS):
             text = text.rstrip("` ")

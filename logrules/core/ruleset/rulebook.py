@@ -43,6 +43,17 @@ _LEAD_IN = re.compile(
   | (?:Unhandled\ (?:promise\ )?rejection|Uncaught(?:\ Exception)?|uncaughtException):?\s+
   | \(node:\d+\)\s+
   | [-=]{3,40}\s+(?=\w)                                                   # a ruler
+  | \((?:\d{1,3}/\d{1,3}|!)\)\s+                                           # (1/5), (!)
+  | (?:[Ss]tep|STEP|[Ss]tage|[Pp]hase|Шаг|Этап)\ \d{1,2}(?:/\d{1,2})?(?::|\.|\)|\ [-–—|])\s+
+  | (?:[A-Za-z_]\w{0,40}(?:\.|::|->|\#)){0,4}[A-Za-z_]\w{0,40}\(\)(?::|\ [-–—|>])\s+  # start_bot():
+  | (?:[A-Za-z_]\w{0,40}::){1,4}[A-Za-z_]\w{0,40}(?:\(\))?(?::|\ [-–—|>])?\s+        # Bot::start
+  | [\w./\\-]{1,120}\.(?:py|[cm]?[jt]s|go|rs|rb|php|kt|java|cs):\d{1,6}(?::\d{1,4})?(?::|\ [-–—|>])?\ (?!\ )
+  | (?:main|app|server|worker|polling|poller|startup|db|database|redis|index|core|scheduler|monitor|updater
+    |launcher|runner|bootstrap|(?:tg|telegram|discord)[-_]?bot):\s+
+  | [a-z]{2,20}(?:[A-Z][a-z]{1,20}){1,4}(?::|\ [-–—|])\s+                     # startBot -
+  | [A-Z]\w{0,40}(?:(?<=[a-z])|(?<=[A-Z]{2}))(?:Bot|Manager|Service|Handler|Client|Server|Worker|Updater
+    |Poller|Provider|Controller|Connection|Listener|Engine|Runner|Factory|Pool|Adapter|Plugin|Processor|Scheduler
+    |Dispatcher|Monitor|Gateway|Supervisor|Repository|Database|Api|API)(?::|\ [-–—|>])\s+  # BotManager:
   | Exception\ in\ thread\ "?[\w-]+"?:?\s+
     """,
     re.VERBOSE,
@@ -79,12 +90,14 @@ _FIRST = {
     Form.LOG: re.compile(
         r"(?!(?i:received|got|sent|said|says|wrote|message|msg|text|caption|content|body|data|input|query|prompt"
         r"|question|answer|reply|response|user|from|chat|command|update|quote)\w{0,2}:)"
-        r"(?:[a-z_]\w*|[A-Z][A-Z0-9_]{3,30}):\s+"
+        r"(?:(?:[a-z_]\w*|[A-Z][A-Z0-9_]{3,30}|Bot|Main|App|Server|Telegram|Discord|Database|DB|Redis|Polling"
+        r"|Webhook|Startup|(?i:account|acc|session|worker|shard|thread|task|instance|process|proxy|node)"
+        r"[ _#-]{0,2}\d{1,6}):\s+|\#\d{1,4}:?\s+|\(\d{1,4}\)\s+)"
     ),
 }
 """What may stand first in statements of these forms, and only there."""
 _SPOKEN_OF = re.compile(
-    r"-(?!-|\w*sh: )|\+(?!-)|#|//|[*•·] |\d{1,3}[.)] |<!--|[0-9a-f]{7,40} (?! )"
+    r"-(?!-|>|\w*sh: )|\+(?!-)|#|//|[*•·] |\d{1,3}[.)] |<!--|[0-9a-f]{7,40} (?! )"
     r"|[A-Za-z_][\w.]{0,80} = "  # code
     r"|[A-Z]\w{0,80}: (?:typing\.|t\.)?(?:Final|ClassVar|Type|type(?! object )|Literal)\b"
     r"|@?(?:echo|print|printf|puts|throw|return|export|const|let|var|def|REM) "
