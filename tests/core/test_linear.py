@@ -21,6 +21,7 @@ from logrules.core.reading import stacks, tracebacks
 from logrules.core.reading.dispatch import Shape
 from logrules.core.reading.lines import LONGEST
 from logrules.core.reading.records import REACH, STATEMENT
+from logrules.core.ruleset import rulebook as rulebook_module
 from logrules.rules import rulebook
 from tests.core.test_cost import EXPRESSIONS, Steps
 from tests.fuzz.linear import FOR_EVER, steps
@@ -38,6 +39,7 @@ SHORTER = {
     "tracebacks._RAISED": tracebacks.LONGEST,
     "drafts._VARIES": STATEMENT,
     "redact": EVIDENCE + 3,
+    "rulebook._TAIL": rulebook_module._REACH,
 }
 """What sees no more than so much of a line."""
 OPERATORS = {"places", "shape", "pack", "database_url", "codes"}

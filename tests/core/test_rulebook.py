@@ -119,6 +119,25 @@ FALLS = {
 }
 
 
+TAILS = [
+    " [bot.main] attempt=3",
+    ' {"service": "bot", \'pid\': 7}',
+    " (main.py:42)",
+    ". Retrying in 5 seconds…",
+    " (attempt 1/5), retrying in 5s",
+    " +3ms",
+]
+
+
+def test_what_loggers_put_behind_whole_words() -> None:
+    """Whose they are, where they stand and that they are tried again; not of whom, and no more words."""
+    whole = BOOM.replace("any", "whole = true\nany")
+
+    assert [tail for tail in TAILS if not said(whole, f"boom happened{tail}")] == []
+    for tail in (" user_id=42", ' {"service": "bot", "path": "/"}', " to user 42", ' "and more"', " (42)"):
+        assert said(whole, f"ERROR - boom happened{tail}") == []
+
+
 @pytest.mark.parametrize("text", STANDS.values(), ids=STANDS.keys())
 def test_words_that_count(text: str) -> None:
     """At the start of a statement, behind nothing but what loggers and exceptions put there."""

@@ -37,7 +37,7 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     any: list[str]
     """Regular expressions, anchored at the start of a statement; one of them must match."""
     whole: bool = False
-    """The line must end with the words, punctuation and emoji aside: for words too common to stand alone."""
+    """The line must end with the words; punctuation, emoji and loggers' fields aside: for common ones."""
     form: frozenset[Form] = _ALL
     """Where the words must stand; elsewhere they match nothing."""
     level: Severity | None = None

@@ -117,6 +117,31 @@ _TOLD = re.compile(
 """Words of him who tells what others said: not his are the words behind them."""
 _DUMPED = re.compile(r"[{('\"]")
 """Where a lead-in begins to show an update, in which anybody may have said anything."""
+_FIELD = (
+    r"(?:service|logger|module|component|context|ctx|label|pid|tid|thread|host|hostname|instance|version|env"
+    r"|attempts?|retry|retries|try|delay|trace_?[iI]d|span_?[iI]d|timestamp|time|ts|caller|file|line|lineno"
+    r"|func|function|filename|bot|bot_?[iI]d|shard|shard_?[iI]d|worker)"
+)
+"""What loggers add that says neither of whom nor of what a line speaks, as a user or a path does."""
+_VALUE = r"""(?:"[^"\n]*+"|'[^'\n]*+'|[^\s"',;{}]++)"""
+_TAIL = re.compile(
+    rf"""
+    (?:
+      [\[(](?: [a-z_]\w*+(?:\.\w++)++(?::\w++){{0,2}}+                              # [bot.main]
+          | [\w/\\-]++\.[a-z]{{2,4}}:\d++(?::\d++)?                               # (main.py:42)
+          | (?i:attempt|try|retry|попытка|intento|tentativa)\ ?\#?\d++(?:\ ?(?:/|of|из|de)\ ?\d++)?
+          | \d{{1,4}}/\d{{1,4}} | \d++(?:\.\d++)?\ ?m?s | x\d++ )[\])]                  # (1/5), (12 ms), (x3)
+    | (?:\|\ )?{_FIELD}={_VALUE}                                                  # attempt=3
+    | \{{\s?(?:["']?{_FIELD}["']?\s?:\s?{_VALUE},?\s?)++\}}                         # {{"service": "bot"}}
+    | \+\d++m?s                                                               # debug's +3ms
+    | [,.;:!…–—-]\s?(?i:(?:will\ |now\ )?(?:re-?try|retri|re-?connecting|trying\ again|waiting\ \d
+      |sleeping)|повтор|переподключ|жд[уеё]м|через\ \d)[^\n"<>{{}}?]*+          # - retrying in 5s
+    )$""",
+    re.VERBOSE,
+)
+"""What loggers and authors put behind the words without making them mean another thing."""
+_TAILS, _REACH = 6, 200
+"""How many of them are looked for, and in how many letters each."""
 _PARTS = 9
 _SHORT, _RECENT, _KINDS = 512, 512, 2048
 """Characters of what a record states that is remembered, and how many are; and how many kinds of lines."""
@@ -267,7 +292,7 @@ class Rulebook:
                 continue
             if pattern.frames or (number, choice) in self._telling:
                 open_.append((number, choice))
-            elif any(pattern.compiled(choice).match(statement.text, start) for start in starts):
+            elif _matches(pattern, choice, statement.text, starts):
                 sure.append((number, choice))
         return _Alike(self.patterns, sure, open_, starts)
 
@@ -284,10 +309,8 @@ class Rulebook:
             starts = _starts(form, words, leads)
             for pair in wanted:
                 pattern = self.patterns[pair[0]]
-                if form in pattern.form:
-                    match = pattern.compiled(pair[1]).match
-                    if any(match(words, start) for start in starts):
-                        found.append((pair, at))
+                if form in pattern.form and _matches(pattern, pair[1], words, starts):
+                    found.append((pair, at))
         return tuple(found)
 
     def _leads_at(self, loudness: int) -> list[re.Pattern[str]]:
@@ -311,7 +334,7 @@ class _Alike:
         self, patterns: Sequence[Pattern], sure: list[Pair], open_: list[Pair], starts: list[int]
     ) -> None:
         self._patterns, self._sure, self._starts = patterns, sure, starts
-        self._open = [(pair, patterns[pair[0]], patterns[pair[0]].compiled(pair[1]).match) for pair in open_]
+        self._open = [(pair, patterns[pair[0]]) for pair in open_]
         """What tells one digit from another, or asks for frames: it is tried each time."""
         self._roots: dict[tuple[Pair, ...], tuple[Pattern, int] | None] = {}
         """The exact cause, by which of those match."""
@@ -322,8 +345,8 @@ class _Alike:
         more = tuple(
             [
                 pair
-                for pair, pattern, match in self._open
-                if any(match(statement.text, start) for start in self._starts)
+                for pair, pattern in self._open
+                if _matches(pattern, pair[1], statement.text, self._starts)
                 and pattern.stands_in(record.record.text)
             ]
         )
@@ -364,6 +387,28 @@ def _starts(form: Form, text: str, leads: list[re.Pattern[str]]) -> list[int]:
             break
         found.append(at := part.end())
     return found
+
+
+def _matches(pattern: Pattern, choice: int, text: str, starts: list[int]) -> bool:
+    """Whether one of a pattern's expressions matches at one of `starts`."""
+    match = pattern.compiled(choice).match
+    if any(match(text, start) for start in starts):
+        return True
+    return pattern.whole and (bare := _bare(text)) != text and any(match(bare, start) for start in starts)
+
+
+@lru_cache(_RECENT)
+def _bare(text: str) -> str:
+    """A statement whose first line ends with its words."""
+    line, end, rest = text.partition("\n")
+    line = line.rstrip()
+    for _ in range(_TAILS):
+        at = max(0, len(line) - _REACH)
+        tail = _TAIL.search(line[at:])
+        if not tail:
+            break
+        line = line[: at + tail.start()].rstrip()
+    return f"{line}{end}{rest}"
 
 
 def _said(found: Found) -> tuple[bool, bool, bool]:
