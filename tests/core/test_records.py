@@ -204,11 +204,11 @@ STATEMENTS = {
             (Form.LOG, "HIT\ne", 5),
         ],
     ),
-    "a block behind a ruler": (
-        "a\n====\n    HIT\n\n      x\n    ERROR: HIT\n",
-        [(Form.LINE, "HIT", 3), (Form.LOG, "HIT", 6)],
+    "a block": (
+        "\n    HIT: a\n      x\n\n    ERROR: HIT\nHIT\n",
+        [(Form.LINE, "HIT: a\nx", 2), (Form.LOG, "HIT", 5), (Form.LINE, "HIT", 6)],
     ),
-    "…, which is none": ("====\n    HIT\n      x\n  HIT\n", [(Form.LINE, "  HIT", 4)]),
+    "…, which words alone do not show": ("    HIT\nx\n", []),
     "what a ruler parts": ("==========\n  HIT a\n", [(Form.LINE, "  HIT a", 2)]),
     "wrapped lines": ("Error HIT {\n  a: 1,\n  b: 2\n}\n", [(Form.LINE, "Error HIT {\na: 1,\nb: 2\n}", 1)]),
     "a JSON line": ('{"level": "error", "message": "HIT", "x": 1}\n', [(Form.LOG, "HIT", 1)]),

@@ -61,8 +61,6 @@ _TELLS = re.compile(r"[:=!#@|\[({\u2600-\u27bf\U0001f300-\U0001faff]|\d{3}|[.…
 """What of a line that stands alone, moved, shows that a program has printed it."""
 _MARKS = (b"\xff", b"\xfe")
 """How UTF-16 begins."""
-_FARTHEST = REACH // 2
-"""Bytes before a line in which it is seen whether it stands in a block."""
 _LOUDEST = Severity.CRITICAL.rank
 _SHORT, _RECENT = 1024, 256
 """Bytes of a line that is remembered, and how many are: each is looked at more than once."""
@@ -562,8 +560,8 @@ class Window:
         self._number = line  # …and the next one has this number
         self._done = 0  # up to here every record was handed out
         self._hits: deque[Hit] = deque()
-        self._block = b""  # by what the last line was moved of which this was asked, if it was
-        self._told = -1  # …and up to where this was seen
+        self._block: bytes | None = None  # by what all lines were moved so far, if any was there
+        self._seen = 0  # …and up to where that is known
 
     @property
     def waits_for(self) -> int | None:
@@ -605,7 +603,7 @@ class Window:
             if at < self._done - self._base or at - start > REACH:
                 self._hits.popleft()  # part of a record that is out, or the far end of a monstrous line
                 continue
-            block = self._block_at(data, start)
+            block = self._moved(data, at + 1)
             line = after if after and after.start == start and not block else _line(data, start, block)
             if self._floor(self._hits[0].wanted) > line.rank:
                 self._hits.popleft()  # it begins a record that is too quiet for all of them
@@ -613,11 +611,10 @@ class Window:
             after = _next(data, line) if line.kind is _Kind.HEAD and not block else None
             alone = after is not None and line.stands_alone(after)
             draft, closed = (None, True) if alone else self._draft(data, line, block)
-            if draft and block:
-                ends = final or (closed and _after(data, draft) < len(data))
-                draft, closed = self._unmoved(data, draft, line, block) if ends else (draft, False)
             if not (closed or final):
                 return
+            if draft and block and not self._shows_block(data, draft):
+                draft = _Draft(_line(data, start))
             first, last = (draft.lines[0], draft.lines[-1]) if draft else (line, line)
             number = self._number_of(data, first.start)
             self._done = last.end + self._base
@@ -642,36 +639,23 @@ class Window:
             found = found | wanted if found else wanted
         return found
 
-    def _block_at(self, data: bytes, start: int) -> bytes:
-        """By what a line is moved with all lines before it, up to a ruler or the stream's beginning."""
-        if not data.startswith(_INDENTS, start):
-            return b""
-        block, at = _indent(data, start), start
-        floor = max(0, start - _FARTHEST)
-        while _moves(block):
-            if at + self._base == 0:
-                return block
-            if at <= floor:
-                break
-            before = data.rfind(b"\n", 0, at - 1) + 1
-            if _is_ruler(data, before):
-                return block
-            if before + self._base < self._told:
-                if _moves(block := _common(block, self._block)):
-                    return block
-                break
-            if data[before:at].strip():
-                block = _common(block, _indent(data, before))
-            at = before
-        self._block, self._told = b"", start + self._base
-        return b""
+    def _moved(self, data: bytes, end: int) -> bytes:
+        """By what all lines up to `end` are moved: the stream is a block that was pasted. It seldom is."""
+        while self._block != b"" and self._seen < self._base + end:
+            at = self._seen - self._base
+            after = data.find(b"\n", at) + 1 or len(data)
+            if data[at:after].strip():
+                indent = self._block or _indent(data, at)
+                is_block = data.startswith(indent, at) and _moves(indent)
+                self._block = indent if is_block else b""
+            self._seen = self._base + after
+        return self._block or b""
 
-    def _unmoved(self, data: bytes, draft: _Draft, hit: _Line, block: bytes) -> tuple[_Draft, bool]:
-        """A record in a block, or else the same as it stands, and whether it is closed."""
-        if _is_block(data, draft, block):
-            self._block, self._told = block, hit.end + self._base
-            return draft, True
-        return self._draft(data, _line(data, hit.start))
+    def _shows_block(self, data: bytes, draft: _Draft) -> bool:
+        """Whether there is more of a block than one line: of that the words alone show nothing."""
+        first = draft.lines[0]
+        is_all = not self._base and len(draft.lines) == 1 and not data[: first.start].strip()
+        return not is_all or bool(_TELLS.search(first.text))
 
     def _draft(self, data: bytes, hit: _Line, block: bytes = b"") -> tuple[_Draft, bool]:
         """The record around the line `hit`, and whether a line after it closed it."""
@@ -680,7 +664,8 @@ class Window:
         at = draft.lines[0].end
         while at < len(data):
             line = _line(data, at, block)
-            if not draft.takes(line):
+            is_outside = bool(block) and line.kind is not _Kind.BLANK and not data.startswith(block, at)
+            if is_outside or not draft.takes(line):
                 if draft.lines[-1].end > hit.start:
                     return draft, True
                 draft = _Draft(line)
@@ -712,6 +697,7 @@ class Window:
             return
         data = self._joined()
         cut = data.find(b"\n", self._size - keep) + 1
+        self._moved(data, cut)
         if self._counted < self._base + cut:
             self._number_of(data, cut)
         self._parts = deque([data[cut:]])
@@ -733,51 +719,9 @@ def _indent(data: bytes, start: int) -> bytes:
     return found[0] if found else b""
 
 
-def _common(one: bytes, other: bytes) -> bytes:
-    """What two lines have in common before their words."""
-    while not other.startswith(one):
-        one = one[:-1]
-    return one
-
-
 def _moves(block: bytes) -> bool:
     """Whether what stands before the words of many lines shows that they were pasted as a block."""
     return len(block) >= _NARROWEST or b"\t" in block
-
-
-def _is_ruler(data: bytes, start: int) -> bool:
-    """Whether a line parts what follows from what stands before."""
-    end = data.find(b"\n", start)
-    return data[start] in b"<-=*#~_" and bool(_RULER.match(_decoded(data[start : min(end, start + _SHORT)])))
-
-
-def _after(data: bytes, draft: _Draft) -> int:
-    """Where the line begins that follows a record, empty ones aside."""
-    end = draft.lines[-1].end
-    while data.startswith(b"\n", end):
-        end += 1
-    return end
-
-
-def _is_block(data: bytes, draft: _Draft, block: bytes) -> bool:
-    """Whether a record's lines are moved as those before it, and the next one is, too."""
-    end = _after(data, draft)
-    starts = [line.start for line in draft.lines if line.kind is not _Kind.BLANK]
-    if end < len(data) and not _is_ruler(data, end):
-        starts.append(end)
-    if len(starts) == 1 and not (_is_moved(data, starts[0]) or _TELLS.search(draft.lines[0].text)):
-        return False  # words alone show nothing
-    return all(data.startswith(block, start) for start in starts)
-
-
-def _is_moved(data: bytes, start: int) -> bool:
-    """Whether there is a line before this one, empty ones aside, that something moves."""
-    while start > 0 and data[start - 1 : start] == b"\n":
-        before = data.rfind(b"\n", 0, start - 1) + 1
-        if before < start - 1:
-            return data.startswith(_INDENTS, before)
-        start = before
-    return False
 
 
 def _is_bridge(line: _Line, previous: _Line, above: _Line) -> bool:
