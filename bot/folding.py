@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from logrules.core.reading.records import begins
+from logrules.core.reading.looks import begins
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

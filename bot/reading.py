@@ -13,7 +13,7 @@ from bot.leaks import KINDS, Leaks
 from logrules.core.effects import Annotate
 from logrules.core.engine import Engine, Policy
 from logrules.core.model import Chunk, Origin, Sign
-from logrules.core.reading.records import begins
+from logrules.core.reading.looks import begins
 from logrules.rules import rulebook, rules
 
 if TYPE_CHECKING:

@@ -177,7 +177,7 @@ def test_core_touches_nothing(imports):
 def test_a_guarded_bot_starts_light(modules):
     """What recognises logs, and what sends alerts, is imported once it is needed: 100 ms of each start."""
     heavy = {"urllib3", "sentry_sdk", "asyncpg", "rich", "hyperscan"}
-    rooms = ("reading.heads", "reading.records", "literals.search", "ruleset.rulebook", "engine")
+    rooms = ("reading.heads", "reading.looks", "literals.search", "ruleset.rulebook", "engine")
     heavy |= {f"logrules.core.{name}" for name in rooms}
     at_once: set[str] = set()
     left = {"logrules.polling.guarded"}

@@ -20,7 +20,7 @@ from logrules.rules import packs as shipped
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from logrules.core.reading.records import Parsed
+    from logrules.core.reading.statements import Parsed
     from logrules.core.ruleset.pack import Fault, Pack
     from logrules.core.ruleset.patterns import Pattern
     from logrules.core.ruleset.places import Path

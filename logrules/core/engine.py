@@ -18,7 +18,8 @@ from logrules.core.match import Match
 from logrules.core.model import EVENTS, Chunk, Origin
 from logrules.core.reading.heads import ANSI
 from logrules.core.reading.lines import Lines
-from logrules.core.reading.records import Parsed, Window
+from logrules.core.reading.records import Window
+from logrules.core.reading.statements import Parsed
 from logrules.core.ruleset.rulebook import words
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Parts of files, on all processors, with results in order.
 
-A file is cut where a record begins whatever stands before it (`core.reading.records.begins`): then its
+A file is cut where a record begins whatever stands before it (`core.reading.looks.begins`): then its
 parts say what the whole says. Each part is read by one process, which is forked with all that it needs.
 """
 
@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from logrules.core.model import LogrulesError
-from logrules.core.reading import lines, records
+from logrules.core.reading import lines, looks
 from logrules.scanning.logfiles import SHRUNK, LogFile, opened
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def beginning(data: bytes, at: int = 0, until: int | None = None) -> int | None:
     start = data.find(b"\n", at, until) + 1
     while start:
         end = data.find(b"\n", start, until) + 1
-        if end and records.begins(data[start:end]):
+        if end and looks.begins(data[start:end]):
             return start
         start = end
     return None

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logrules.core.literals.factors import parsed
-from logrules.core.reading.records import STATEMENT
+from logrules.core.reading.statements import STATEMENT
 from logrules.core.ruleset.cost import ENDLESS, worst
 from logrules.core.ruleset.patterns import PATIENCE
 from logrules.rules import rulebook

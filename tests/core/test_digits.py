@@ -9,7 +9,7 @@ import pytest
 
 from logrules.core import fatality
 from logrules.core.literals.digits import like, tells
-from logrules.core.reading import heads, jsonlogs, mojibake, records, stacks, tracebacks
+from logrules.core.reading import drafting, heads, jsonlogs, looks, mojibake, stacks, tracebacks
 from logrules.core.reading.dispatch import Shape
 from logrules.core.ruleset import rulebook
 from logrules.rules import rulebook as shipped
@@ -43,7 +43,7 @@ def test_which_expressions_tell_digits_apart(expression: str, tell: bool) -> Non
 
 def test_nothing_tells_the_digits_of_a_line_apart_but_packs() -> None:
     """Of all that looks at a line that stands for itself, no expression of ours knows one digit."""
-    modules = (fatality, heads, jsonlogs, mojibake, records, rulebook, stacks, tracebacks)
+    modules = (drafting, fatality, heads, jsonlogs, looks, mojibake, rulebook, stacks, tracebacks)
     found = [each for module in modules for value in vars(module).values() for each in expressions(value)]
 
     assert len(found) > 100

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logrules.core.reading.records import STATEMENT
+from logrules.core.reading.statements import STATEMENT
 from logrules.rules import rulebook
 from tests.fuzz import logs, properties
 from tests.fuzz.nearmisses import near_misses

@@ -20,7 +20,8 @@ from logrules.core.literals.factors import parsed
 from logrules.core.reading import stacks, tracebacks
 from logrules.core.reading.dispatch import Shape
 from logrules.core.reading.lines import LONGEST
-from logrules.core.reading.records import REACH, STATEMENT
+from logrules.core.reading.looks import REACH
+from logrules.core.reading.statements import STATEMENT
 from logrules.core.ruleset import rulebook as rulebook_module
 from logrules.rules import rulebook
 from tests.core.test_cost import EXPRESSIONS, Steps

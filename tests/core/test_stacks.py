@@ -8,7 +8,8 @@ from logrules.core.literals.scanner import Literal
 from logrules.core.literals.search import Search
 from logrules.core.literals.shelf import Wanted
 from logrules.core.model import Form, Origin
-from logrules.core.reading.records import Parsed, Window
+from logrules.core.reading.records import Window
+from logrules.core.reading.statements import Parsed
 
 ORIGIN = Origin("bot", "1", "stderr")
 MARK = Search([Wanted(((Literal(b"HIT"),),))])

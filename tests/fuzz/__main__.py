@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.literals.scanner import WARM_UP
-from logrules.core.reading.records import REACH, STATEMENT
+from logrules.core.reading.looks import REACH
+from logrules.core.reading.statements import STATEMENT
 from logrules.rules import rulebook
 from tests.fuzz import logs, properties
 from tests.fuzz.nearmisses import near_misses

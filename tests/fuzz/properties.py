@@ -22,10 +22,11 @@ from logrules.core.event import encode, of_match
 from logrules.core.literals import search as in_search
 from logrules.core.literals.search import Hit, Search, last_lines
 from logrules.core.model import Chunk, Origin
-from logrules.core.reading import records as in_records
+from logrules.core.reading import looks as in_looks
 from logrules.core.reading.heads import ANSI, line
 from logrules.core.reading.lines import LONGEST, Lines
-from logrules.core.reading.records import REACH, Window
+from logrules.core.reading.looks import REACH
+from logrules.core.reading.records import Window
 from logrules.core.redact import Redactor
 from logrules.core.ruleset.rulebook import Rulebook
 from logrules.rules import rulebook
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from logrules.core.effects import Effect
     from logrules.core.match import Match
-    from logrules.core.reading.records import Parsed
+    from logrules.core.reading.statements import Parsed
 
 ORIGIN = Origin("bot", "1", "stdout")
 _MARGINS = str.maketrans("", "", "|+>")
@@ -187,7 +188,7 @@ def other_numbers_are_no_other_log(data: bytes, dice: random.Random) -> None:
     numbers = b"".join(dice.choices([b"0", b"1", b"3", b"4", b"9"], k=10))
     others = [data, data.translate(bytes.maketrans(b"0123456789", numbers)), data]
     remembered = matches(rulebook(), others)
-    with patch.object(in_records, "_SHORT", -1), patch.object(in_search, "_STORM", -1):
+    with patch.object(in_looks, "_SHORT", -1), patch.object(in_search, "_STORM", -1):
         assert remembered == matches(rulebook(), others)
 
 

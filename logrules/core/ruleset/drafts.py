@@ -15,7 +15,7 @@ from logrules.core.reading.records import Window
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from logrules.core.reading.records import Parsed, Statement
+    from logrules.core.reading.statements import Parsed, Statement
 
 LENGTHS = (120, 70, 40, 20, 400)
 """Characters of a statement that a draft keeps, the best first: the words at its start say what it is."""

@@ -10,7 +10,8 @@ import msgspec
 
 from logrules.core.literals.factors import SHORTEST, factors
 from logrules.core.model import Form, Severity
-from logrules.core.reading.records import REACH, STATEMENT
+from logrules.core.reading.looks import REACH
+from logrules.core.reading.statements import STATEMENT
 from logrules.core.ruleset.cost import ENDLESS, worst
 from logrules.core.ruleset.shape import LONGEST, meant
 

@@ -16,13 +16,13 @@ from logrules.core.literals.search import Hit, Search
 from logrules.core.literals.shelf import Shelf, Wanted, packed
 from logrules.core.model import Form, Severity, Sign
 from logrules.core.reading.dispatch import Chooser, Shape, chooser
-from logrules.core.reading.records import rank
+from logrules.core.reading.looks import rank
 from logrules.core.ruleset.needs import Need, needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from logrules.core.reading.records import Parsed, Statement
+    from logrules.core.reading.statements import Parsed, Statement
     from logrules.core.ruleset.codes import Code
     from logrules.core.ruleset.patterns import Pattern
 
