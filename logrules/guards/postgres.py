@@ -110,6 +110,7 @@ _NO_TLS = "rejected SSL upgrade"
 _MARK = "select current_setting('logrules.nonce', true)"
 
 _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+_ENDED = "the database ended the lock's connection"
 _NO_ENTRY = (
     asyncpg.InvalidAuthorizationSpecificationError,  # and the wrong password
     asyncpg.InvalidCatalogNameError,
@@ -242,7 +243,7 @@ class PostgresSession:
 
     def _ended(self, connection: Any, lost: Callable[[str], None]) -> None:
         if connection is self._connection:
-            lost("the database ended the lock's connection")
+            lost(_ENDED)
 
     def _heard(self, _connection: Any, pid: int, _channel: str, said: object) -> None:
         if pid != self._pid:
@@ -536,6 +537,8 @@ def _while_open(*harmless: type[Exception]) -> Iterator[None]:
         yield
     except harmless:
         raise
+    except asyncpg.InternalClientError as error:  # asked between the server's last word and its hanging up
+        raise BrokenError(f"{_ENDED} ({_text(error)})") from error
     except _LOST as error:
         raise BrokenError(_text(error)) from error
 
