@@ -70,7 +70,8 @@ class Database:
         except AttributeError:
             scratch = self._own_scratch()
         self._database.scan(data, _collect, context=found, scratch=scratch)
-        found.sort()
+        if found:
+            found.sort()
         return found
 
     def dump(self) -> bytes:
