@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Callable
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 ORIGIN = Origin("bot", "1", "stdout")
 _MARGINS = str.maketrans("", "", "|+>")
+_MARGIN = re.compile(rb"(?:[ \t]|\xc2\xa0)*")
 MOST_KEPT = 4 * REACH + LONGEST
 """Bytes of a stream that an engine may hold on to, besides the chunk that it was just given."""
 
@@ -119,14 +120,25 @@ def no_line_is_lost(data: bytes, _dice: random.Random) -> None:
     assert starts == sorted(set(starts)), "records overlap"
     assert starts[:1] == [1][:count], "the first line is lost"
     physical = lines.split(b"\n")
+    block = _block(physical)
     for (start, text), after in zip(found, [*starts[1:], count + 1][: len(found)], strict=True):
         said = text.split("\n")
         assert len(said) <= after - start, "a line belongs to two records"
         for number in range(start, after):
             words = said[number - start] if number - start < len(said) else ""
-            raw = physical[number - 1]
-            moved = {_letters(line(each).text) for each in (raw, raw.lstrip())}  # in a block or not
-            assert _letters(words) in moved, f"line {number} is not whole"
+            forms = (physical[number - 1], *block[number - 1 : number])
+            assert _letters(words) in {_letters(line(each).text) for each in forms}, (
+                f"line {number} is not whole"
+            )
+
+
+def _block(physical: list[bytes]) -> list[bytes]:
+    """The lines of the block with which a log begins, if it does, without what moves all of them."""
+    margin = _MARGIN.match(next(filter(bytes.strip, physical), b""))
+    if not margin or not (len(margin[0]) > 2 or b"\t" in margin[0]):
+        return []
+    inside = takewhile(lambda each: each.startswith(margin[0]) or not each.strip(), physical)
+    return [each.removeprefix(margin[0]) for each in inside]
 
 
 def _letters(text: str) -> str:
