@@ -24,7 +24,7 @@ from logrules.core.alerting.incidents import gathered
 from logrules.core.model import LogrulesError
 from logrules.receivers import load
 from logrules.rules import rules
-from logrules.stores.sqlite import Store
+from logrules.stores.sqlite.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -49,7 +49,7 @@ FLOORS = (
 )
 """From the ground up; a module imports only from floors below its own (and its own package)."""
 EDGES = ("logrules.sources", "logrules.sinks", "logrules.stores", "logrules.guards")
-"""Modules in here never import one another, not even within one folder."""
+"""What stands in here, a module or a folder of them, never imports its neighbour."""
 THIRD_PARTIES = {
     "asyncpg": ("logrules.guards.postgres", "logrules.stores.postgres"),
     "telegram": ("logrules.guards.ptb", "bot"),
@@ -116,6 +116,11 @@ def _home(module: str) -> list[str]:
     return module.split(".")[: 1 if module.startswith("bot") else 2]
 
 
+def _edge(module: str) -> str:
+    """Of which edge a module is part."""
+    return ".".join(module.split(".")[:3])
+
+
 def test_imports_run_downward(ours):
     """A module imports only from the floors below it, or from its own folder."""
     upward = [
@@ -128,17 +133,17 @@ def test_imports_run_downward(ours):
     assert upward == []
 
 
-def test_edges_do_not_know_one_another(modules, ours):
+def test_edges_do_not_know_one_another(ours):
     """An edge touches the world alone: it imports no other edge."""
-    edges = {name for name in modules if name.startswith(EDGES)}
+    edges = {name: _edge(name) for name in ours if name.startswith(EDGES) and name not in EDGES}
     known = [
         f"{module} imports {name}"
-        for module in edges
-        for name in ours[module] & edges - {module}
-        if modules[name].body[1:]
+        for module, edge in edges.items()
+        for name in ours[module]
+        if _edge(name) != edge and name.startswith(EDGES)
     ]
 
-    assert len(edges) > 10
+    assert len(set(edges.values())) > 10
     assert known == []
 
 

@@ -39,7 +39,7 @@ COMMANDS = (
     *("logrules.commands.export", "logrules.commands.oncall", "logrules.commands.status"),
     *("logrules.doctor", "logrules.doctor.examination"),
     *("logrules.sidecar.run", "logrules.sidecar.lives", "logrules.sidecar.standby", "logrules.alerts"),
-    *("logrules.stores.sqlite", "logrules.stores.postgres", "logrules.sinks.sentry"),
+    *("logrules.stores.sqlite.store", "logrules.stores.postgres", "logrules.sinks.sentry"),
 )
 """What commands import."""
 BOTS = ("telegram.ext", "logrules.polling.guarded", "logrules.guards.ptb", "logrules.sinks.health")

@@ -22,7 +22,7 @@ from logrules.core.model import Exit, LogrulesError
 from logrules.core.redact import Redactor, secrets_in
 from logrules.core.ruleset.codes import seconds
 from logrules.core.text import span
-from logrules.stores.sqlite import Store
+from logrules.stores.sqlite.store import Store
 from logrules.streams import complain
 
 if TYPE_CHECKING:

@@ -126,7 +126,7 @@ CRASH = f"import sys; print({SAID!r}, flush=True); sys.exit(3)"
 
 RUN_AT = (
     "import sys, time; real, ahead = time.time, float(sys.argv.pop(1)); time.time = lambda: real() + ahead; "
-    "from logrules.stores import sqlite; sqlite.LEASE = 7.0; "
+    "from logrules.stores.sqlite import outbox; outbox.LEASE = 7.0; "
     "from logrules.cli import main; sys.exit(main(sys.argv[1:]))"
 )
 """`logrules` by a clock that is wrong by so many seconds; what a killed process had in hand is soon free."""

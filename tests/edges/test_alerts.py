@@ -20,7 +20,7 @@ from logrules.core.match import Match
 from logrules.core.redact import Redactor
 from logrules.rules import rules
 from logrules.settings import Settings
-from logrules.stores import sqlite
+from logrules.stores.sqlite import outbox
 from logrules.testing import BotApiServer, SentryReceiver
 
 TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -62,7 +62,7 @@ def quick(monkeypatch):
     """Back-off and leases of tests: short."""
     monkeypatch.setattr(delivery, "FIRST_WAIT", 0.02)
     monkeypatch.setattr(delivery, "LONGEST_WAIT", 0.05)
-    monkeypatch.setattr(sqlite, "LEASE", 1.0)
+    monkeypatch.setattr(outbox, "LEASE", 1.0)
 
 
 def test_match_reaches_the_receiver_once(opened, receiver):

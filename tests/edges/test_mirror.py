@@ -24,9 +24,8 @@ from logrules.core.redact import Redactor
 from logrules.rules import rules
 from logrules.settings import Settings
 from logrules.stores import postgres as mirrors
-from logrules.stores import sqlite
 from logrules.stores.postgres import Mirror, MirrorDesk, MirrorError
-from logrules.stores.sqlite import Store
+from logrules.stores.sqlite.store import OTHERS, Store
 from logrules.testing import PostgresServer
 from logrules.testing.ports import free_port
 
@@ -183,7 +182,7 @@ KILLED = """
     from logrules.core.match import Match
     from logrules.rules import rules
     from logrules.stores.postgres import Mirror
-    from logrules.stores.sqlite import Store
+    from logrules.stores.sqlite.store import Store
 
     store = Store(Path(sys.argv[1]), rules.specs, ["sentry"], redact=str, on_failure=sys.exit)
     mirror = Mirror(parse(sys.argv[2]), store, store.release, sys.exit,
@@ -437,7 +436,7 @@ def test_end_is_told_by_one_machine(place, dies):
         assert told.store.claim("sentry").is_end
         told.agree()
     standby.agree()
-    now[0] += sqlite.OTHERS
+    now[0] += OTHERS
     late = standby.store.claim("sentry")
 
     assert early is None
@@ -608,7 +607,7 @@ def test_no_secret_reaches_the_database(opened, database):
         "here", redact=Redactor([TOKEN, PASSWORD]), alert_chat="42", token=TOKEN, bot_api="http://127.0.0.1:1"
     )
     alerts.send(match)
-    (held,) = alerts._store._run(lambda db: db.execute("select match from held").fetchall())
+    (held,) = alerts._store._database.run(lambda db: db.execute("select match from held").fetchall())
     database.resume()
     assert alerts._mirror.settle(PATIENCE)
     alerts.flush(0)

@@ -17,7 +17,7 @@ from logrules.core.guarding.database_url import parse
 from logrules.core.match import Match
 from logrules.rules import rules
 from logrules.stores.postgres import Mirror
-from logrules.stores.sqlite import Store
+from logrules.stores.sqlite.store import Store
 from logrules.testing.ports import free_port
 from tests import warm
 
@@ -202,7 +202,7 @@ def test_damaged_entry_hides_no_other(store, path):
     """What cannot be read is said, and all else is listed."""
     for service in ("bot", "shop"):
         store.take(make_match(service=service))
-    store._db.execute("UPDATE incidents SET recent = '[oops' WHERE service = 'shop'")
+    store._database._db.execute("UPDATE incidents SET recent = '[oops' WHERE service = 'shop'")
     done = run(path, "alerts")
 
     assert [(line["kind"], line["service"]) for line in lines(done)][:2] == [

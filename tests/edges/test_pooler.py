@@ -19,7 +19,7 @@ from logrules.doctor.patient import Patient
 from logrules.guards.postgres import PostgresSession
 from logrules.rules import rules
 from logrules.stores.postgres import Mirror, MirrorDesk
-from logrules.stores.sqlite import Store
+from logrules.stores.sqlite.store import Store
 from logrules.testing.ports import free_port
 
 KEY = lock_key("123456")

@@ -26,7 +26,7 @@ from logrules.receivers import load
 from logrules.rules import rules
 from logrules.settings import Settings
 from logrules.sinks.webhook import signature
-from logrules.stores import sqlite
+from logrules.stores.sqlite import outbox
 from logrules.testing import BotApiServer, WebhookReceiver
 from logrules.testing.receiver import Receiver
 
@@ -363,7 +363,7 @@ def quick(monkeypatch):
     """Back-off and leases of tests: short."""
     monkeypatch.setattr(delivery, "FIRST_WAIT", 0.02)
     monkeypatch.setattr(delivery, "LONGEST_WAIT", 0.05)
-    monkeypatch.setattr(sqlite, "LEASE", 1.0)
+    monkeypatch.setattr(outbox, "LEASE", 1.0)
 
 
 @pytest.mark.usefixtures("quick")

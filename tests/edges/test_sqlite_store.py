@@ -23,8 +23,8 @@ from logrules.core.alerting.silences import LONGEST, Silence
 from logrules.core.match import Match
 from logrules.core.redact import Redactor
 from logrules.rules import rules
-from logrules.stores import sqlite
-from logrules.stores.sqlite import Store
+from logrules.stores.sqlite import database, outbox, rows, schema
+from logrules.stores.sqlite.store import OTHERS, Store
 
 TOKEN = "123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 PASSWORD = "s3cr3t-of-the-db"
@@ -123,8 +123,8 @@ def test_each_alert_has_one_sender(opened, clock):
 
     assert first.claim("sentry") == alert
     assert second.claim("sentry") is None
-    assert second.due("sentry") == clock.now + sqlite.LEASE
-    clock.now += sqlite.LEASE
+    assert second.due("sentry") == clock.now + outbox.LEASE
+    clock.now += outbox.LEASE
     assert second.claim("sentry") == alert
     second.close()
     assert first.claim("sentry") == alert
@@ -207,9 +207,9 @@ def test_only_a_capture_waits_for_the_disk(opened):
 
     def levels(work):
         said: list[str] = []
-        store._db.set_trace_callback(said.append)
+        store._database._db.set_trace_callback(said.append)
         work()
-        store._db.set_trace_callback(None)
+        store._database._db.set_trace_callback(None)
         return [each.rpartition(" ")[2] for each in said if "synchronous" in each]
 
     assert levels(lambda: store.take(make_match())) == ["FULL"]
@@ -401,9 +401,9 @@ def test_end_is_told_by_another_where_its_witness_is_gone(opened, clock):
     clock.now += code.resolve_after
 
     assert second.open_incidents() == []
-    assert second.due("sentry") == clock.now + sqlite.OTHERS
+    assert second.due("sentry") == clock.now + OTHERS
     assert second.claim("sentry") is None
-    clock.now += sqlite.OTHERS
+    clock.now += OTHERS
     assert second.claim("sentry").closed_at == START + code.resolve_after
 
 
@@ -509,11 +509,11 @@ def test_last_word_about_a_code_counts(opened):
 def test_flood_of_incidents_is_limited(opened, clock):
     """Many incidents at once tell of the first ones only, and of every proved fatal one."""
     store = opened()
-    took = [store.take(make_match(service=f"s{n}", proved=False)).outcome for n in range(sqlite.LIMIT + 2)]
+    took = [store.take(make_match(service=f"s{n}", proved=False)).outcome for n in range(rows.LIMIT + 2)]
 
     assert took[-3:] == [Outcome.OPENED, Outcome.LIMITED, Outcome.LIMITED]
     assert store.take(make_match(service="fatal")).outcome is Outcome.OPENED
-    clock.now += sqlite.LIMIT_WITHIN
+    clock.now += rows.LIMIT_WITHIN
     assert store.take(make_match(service="later", proved=False)).outcome is Outcome.OPENED
 
 
@@ -537,7 +537,7 @@ def test_interrupted_take_can_take_again(opened):
 
 def test_history_keeps_the_latest_of_lock_and_polling(opened, monkeypatch):
     """Signs of lock and polling are kept in order, with epoch and instance, and only so many."""
-    monkeypatch.setattr(sqlite, "HISTORY", 5)
+    monkeypatch.setattr(rows, "HISTORY", 5)
     store = opened()
     good = next(iter(rules.specs["CONFLICT_409"].resolved_by))
     for epoch in range(8):
@@ -613,7 +613,7 @@ WRITER = """
     from pathlib import Path
     from logrules.core.match import Match
     from logrules.rules import rules
-    from logrules.stores.sqlite import Store
+    from logrules.stores.sqlite.store import Store
 
     def fail(text):
         sys.exit("store failed: " + text)
@@ -679,7 +679,7 @@ def test_fork_opens_its_own_connection(opened):
 
 def test_fork_amid_a_transaction_of_another_thread(opened, monkeypatch):
     """A child that is forked while another thread writes finds the file free, and writes to it."""
-    monkeypatch.setattr(sqlite, "BUSY", 0.2)
+    monkeypatch.setattr(database, "BUSY", 0.2)
     store = opened()
     writing, go_on = threading.Event(), threading.Event()
 
@@ -688,13 +688,13 @@ def test_fork_amid_a_transaction_of_another_thread(opened, monkeypatch):
         threading.Timer(0.1, go_on.set).start()
         go_on.wait()
 
-    writer = threading.Thread(target=store._run, args=(work,))
+    writer = threading.Thread(target=store._database.run, args=(work,))
     writer.start()
     writing.wait()
     pid = os.fork()
     if pid == 0:
         store.take(make_match())
-        os._exit(0 if store._on_disk else 1)
+        os._exit(0 if store._database._on_disk else 1)
     _, status = os.waitpid(pid, 0)
     writer.join()
 
@@ -706,7 +706,7 @@ def test_closing_beside_somebody_who_waits(opened):
     """Whoever waits for the store while another thread closes it opens it anew."""
     store = opened()
     told = []
-    with store._lock:
+    with store._database._lock:
         waiting = threading.Thread(target=lambda: told.append(store.take(make_match()).outcome))
         waiting.start()
         waiting.join(0.1)
@@ -828,8 +828,8 @@ class TestUnusableFile:
         """A file of an earlier logrules is brought up to date, and keeps what is in it."""
         path = tmp_path / "alerts.db"
         with sqlite3.connect(path) as db:
-            db.executescript(sqlite._SCHEMA_1)
-            db.execute(f"PRAGMA application_id = {sqlite.APPLICATION}")
+            db.executescript(schema._SCHEMA_1)
+            db.execute(f"PRAGMA application_id = {schema.APPLICATION}")
             db.execute("PRAGMA user_version = 1")
             db.execute("INSERT INTO holds (sink, until, asked, failures) VALUES ('sentry', 7, 1, 2)")
         db.close()
@@ -851,7 +851,7 @@ class TestUnusableFile:
 
     def test_held_by_another_program(self, opened, tmp_path, monkeypatch):
         """Somebody holds the write lock for long: the bot does not wait for ever, and keeps its incidents."""
-        monkeypatch.setattr(sqlite, "BUSY", 0.05)
+        monkeypatch.setattr(database, "BUSY", 0.05)
         path = tmp_path / "alerts.db"
         store = opened(path)
         store.take(make_match())
@@ -866,8 +866,8 @@ class TestUnusableFile:
 
     def test_used_again_when_it_can_be(self, opened, tmp_path, monkeypatch):
         """A file that nobody holds any more gets what was counted meanwhile; what was told stays told."""
-        monkeypatch.setattr(sqlite, "BUSY", 0.05)
-        monkeypatch.setattr(sqlite, "RETURN", 0.0)
+        monkeypatch.setattr(database, "BUSY", 0.05)
+        monkeypatch.setattr(database, "RETURN", 0.0)
         path = tmp_path / "alerts.db"
         store = opened(path)
         store.take(make_match(service="told"))
@@ -895,7 +895,7 @@ class TestUnusableFile:
         }
         assert [moment.code for moment in other.history()] == ["LOCK_ACQUIRED"]
         assert len(opened.failures) == 1
-        assert store._db.execute("PRAGMA busy_timeout").fetchone() == (50,)
+        assert store._database._db.execute("PRAGMA busy_timeout").fetchone() == (50,)
 
     def test_full_disk(self, tmp_path):
         """When the disk is full the process goes on with all that it had, and says so once."""
@@ -904,7 +904,7 @@ class TestUnusableFile:
             from pathlib import Path
             from logrules.core.match import Match
             from logrules.rules import rules
-            from logrules.stores.sqlite import Store
+            from logrules.stores.sqlite.store import Store
 
             failures = []
             store = Store(Path(sys.argv[1]), rules.specs, ["sentry"], redact=str, on_failure=failures.append)

@@ -18,7 +18,7 @@ from logrules.core.guarding.lease import Seat, Timers, lock_key
 from logrules.core.match import Match
 from logrules.guards.postgres import PostgresSession, application_name
 from logrules.rules import rules
-from logrules.stores.sqlite import Store
+from logrules.stores.sqlite.store import Store
 from logrules.testing import PostgresServer
 from logrules.testing.ports import free_port
 from tests import warm

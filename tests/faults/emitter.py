@@ -43,9 +43,9 @@ def logrules(life: Life) -> tuple[Callable[[int], object], Callable[[], object]]
     from logrules.core.match import Match
     from logrules.rules import rules
     from logrules.settings import Settings
-    from logrules.stores import sqlite
+    from logrules.stores.sqlite import outbox
 
-    delivery.BARE_429, sqlite.LEASE = life.bare_429, life.lease
+    delivery.BARE_429, outbox.LEASE = life.bare_429, life.lease
     settings = Settings(
         service="bot", instance="a", lang="en", state_file=life.state, sentry_dsn=life.dsn, flush=life.flush
     )
