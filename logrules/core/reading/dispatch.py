@@ -65,7 +65,8 @@ def chooser(shapes: Sequence[Shape], pieces: Iterable[str] = ()) -> Chooser:
     def left(beginning: str) -> tuple[_Tree, ...]:
         """Those that it leaves; few are looked at to its end, for half of it leaves few."""
         possible = left(beginning[: len(beginning) // 2]) if len(beginning) > 1 else trees
-        return tuple(each for each in possible if _can_match(each, beginning))
+        walk = _Walk(beginning)
+        return tuple(each for each in possible if walk.can_match(each))
 
     @lru_cache(_BEGINNINGS)
     def chosen(beginning: str) -> tuple[re.Pattern[str], ...]:
@@ -114,21 +115,35 @@ class _Reader:
             self._nodes[number, flags] = self._read(self._pieces[number], flags, number + 1)[0]
         return self._nodes[number, flags]
 
+    def _letter(self, name: str, argument: Any) -> Any:
+        return self._known.setdefault((name, argument), ("LETTER", _Letter(name, argument)))
+
     def _reached(self, node: Any, flags: int) -> Any:
         if type(node) is int:
             return node
-        if isinstance(node, int):  # one of the parser's own names for numbers, of which one is meant as such
-            return int(node) if str(node) == "MAXREPEAT" else str(node)
+        if isinstance(node, int):
+            return _plain(node)
         if hasattr(node, "getwidth"):
             node = list(_cut(node, _STAMPED))
             if len(node) == 1 and str(node[0][0]) == "LITERAL" and node[0][1] >= _MARK:
                 return self._piece(node[0][1] - _MARK, flags)
         if not isinstance(node, list | tuple):
             return node
+        if len(node) == 2 and str(node[0]) in _LETTERS:  # noqa: PLR2004
+            return self._letter(str(node[0]), _plain(node[1]))
         plain = tuple([self._reached(each, flags) for each in node])
         # Equal parts are the same by now; to compare all that is in them would take long.
         key = tuple([-id(each) if isinstance(each, tuple) else each for each in plain])
         return self._known.setdefault(key, plain)
+
+
+def _plain(node: Any) -> Any:
+    """A node without the parser's own names for numbers, of which one is meant as such."""
+    if isinstance(node, list | tuple):
+        return tuple([_plain(each) for each in node])
+    if type(node) is int or not isinstance(node, int):
+        return node
+    return int(node) if str(node) == "MAXREPEAT" else str(node)
 
 
 def _cut(sequence: Any, letters: int) -> Iterator[Any]:
@@ -140,92 +155,130 @@ def _cut(sequence: Any, letters: int) -> Iterator[Any]:
         letters -= sequence[at : at + 1].getwidth()[0]
 
 
-def _can_match(tree: _Tree, text: str) -> bool:
-    """Whether an expression can match where a text begins like this; at its end all is possible."""
-    starts = {0}
-    for operation, argument in tree.nodes:
-        starts = _after(str(operation), argument, starts, text, folds=tree.folds)
-        if not starts or len(text) in starts:
-            break
-    return bool(starts)
+class _Walk:
+    """Along expressions as a text begins; at its end all is possible.
+
+    What several expressions hold is gone through once.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._end = len(text)
+        self._known: dict[tuple[int, bool, frozenset[int]], set[int]] = {}
+
+    def can_match(self, tree: _Tree) -> bool:
+        """Whether an expression can match where a text begins like this."""
+        starts = {0}
+        for node in tree.nodes:
+            starts = self._ends((node,), starts, folds=tree.folds)
+            if not starts or self._end in starts:
+                break
+        return bool(starts)
+
+    def _ends(self, sequence: Iterable[Any], starts: set[int], *, folds: bool) -> set[int]:
+        """Where a sequence of nodes can end that begins at one of `starts`."""
+        for name, argument in sequence:
+            if starts <= {self._end}:
+                break
+            starts = (
+                {
+                    at if at == self._end else at + 1
+                    for at in starts
+                    if self._may_be(argument, at, folds=folds)
+                }
+                if name == "LETTER"
+                else self._after(name, argument, starts, folds=folds)
+            )
+        return starts
+
+    def _may_be(self, letter: _Letter, at: int, *, folds: bool) -> bool:
+        return at == self._end or letter.may_be(self._text[at], folds=folds)
+
+    def _after(self, name: str, argument: Any, starts: set[int], *, folds: bool) -> set[int]:
+        key = (id(argument), folds, frozenset(starts))
+        if key not in self._known:
+            self._known[key] = self._passed(name, argument, starts, folds=folds)
+        return self._known[key]
+
+    def _passed(self, name: str, argument: Any, starts: set[int], *, folds: bool) -> set[int]:
+        found = starts  # what takes no room
+        match name:
+            case "BRANCH":
+                found = set().union(*(self._ends(each, starts, folds=folds) for each in argument[1]))
+            case "SUBPATTERN":
+                _, added, dropped, body = argument
+                inner = (folds or bool(added & re.IGNORECASE)) and not dropped & re.IGNORECASE
+                found = self._ends(body, starts, folds=inner)
+            case "ATOMIC_GROUP":
+                found = self._ends(argument, starts, folds=folds)
+            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+                found = self._repeated(argument, starts, folds=folds)
+            case "ASSERT" if argument[0] > 0:
+                found = {at for at in starts if self._ends(argument[1], {at}, folds=folds)}
+            case "GROUPREF" | "GROUPREF_EXISTS":
+                found = set(range(min(starts), self._end + 1))
+        return found
+
+    def _repeated(self, argument: Any, starts: set[int], *, folds: bool) -> set[int]:
+        least, most, body = argument
+        for _ in range(min(least, self._end + 1)):  # more often it cannot get any further
+            starts = self._ends(body, starts, folds=folds)
+        found = new = starts
+        for _ in range(min(most - least, self._end + 1)):
+            new = self._ends(body, new, folds=folds) - found
+            if not new:
+                break
+            found = found | new
+        return found
 
 
-def _ends(tree: Iterable[Any], starts: set[int], text: str, *, folds: bool) -> set[int]:
-    """Where a sequence of nodes can end that begins at one of `starts`; at the text's end all is possible."""
-    for operation, argument in tree:
-        if starts <= {len(text)}:
-            break
-        starts = _after(str(operation), argument, starts, text, folds=folds)
-    return starts
+_LETTERS = frozenset({"LITERAL", "NOT_LITERAL", "ANY", "IN"})
 
 
-def _after(name: str, argument: Any, starts: set[int], text: str, *, folds: bool) -> set[int]:
-    found = starts  # what takes no room
-    match name:
-        case "LITERAL" | "NOT_LITERAL" | "ANY" | "IN":
-            found = {at for at in starts if at >= len(text) or _may_be(name, argument, text[at], folds=folds)}
-            found = {min(at + 1, len(text)) for at in found}
-        case "BRANCH":
-            found = set().union(*(_ends(each, starts, text, folds=folds) for each in argument[1]))
-        case "SUBPATTERN":
-            _, added, dropped, body = argument
-            inner = (folds or bool(added & re.IGNORECASE)) and not dropped & re.IGNORECASE
-            found = _ends(body, starts, text, folds=inner)
-        case "ATOMIC_GROUP":
-            found = _ends(argument, starts, text, folds=folds)
-        case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
-            found = _repeated(argument, starts, text, folds=folds)
-        case "ASSERT" if argument[0] > 0:
-            found = {at for at in starts if _ends(argument[1], {at}, text, folds=folds)}
-        case "GROUPREF" | "GROUPREF_EXISTS":
-            found = set(range(min(starts), len(text) + 1))
-    return found
+class _Letter:
+    """A node that matches one letter; what it was asked it remembers."""
 
+    def __init__(self, name: str, argument: Any) -> None:
+        self._name = name
+        self._argument = argument
+        self._known: dict[tuple[str, bool], bool] = {}
 
-def _repeated(argument: Any, starts: set[int], text: str, *, folds: bool) -> set[int]:
-    least, most, body = argument
-    for _ in range(min(least, len(text) + 1)):  # more often it cannot get any further
-        starts = _ends(body, starts, text, folds=folds)
-    found = new = starts
-    for _ in range(min(most - least, len(text) + 1)):
-        new = _ends(body, new, text, folds=folds) - found
-        if not new:
-            break
-        found = found | new
-    return found
+    def may_be(self, letter: str, *, folds: bool) -> bool:
+        """Whether it can match a letter; 0 stands for any digit."""
+        known = self._known.get((letter, folds))
+        if known is None:
+            known = self._known[letter, folds] = self._can_be(letter, folds=folds)
+        return known
 
+    def _can_be(self, letter: str, *, folds: bool) -> bool:
+        if folds and ord(letter) > _ASCII:
+            return True
+        letters = _TEN if letter == "0" else {letter, letter.lower(), letter.upper()} if folds else letter
+        return any(self._is(each) for each in letters) or (folds and _names_others(self._argument))
 
-def _may_be(name: str, argument: Any, letter: str, *, folds: bool) -> bool:
-    """Whether a node can match a letter; 0 stands for any digit."""
-    if folds and ord(letter) > _ASCII:
-        return True
-    letters = _TEN if letter == "0" else {letter, letter.lower(), letter.upper()} if folds else letter
-    return any(_is(name, argument, each) for each in letters) or (folds and _names_others(argument))
+    def _is(self, letter: str) -> bool:
+        if self._name == "LITERAL":
+            return bool(ord(letter) == self._argument)
+        if self._name == "NOT_LITERAL":
+            return bool(ord(letter) != self._argument)
+        return self._name == "ANY" or _is_in(self._argument, letter)
 
 
 def _names_others(argument: Any) -> bool:
     """Whether a node names a letter beyond ASCII, whose small or capital form may be within."""
-    if isinstance(argument, list | tuple):
+    if isinstance(argument, tuple):
         return any(_names_others(each) for each in argument)
     return isinstance(argument, int) and argument > _ASCII
 
 
-def _is(name: str, argument: Any, letter: str) -> bool:
-    if name == "LITERAL":
-        return ord(letter) == int(argument)
-    if name == "NOT_LITERAL":
-        return ord(letter) != int(argument)
-    return name == "ANY" or _is_in(argument, letter)
-
-
 def _is_in(choices: Any, letter: str) -> bool:
-    negated = str(choices[0][0]) == "NEGATE"
-    return negated != any(_is_one(str(kind), value, letter) for kind, value in choices[negated:])
+    negated: bool = choices[0][0] == "NEGATE"
+    return negated != any(_is_one(kind, value, letter) for kind, value in choices[negated:])
 
 
 def _is_one(kind: str, value: Any, letter: str) -> bool:
     if kind == "LITERAL":
-        return ord(letter) == int(value)
+        return bool(ord(letter) == value)
     if kind == "RANGE":
-        return int(value[0]) <= ord(letter) <= int(value[1])
-    return bool(_CATEGORIES[str(value)](letter))
+        return bool(value[0] <= ord(letter) <= value[1])
+    return _CATEGORIES[value](letter)
