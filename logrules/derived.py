@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from logrules.core.ruleset import needs as core
+from logrules.core.ruleset import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
 MOST = 20_000
 """Expressions that are worth keeping: those of several sets of packs."""
@@ -34,6 +36,7 @@ _DERIVERS = (
     "literals/plan.py",
     "reading/mojibake.py",
     "ruleset/needs.py",
+    "ruleset/pack.py",
 )
 """The modules whose change changes what is derived."""
 
@@ -50,6 +53,25 @@ def needs(texts: Sequence[str]) -> list[core.Need]:
             kept = known if len(known) <= MOST else {text: known[text] for text in texts}
             _write(path, core.dump(kept, key))
     return [known[text] for text in texts]
+
+
+def documents(files: Sequence[Path]) -> Iterable[dict[str, Any]]:
+    """What packs of ours say, without their samples; one is read at a time."""
+    folder, name = _folder(os.environ), _name(files)
+    path = folder / f"packs-{sys.implementation.cache_tag}" if folder else None
+    data = _owned(path) if path else b""
+    digest, rest = data[:_DIGEST], data[_DIGEST:]
+    if not rest or digest != _digest(rest, name):
+        rest = pack.dump(pack.document(file.read_text("utf-8"), samples=False) for file in files)
+        if path:
+            _write(path, _digest(rest, name) + rest)
+    return pack.restored(rest)
+
+
+def _name(files: Sequence[Path]) -> str:
+    """What stands for all that is in them, and for its order."""
+    each = (blake2b(file.read_bytes(), digest_size=_DIGEST).digest() for file in files)
+    return blake2b(b"".join(each), digest_size=_DIGEST).hexdigest()
 
 
 class Databases:

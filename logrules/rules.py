@@ -169,12 +169,15 @@ def _text(name: str) -> str:
 
 @cache
 def _shipped_codes() -> Pack:
-    return pack.shipped(_text(CODES), CODES)
+    return pack.shipped(pack.document(_text(CODES), samples=True), CODES)
 
 
 @cache
 def _shipped_patterns() -> tuple[Pack, ...]:
-    return tuple(pack.shipped(_text(name), name) for name in _names())  # one text at a time
+    from logrules import derived
+
+    documents = derived.documents([_PACKS / name for name in _names()])
+    return tuple(pack.shipped(data, name) for name, data in zip(_names(), documents, strict=True))
 
 
 def packs() -> dict[str, str]:
@@ -227,7 +230,7 @@ def extended(own: Mapping[str, str]) -> Rules:
 @cache
 def rulebook() -> Rulebook:
     """How the codes that logrules ships look in a log, with the samples of each."""
-    ours = (pack.shipped(text, name, samples=True) for name, text in packs().items())
+    ours = (pack.shipped(pack.document(_text(name), samples=True), name) for name in _names())
     return _book(rules.specs, [pattern for each in ours for pattern in each.patterns])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -86,6 +87,47 @@ def test_others_file_is_not_believed(folder, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: kept(folder).stat().st_uid + 1)
 
     assert derived.needs(TEXTS) == core.needs(TEXTS)
+
+
+PACK = """
+format = 0
+[[pattern]]
+code = "CONFLICT_409"
+any = ['terminated by other']
+match = ['terminated by other']
+"""
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda path: None, id="none"),
+        pytest.param(lambda path: path.write_bytes(path.read_bytes()[:-3]), id="cut"),
+        pytest.param(
+            lambda path: path.write_bytes(path.read_bytes().replace(b"terminated", b"Terminated")),
+            id="a byte",
+        ),
+        pytest.param(lambda path: path.write_bytes(b""), id="empty"),
+        pytest.param(lambda path: path.chmod(0o666), id="others may write it"),
+        pytest.param(lambda path: path.unlink(), id="gone"),
+    ],
+)
+def test_documents_are_kept_and_never_believed_blindly(folder, tmp_path, monkeypatch, damage):
+    """TOML is read once; a file that is damaged or another's is made anew, and so is one of other packs."""
+    pack_file = tmp_path / "pack.toml"
+    pack_file.write_text(PACK, "utf-8")
+    first = [*derived.documents([pack_file])]
+    sound = kept(folder).read_bytes()
+    damage(kept(folder))
+
+    assert first == [{"format": 0, "pattern": [{"code": "CONFLICT_409", "any": ["terminated by other"]}]}]
+    assert [*derived.documents([pack_file])] == first
+    assert kept(folder).read_bytes() == sound
+    with monkeypatch.context() as patched:
+        patched.setattr(tomllib, "loads", None)
+        assert [*derived.documents([pack_file])] == first
+    pack_file.write_text(PACK.replace("any = ['terminated", "any = ['Terminated"), "utf-8")
+    assert [*derived.documents([pack_file])] != first
 
 
 @pytest.mark.parametrize("where", ["/dev/null", "not absolute", "file"])
