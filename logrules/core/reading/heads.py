@@ -62,7 +62,7 @@ _CODE = re.compile(r"\[\d{1,3}(?:;\d{1,3}){0,5}m")
 _ZONE = "(?:UTC|GMT|MSK|CES?T|EES?T|[ECMP][SD]T|IST|JST|KST|WIB|BRT)"
 _STAMP = (
     r"""(?>
-    \d{4}[-/.]\d\d?[-/.]\d\d?(?:[T\ _-]|\ -\ |\ at\ )\d\d?:\d\d:\d\d(?:[.,]\d{1,9})?(?:\ [AP]M)?
+    \d{4}[-/.]\d\d?[-/.]\d\d?(?:[T\ _-]|\ \ (?=\d:)|\ -\ |\ at\ )\d\d?:\d\d:\d\d(?:[.,]\d{1,9})?(?:\ [AP]M)?
       (?:\ ?(?:Z|"""
     + _ZONE
     + r"""(?:[+-]\d\d:?\d\d)?|[+-]\d\d:?\d\d|(?:[A-Z]{3,4}|[+-]\d\d)(?=\ \[\d)))?
@@ -518,7 +518,7 @@ def seconds(stamp: str | None) -> float | None:
         return _since_epoch(datetime.fromisoformat(stamp))  # as most are
     except ValueError:
         pass
-    text = stamp.replace(",", ".").replace("/", "-").replace("_", "T")
+    text = stamp.replace(",", ".").replace("/", "-").replace("_", "T").replace("  ", " 0")
     for zone in (" UTC", " GMT", "UTC", "GMT"):
         text = text.removesuffix(zone)
     try:
