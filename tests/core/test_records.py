@@ -102,6 +102,11 @@ STATEMENTS = {
         f"{FRAMES}A: HIT\n",
         [(Form.TRACEBACK, "A: HIT", 3), (Form.TRACEBACK, TRACEBACK, 1)],
     ),
+    "a traceback some of whose frames are left out": (
+        f"{TRACEBACK}\n  ...\n{FRAMES}    ...\nA: HIT\n",
+        [(Form.TRACEBACK, "A: HIT", 6), (Form.TRACEBACK, TRACEBACK, 1)],
+    ),
+    "a text's traceback, all of its frames left out": (f"{TRACEBACK}\n    ...\nA: HIT\n", []),
     "a traceback without its indentation": (
         f'{TRACEBACK}\nFile "bot.py", line 1, in main\nrun(\nFile "b.py", line 2, in run\nx\nA: HIT\n',
         [(Form.TRACEBACK, "A: HIT", 6), (Form.TRACEBACK, TRACEBACK, 1)],

@@ -31,6 +31,8 @@ class Draft:
         self.margin: int | None = None  # the indentation of the traceback that is open
         self.traced = False  # a traceback was begun
         self.quoted = False  # …by somebody who only tells of it
+        self.framed = False  # …and shows a frame
+        self.elided = False  # …with dots for all of its frames, as in a text that explains something
         self.ruled = first.kind is Kind.PLAIN and bool(_RULER.match(first.text))  # nothing belongs to it
         self.finished = False  # a traceback's last line was seen
         self.chained = False  # …and the words that announce another
@@ -103,7 +105,7 @@ class Draft:
         if self.crashed:
             return True
         told = self.finished or bool(self.last_lines)  # of several the last may be cut off
-        return bool(self.outermost and told and not self.quoted and not self.logged)
+        return bool(self.outermost and told and not (self.quoted or self.elided or self.logged))
 
     def takes(self, line: Line) -> bool:
         """Whether `line` belongs to it; takes it if so."""
@@ -202,7 +204,7 @@ class Draft:
         elif self.flat and not tracebacks.names_class(line.text):
             self.flat = False
         elif self.margin is not None and line.text.strip() == ELISION:
-            self.quoted = self.quoted or line.indent > 0  # within a text that explains something
+            self.elided = self.elided or (line.indent > 0 and not self.framed)
         elif self.margin is not None and tracebacks.points(line.text):
             pass
         elif self.margin is not None and line.indent <= self.margin:
@@ -249,6 +251,7 @@ class Draft:
         self.traced = True
         words = line.text.lstrip()
         if tracebacks.is_frame(words):
+            self.framed, self.elided = True, False  # who leaves out some frames has a log
             self.quoted = self.quoted and not tracebacks.is_quoted(self.lines[0].text)
             self.margin = max(0, line.indent - 2) if self.margin is None else self.margin
             self.flat = line.indent <= self.margin

@@ -110,7 +110,7 @@ def _statements(draft: Draft, number: int) -> Iterator[Statement]:
     elif first.kind in {Kind.PLAIN, Kind.JSON} and first.counts and 0 not in draft.last_lines:
         stack = len(draft.lines) > 1 and stacks.is_frame(draft.lines[1].text.lstrip())
         yield Statement(Form.TRACEBACK if stack else Form.LINE, _text(draft, 0, first.text), number)
-    if draft.quoted:
+    if draft.quoted or draft.elided:
         return
     yield from _embedded(first.text, number)
     yield from _pasted(draft, number)
