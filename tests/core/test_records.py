@@ -285,6 +285,12 @@ ENDS = {
         True,
     ),
     "a log line": ("ERROR - HIT\n", False),
+    "one whose frames a console of 80 columns has cut": (
+        TRACEBACK
+        + f'\n{MODULE}  File "C:\\{"x" * 45}\\a.py", line 7, in run_u\nntil_complete\n    return 1\n'
+        + f'  File "C:\\{"x" * 52}\\a.py", line 7, i\nn <module>\n    {"a" * 76}\nb(c)\nA: HIT\n',
+        True,
+    ),
 }
 
 

@@ -142,6 +142,8 @@ class Draft:
 
     def _goes_on(self, line: Line) -> bool:
         if self.margin is not None:
+            if self._wrapped(line):
+                return True
             shown = line.text.strip() == ELISION or tracebacks.points(line.text)
             flat = not self.blank and (self.flat or shown or line.kind is Kind.TRACE)
             frame = line.kind is Kind.TRACE and tracebacks.is_frame(line.text.lstrip())  # loguru leaves gaps
@@ -158,6 +160,10 @@ class Draft:
             near = tracebacks.is_complaint(first.text)  # else its panic is cut off, and it begins a record
         told = told or (self.crashed and stacks.is_of_go(line.text))
         return near and (self._is_deeper(line) or line.goes_on or told)
+
+    def _wrapped(self, line: Line) -> bool:
+        """Whether a console has cut the line before, so that this is its rest."""
+        return not self.blank and tracebacks.is_wrapped(self.lines[-1].text, line.text)
 
     def _is_deeper(self, line: Line) -> bool:
         """Whether it stands further in than the first line; all of what is pasted may have a margin."""
@@ -205,7 +211,7 @@ class Draft:
             self.flat = False
         elif self.margin is not None and line.text.strip() == ELISION:
             self.elided = self.elided or (line.indent > 0 and not self.framed)
-        elif self.margin is not None and tracebacks.points(line.text):
+        elif self.margin is not None and (tracebacks.points(line.text) or self._wrapped(line)):
             pass
         elif self.margin is not None and line.indent <= self.margin:
             self.last_lines.append(number)

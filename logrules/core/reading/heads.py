@@ -69,6 +69,7 @@ _STAMP = (
   | (?:[A-Z][a-z]{2},?\ )?\d\d?[-/.]\d\d?[-/.]\d{2,4},?\ \d\d?:\d\d:\d\d(?:[.,]\d+)?(?:\ [AP]M)?
   | \d\d?[-\ /][A-Z][a-z]{2}[-\ /]\d{2,4},?\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | \d\d[-.]\d\d\ \d\d:\d\d:\d\d(?:[.,]\d+)?
+  | \d{4}-\d\d-\d\d\ \d\d:\d\d\.\d\d(?=\ \[)                             # structlog's old form
   | \d{8}[\ _T-]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?
   | [A-Z][a-z]{2,5}day,\ [A-Z][a-z]{2,8}\ \d\d?,\ \d{4}\ \d\d?:\d\d:\d\d\ [AP]M
   | \d{4}-[A-Z][a-z]{2}-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,9})?               # Coolify
@@ -219,7 +220,7 @@ _MID = rf"""(?>
       \[[^\[\]{{}}'"\n]{{1,80}}\] | \([^()\n]{{1,80}}(?:\([^()\n]{{1,40}}\))?\) | \{{[^{{}}\n]{{1,160}}\}}
       | [\w.$/@:<>-]{{1,80}}(?=\ +[-|\u2014]\ ) | \w{{1,40}}(?=\ \[{_LEVEL}\]\ -\ ) | (?:\w+\.)+\w+ | \w+@\w+
       | -[\w.]+-? | p?\d+ | [a-z][\w-]{{0,40}}\[\d{{1,9}}\]
-      | [\w.-]{{1,60}}(?=:{_LEVEL}:\ )
+      | [\w.-]{{1,60}}(?=:{_LEVEL}:) | (?:Main|Dummy-|Thread-)[\w-]{{1,20}}(?=\ {_LEVEL}\ )
       | [a-z]\w{{1,20}}=[^\s\]]{{1,60}}(?=\ )
     ){_SEP}"""
 _RAISED = r"""[\w.]{1,80}\.(?:(?:errors?|\w*exceptions?|exc)(?:\.\w+){1,3}|\w*(?:
@@ -254,6 +255,7 @@ _AFTER = (
     + _RAISED
     + r""":)(?:[A-Za-z_]\w*\.)+\w+:?\ ++(?!\w{1,30}=)
       | (?<=\ \ )[a-z_][\w-]{0,30}(?:\ (?=[A-Z])|\ {2,}(?=\S)) )?
+    (?:\([\w.-]{1,60}\.py\)\.[\w<>]{1,60}\(\d{1,6}\)\ -\ )?
     (?: \[(?!"""
     + _TELLING
     + r""")[^\[\]{}'"\n]{0,80}\]\ *+[-:|]*+\ *+(?=\S)
@@ -312,8 +314,8 @@ _HEADS = tuple(
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
         rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +|{_SIGN}\ {{1,3}})?
         [\[(<]?\ ?(?P<stamp>{_STAMP})\ ?[\])>]?\ *+[-|:,\u2014]{{0,4}}\ *+(?:{_MID}){{0,4}}?
-        [\[(<]?\ *+(?:{_SIGN}\ ?)?(?<![A-Za-z0-9_])
-        (?P<level>{_ANY_LEVEL})(?:[/@][\w.:@-]++)?\ *+[\])>]?{_SEP}{_AFTER}""",
+        [\[(<]?\ *+(?:{_SIGN}\ ?)?\#?(?<![A-Za-z0-9_])
+        (?P<level>{_ANY_LEVEL})(?:[/@][\w.:@<>-]++)?\ *+[\])>]?{_SEP}{_AFTER}""",
         r"""(?P<stamp>\d\d:\d\d:\d\d)(?:Z|[+-]\d\d:\d\d)\ (?P<level>debug|info|warn|error|fatal)
         \ (?:[\w./-]{1,60}\ (?:\{[^{}\n]{1,400}\}\ ){1,2})?""",  # tslog's console
         rf"(?P<stamp>{_STAMP})\t(?P<level>{_LEVEL}|[a-z]{{4,6}})\t(?:[\w./-]+(?:\.\w+:\d+)?\t){{0,2}}",  # zap
@@ -329,13 +331,18 @@ _HEADS = tuple(
         rf"\d\d?:\d\d[AP]M\ (?P<level>{_LEVEL})\ (?:[\w./-]+:\d+\ >\ )?",  # zerolog
         rf"(?P<level>{_LEVEL})\[(?:\d{{4,}}|(?P<stamp>{_STAMP}))\]\ +",  # logrus
         r"(?P<klog>[DIWEF])/[\w.-]{1,40}(?:\(\ *\d{1,6}\))?:\ ",  # Android's logcat, and those who liked it
-        rf"{_SOURCE}\ (?P<level>{_LEVEL})\ |(?!standard_init)(?=\S{{1,80}}\.go:){_SOURCE}:\ ",
+        # What Russian tutorials teach: the file first, the stamp behind the level, a `#` before it.
+        rf"""[\w./-]{{1,60}}\.py(?:\[LINE:\d{{1,6}}\]|:\d{{1,6}})?\ {{0,16}}\#?\ {{0,8}}(?:\#?
+        (?P<level>{_LEVEL})\ +\[(?P<stamp>{_STAMP})\]|\[{_STAMP}\]\ +(?P<plain>{_LEVEL}))
+        \ *+[-:|]?\ *+{_AFTER}""",
+        rf"{_SOURCE}\ (?:[-|]\ )?(?P<level>{_LEVEL})\ (?:[-|]\ )?",
+        rf"(?!standard_init)(?=\S{{1,80}}\.go:){_SOURCE}:\ ",
         rf"(?P<level>{_LEVEL})\ {{1,8}}[\w.-]{{1,60}}:[\w-]{{1,60}}\.py:\d{{1,6}}\ ",  # pytest
         rf"(?:\d{{4,7}}|\[\d{{4,7}}\])\ (?P<level>{_LEVEL})\ (?![a-z]+:\ )(?=\S)",
         rf"{_SIGN}\ {{1,3}}\[?(?P<stamp>{_STAMP})\]?\ [-|]?\ ?(?=\S)",
         rf"<(?P<plain>{_LEVEL})>\ |[\w.-]{{1,30}}\ \|\ (?P<level>{_LEVEL})\ \|\ ",
         r"::(?P<level>(?i:error|warning|notice))(?:\ [^:\n]{1,120})?::",  # GitHub Actions
-        rf"\[(?P<level>{_LEVEL})\ (?P<stamp>{_STAMP})\]\ ",
+        rf"\[(?P<level>{_LEVEL})\ (?:[-|]\ )?(?P<stamp>{_STAMP})\]\ ",
         rf"[*=#!-]{{2,5}}\ ?(?P<level>{_LEVEL})\ ?[*=#!-]{{2,5}}\ ",
         rf"(?P<level>{_LEVEL})!\ {{1,3}}(?=\S)|(?P<plain>error|warn|info|debug)\ {{2,8}}(?=[^\s:])",
         rf"\[?\d{{4}}-\d\d-\d\d\ \d\d:\d\d\]?\ [-|]?\ ?\[?(?P<level>{_LEVEL})\]?:?\ [-|]?\ ?",  # no seconds
@@ -360,7 +367,7 @@ _HEADS = tuple(
         rf"""(?:\[{_STAMP}\]|\ {{8}})\ {{1,16}}(?P<level>{_LEVEL})\ +
         (?=\S[^\n]{{0,300}}\ [\w./-]{{1,80}}\.py:\d+$)""",  # Rich
         r"\[(?P<klog>[DIWEC])\ \d{6}\ \d\d:\d\d:\d\d\ [\w./-]{1,80}:\d+\]\ ",  # Tornado
-        rf"\[(?P<klog>[DIWEC])\ (?P<stamp>{_STAMP})\ [\w.-]{{1,60}}\]\ ",  # Jupyter
+        rf"\[(?P<klog>[DIWEC])\ (?P<stamp>{_STAMP})\ [\w.-]{{1,60}}(?::\d{{1,6}})?\]\ ",  # Jupyter
         rf"\[?(?P<klog>[DIWEC])\]?\ (?P<stamp>{_STAMP})\ ",  # the level's first letter
         rf"\[?\d{{10}}(?:\.\d{{1,6}})?\]?\ +\[?(?P<level>{_LEVEL})\]?:?\ +",  # seconds since the epoch
         r"(?P<stamp>\d\d:\d\d:\d\d)[+-]\d\d:\d\d\ (?=\[[a-z][\w/-]{1,40}\]\ )",  # tslog's console, no level
@@ -368,10 +375,10 @@ _HEADS = tuple(
         rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]++)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
         rf"\[?(?P<level>{_LEVEL})\ [(]?[\w./-]{{1,60}}\.(?:py|[jt]s|go):\d{{1,6}}[)\]]:?\ +",
         # A level without a stamp must look like one: bracketed, followed by a separator, or in capitals.
-        rf"""\ {{0,2}}(?:\([^()\n]{{1,60}}\)\ |[\w.]+\ -\ )?
+        rf"""\ {{0,2}}(?:\([^()\n]{{1,60}}\)\ |[\w.]+\ -\ |{_SIGN}\ {{1,2}}(?=\[))?
         (?:[\[(]\ *|\|\ )?(?P<level>{_LEVEL})(?:/\w+(?=\]))?\ *+
         (?:[\])]\ *+(?:>(?=\ )|[-|:]*+)|[-|:]++|>(?=\ )|\t|(?<=\ ))\ *+
-        (?:(?P<stamp>{_STAMP})(?:\ +[-|]\ |\ ))?(?:[\w./-]{{1,80}}\.go:\d+:\ )?
+        (?:(?P<stamp>{_STAMP})(?:\ +[-|]\ |\ |:\ ?))?(?:[\w./-]{{1,80}}\.go:\d+:\ )?
         (?:\([a-z_][\w.]{{1,60}}\):\ +)?{_AFTER}""",
         r"""\ {0,2}(?:(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)
         |(?<=\ \ )[a-z][\w-]{0,40}(?::[\w-]{1,40}){1,4}\ (?=\S[^\n]{0,400}\ \+\d{1,6}m?s$))""",  # debug's

@@ -212,6 +212,7 @@ def _is_bridge(line: Line, previous: Line, above: Line) -> bool:
         return stacks.is_caret(above.text) or stacks.is_arrow(above.text)
     if stacks.is_arrow(previous.text) or stacks.is_place(previous.text):
         return True
-    if tracebacks.points(previous.text) or tracebacks.points(line.text):
+    pointed = tracebacks.points(previous.text) or tracebacks.points(line.text)
+    if pointed or tracebacks.is_wrapped(above.text, previous.text):
         return True
     return above.kind is Kind.TRACE and previous.kind is Kind.PLAIN  # code, pasted without its indentation

@@ -14,6 +14,10 @@ _BEGINS = re.compile(
     r"|[╭┌]─+ Traceback \(most recent call[^\n]{0,12}─+"
     r"|(?:Trace|Exception|Stack ?trace|Error|[Ll]ogs?|Output|Console): Traceback \(most recent call last\):"
 )
+_WRAPPED = re.compile(rf"\s*+{_FRAME}, in \S+$")
+"""A frame, put together again where a terminal has cut it."""
+_WIDTHS = (79, 80, 119, 120)
+"""Columns of a Windows console, of which what is copied has a line's end at each."""
 _CHAIN = re.compile(
     r"The above exception was the direct|During handling of the above exception|[+-]{0,9}-{4}[-+ \d]*$"
 )
@@ -79,6 +83,15 @@ def is_frame(words: str) -> bool:
 def may_end(words: str) -> bool:
     """Whether a line can be a traceback's last: a name, and a colon or nothing behind it."""
     return bool(_LAST.match(words))
+
+
+def is_wrapped(text: str, rest: str) -> bool:
+    """Whether a line is the rest of the frame, or of its code, that a console's edge has cut."""
+    if len(text) not in _WIDTHS or not text.startswith(" ") or not rest or rest[0] in " \t":
+        return False
+    if begins(text.lstrip()):
+        return bool(_WRAPPED.match(text + rest)) and not names_class(rest)
+    return not may_end(rest) and not begins(rest)
 
 
 def points(text: str) -> bool:
