@@ -188,6 +188,7 @@ def test_richs_columns_are_a_head() -> None:
         "[ERROR - 2026-01-15 08:29:41] ",
         "[I 2026-01-15 08:29:41,511 main:7] ",
         "❌ [ERROR] ",
+        "base.py             :66              decorator() \t ",
         "[2026-01-15 08:29:41,511] [WARNING@mau.puppet.<one>] ",
     ],
 )

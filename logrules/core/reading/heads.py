@@ -336,6 +336,7 @@ _HEADS = tuple(
         (?P<level>{_LEVEL})\ +\[(?P<stamp>{_STAMP})\]|\[{_STAMP}\]\ +(?P<plain>{_LEVEL}))
         \ *+[-:|]?\ *+{_AFTER}""",
         rf"{_SOURCE}\ (?:[-|]\ )?(?P<level>{_LEVEL})\ (?:[-|]\ )?",
+        r"[\w.-]{1,60}\.py\ {0,30}:\d{1,6}\ {1,40}[\w<>]{1,60}\(\)\ {1,4}(?:\t\ ?|-\ )",
         rf"(?!standard_init)(?=\S{{1,80}}\.go:){_SOURCE}:\ ",
         rf"(?P<level>{_LEVEL})\ {{1,8}}[\w.-]{{1,60}}:[\w-]{{1,60}}\.py:\d{{1,6}}\ ",  # pytest
         rf"(?:\d{{4,7}}|\[\d{{4,7}}\])\ (?P<level>{_LEVEL})\ (?![a-z]+:\ )(?=\S)",
