@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 
@@ -19,6 +20,7 @@ ELSEWHERE = {
     heads.ANSI,  # colours are gone before
     tracebacks._RAISE,  # of tracebacks that are cut off
     stacks._OF_GO,  # of the lines that follow a record's first
+    mojibake._SPELLED,  # of lines of which no other is taken to be like them
 }
 """Expressions that are not tried on a line that stands for itself."""
 
@@ -39,6 +41,21 @@ ELSEWHERE = {
 def test_which_expressions_tell_digits_apart(expression: str, tell: bool) -> None:
     """One that names a digit, some of them, or what a group has matched; a repeat's bounds are no digits."""
     assert tells(expression) is tell
+
+
+def test_letters_that_are_spelled_out_are_no_digits() -> None:
+    """What is remembered of one word in Cyrillic is not taken for another whose letters' numbers differ."""
+    lines = [
+        json.dumps({"level": "error", "message": text})
+        for text in ("Другой экземпляр уже опрашивает этого бота", "❌ Ошибка подключения к базе данных")
+        for _ in range(3)
+    ]
+    others = [re.sub("[0-9]", lambda found: str((int(found[0]) + 1) % 10), line) for line in lines]
+    mixed = [f"{line}\n".encode() for pair in zip(lines, others, strict=True) for line in pair]
+
+    assert [each.code for each in matches(shipped(), mixed)] == ["CONFLICT_409"] * 3 + ["DB_UNREACHABLE"] * 3
+    assert like(rb"C:\Users\7") == rb"C:\Users\0"
+    assert like(rb"\u0412 7") == rb"\u0412 7"
 
 
 def test_nothing_tells_the_digits_of_a_line_apart_but_packs() -> None:

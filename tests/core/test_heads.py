@@ -149,6 +149,7 @@ def test_richs_columns_are_a_head() -> None:
         "[Thu 15/01/2026 08:29:41] ",
         "2026-01-15 08:29:41 - ОШИБКА - ",
         "2026-01-15 08:29:41,511 - INFO - root - MainThread - ",
+        "01/15 08:29:41 [ERROR] ",
         "01/15/2026, 08:29:41 || bot [ERROR] - ",
         "2026-01-15 08:29:41 | ERROR    | 76 | main account | ",
         "2026-01-15 08:29:41,511 ERROR base_events.py#1268 ",

@@ -1,8 +1,10 @@
-"""UTF-8 that was read in an old code page: repaired where nothing else explains it, left alone elsewhere."""
+"""Letters that did not survive their way: repaired where nothing else explains them, left alone elsewhere."""
 
 from __future__ import annotations
 
+import json
 import random
+import re
 
 import pytest
 
@@ -33,6 +35,46 @@ def test_each_page_is_read_back(text: str, page: int) -> None:
 def test_what_was_meant_so_stays(text: str) -> None:
     """Quotation marks beside capitals, dashes and accents are what they are."""
     assert repaired(text) == text
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_what_is_spelled_out_is_read_back(text: str) -> None:
+    """As JSON does in ASCII, in small letters or capitals, and Python on a stream that cannot write it."""
+    spelled = json.dumps(text)[1:-1]
+
+    assert repaired(spelled) == text
+    assert repaired(text.encode("ascii", "backslashreplace").decode()) == text
+    assert repaired(re.sub("u[0-9a-f]{4}", lambda found: f"u{found[0][1:].upper()}", spelled)) == text
+
+
+@pytest.mark.parametrize(
+    "text", [r"\u0022 \u000a \u0", r"C:\u04 \U0001", r"\\u0411", r"\ud83d x", r"C:\Users\U"]
+)
+def test_other_backslashes_stay(text: str) -> None:
+    """Quotation marks and line ends that JSON spells out, halves of a letter, and paths."""
+    assert repaired(text) == text
+
+
+TOLD = ["Другой экземпляр уже опрашивает этого бота", "❌ Конфликт: найден второй экземпляр бота"]
+LOGGED = [
+    lambda text: json.dumps({"level": "error", "message": text}),
+    lambda text: json.dumps({"asctime": "2026-01-15 08:29:41,511", "levelname": "ERROR", "message": text}),
+    lambda text: f"ERROR:bot:{text.encode('ascii', 'backslashreplace').decode()}",
+]
+HEARD = [
+    lambda text: json.dumps({"update_id": 1, "message": {"message_id": 7, "text": text}}),
+    lambda text: json.dumps({"level": "info", "user_id": 42, "message": text}),
+    lambda text: f"INFO:bot:alice: {text.encode('ascii', 'backslashreplace').decode()}",
+]
+
+
+@pytest.mark.parametrize("text", TOLD)
+def test_rules_see_what_is_spelled_out(text: str) -> None:
+    """Loggers that write JSON in ASCII, as Python's own does, are heard in Russian, too; chats are not."""
+    assert [[match.code for match in classify(rulebook(), form(text))] for form in LOGGED] == [
+        ["CONFLICT_409"]
+    ] * 3
+    assert [classify(rulebook(), form(text)) for form in HEARD] == [[]] * 3
 
 
 def test_a_plain_blank_for_a_hard_one() -> None:

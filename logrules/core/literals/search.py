@@ -10,12 +10,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.literals import plan
-from logrules.core.literals.digits import like
+from logrules.core.literals.digits import is_spelled, like
 from logrules.core.literals.scanner import WARM_UP, Database, Literal, Store
 from logrules.core.literals.shelf import Shelf, Wanted, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from logrules.core.literals.plan import Sought
 
@@ -108,7 +108,7 @@ class Search:
         if known:
             self._sought, self._which, self._database = known  # last what other threads go by
             self._warm_up = 0
-            for name in ("_plain", "_beyond"):
+            for name in ("_plain", "_beyond", "_spelled"):
                 self.__dict__.pop(name, None)
 
     def _lines(self, data: bytes, ends: list[tuple[int, int]], before: bytes) -> list[Hit]:
@@ -150,19 +150,24 @@ class Search:
     @cached_property
     def _plain(self) -> _Words:
         """What is wanted by each literal in ASCII."""
-        return self._by_literal(is_ascii=True)
+        return self._by_literal(lambda word: word.isascii() and not is_spelled(word))
 
     @cached_property
     def _beyond(self) -> _Words:
-        """…and by each of the others: more than half of all, for which most logs hold no letter."""
-        return self._by_literal(is_ascii=False)
+        """The same of the others: more than half of all, for which most logs hold no letter."""
+        return self._by_literal(lambda word: not word.isascii())
 
-    def _by_literal(self, *, is_ascii: bool) -> _Words:
+    @cached_property
+    def _spelled(self) -> _Words:
+        """The same of others, spelled out: hardly any log does."""
+        return self._by_literal(is_spelled)
+
+    def _by_literal(self, is_one: Callable[[bytes], bool]) -> _Words:
         found: _Words = ({}, {})
         known: dict[tuple[int, ...], tuple[int, ...]] = {}
         for number, wanted in enumerate(self.wanted):
             for literal, caseless in wanted.parts[wanted.rarest]:
-                if literal.isascii() is is_ascii:
+                if is_one(literal):
                     word = literal.lower() if caseless else literal
                     numbers = (*found[caseless].get(word, ()), number)
                     found[caseless][word] = known.setdefault(numbers, numbers)
@@ -175,6 +180,8 @@ class Search:
         every = [(data, exact), (data.lower(), caseless)]
         if not data.isascii():
             every += [(data, self._beyond[0]), (data.lower(), self._beyond[1])]
+        if is_spelled(data):
+            every += [(data, self._spelled[0]), (data.lower(), self._spelled[1])]
         for where, words in every:
             for word, numbers in words.items():
                 for end in _lines_with(word, data, where):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 import msgspec
 
+from logrules.core.literals.digits import is_spelled
 from logrules.core.literals.scanner import Literal
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class Wanted(NamedTuple):
     @property
     def is_numberless(self) -> bool:
         """Whether a line's numbers have no say in it, nor have the lines before."""
-        return not (self.spans or _DIGIT.search(b"".join(word for part in self.parts for word, _ in part)))
+        words = (word for part in self.parts for word, _ in part if not is_spelled(word))
+        return not (self.spans or _DIGIT.search(b"".join(words)))
 
 
 packed = msgspec.msgpack.Encoder().encode
