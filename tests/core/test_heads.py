@@ -213,3 +213,12 @@ def test_the_heads_of_odd_formats_are_known(before: str) -> None:
 def test_what_somebody_says_behind_his_name_has_no_head(line: str) -> None:
     """A name before people's words is no process, no logger and no prefix, whatever they write."""
     assert classify(rulebook(), line) == []
+
+
+@pytest.mark.parametrize("channel", ["local", "production", "request", "bot_log"])
+def test_monologs_channel_is_no_class(channel: str) -> None:
+    """`local.INFO: ` looks like a module's class, before which a viewer might have put its clock."""
+    found = head(line(f"[2026-01-15 08:29:41] {channel}.INFO: Forbidden: odd".encode()).text)
+
+    assert found is not None
+    assert (found.level, found.body) == ("info", "Forbidden: odd")
