@@ -30,6 +30,13 @@ def parts(*texts):
     return tuple(tuple(Literal(word.encode()) for word in text.split("|")) for text in texts)
 
 
+def test_an_expression_without_words_is_found_nowhere():
+    """`check` refuses it; where somebody has it checked, it ends nothing with an error of ours."""
+    (need,) = needs(["[a-z]{3}[0-9]"])
+
+    assert found(b"abc1\n", unpacked(need.wanted)) == []
+
+
 def test_nothing_is_lost():
     """Every pack's samples, each in the middle of a log, say the same as where every line is looked at."""
     samples = [sample for pattern in rulebook().patterns for sample in pattern.match]

@@ -47,6 +47,8 @@ def needs(texts: Iterable[str]) -> list[Need]:
 
 def _wanted(text: str) -> Wanted:
     chosen = factors(text)
+    if not chosen:
+        return Wanted(((),))  # found nowhere: `check` refuses it
     if text.startswith(_OF_FRAMES):
         return Wanted((tuple(_seen_as(_in_one_line(_in_paths(chosen)))), _FRAME))
     sets = candidates(text)
