@@ -20,7 +20,6 @@ ELSEWHERE = {
     heads.ANSI,  # colours are gone before
     tracebacks._RAISE,  # of tracebacks that are cut off
     stacks._OF_GO,  # of the lines that follow a record's first
-    mojibake._SPELLED,  # of lines of which no other is taken to be like them
 }
 """Expressions that are not tried on a line that stands for itself."""
 

@@ -30,6 +30,16 @@ def parts(*texts):
     return tuple(tuple(Literal(word.encode()) for word in text.split("|")) for text in texts)
 
 
+def test_letters_that_are_spelled_out_are_found_where_their_line_ends():
+    """Lines before, between and after it, and one without an end, stay where they are."""
+    wanted = Wanted(parts("Бот"))
+    spelled = json.dumps({"message": "🚀 Бот"}).encode()
+    data = b"\n".join([b"x", spelled, "Бот".encode(), b"", rb"C:\Users\u0411", spelled])
+
+    assert found(data, wanted) == [(1, 0), (2, 0), (5, 0)]
+    assert found(data + b"\n", wanted, before=[spelled + b"\n"]) == [(1, 0), (2, 0), (5, 0)]
+
+
 def test_an_expression_without_words_is_found_nowhere():
     """`check` refuses it; where somebody has it checked, it ends nothing with an error of ours."""
     (need,) = needs(["[a-z]{3}[0-9]"])

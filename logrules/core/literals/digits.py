@@ -6,15 +6,14 @@ the same for all of them, at the same places.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from logrules.core.literals.factors import parsed
+from logrules.core.literals.spelled import is_spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SPELLED = re.compile(rb"\\[uU][0-9a-fA-F]{4}")
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _ALL = frozenset(range(ord("0"), ord("9") + 1))
 _EVERY = frozenset({"CATEGORY_DIGIT", "CATEGORY_WORD", "CATEGORY_NOT_SPACE"})
@@ -28,11 +27,6 @@ def like(line: bytes) -> bytes:
     if is_spelled(line):
         return line
     return line.translate(_ZEROS)
-
-
-def is_spelled(text: bytes) -> bool:
-    r"""Whether letters are spelled out in it: `\u0411`, as JSON in ASCII does."""
-    return b"\\" in text and _SPELLED.search(text) is not None
 
 
 def tells(expression: str | bytes, flags: int = 0) -> bool:

@@ -10,12 +10,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.literals import plan
-from logrules.core.literals.digits import is_spelled, like
+from logrules.core.literals.digits import like
 from logrules.core.literals.scanner import WARM_UP, Database, Literal, Store
 from logrules.core.literals.shelf import Shelf, Wanted, packed
+from logrules.core.literals.spelled import unspelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from logrules.core.literals.plan import Sought
 
@@ -77,6 +78,12 @@ class Search:
 
         Safe to call from several threads.
         """
+        plain = unspelled(lines)
+        if len(plain) == len(lines):
+            return self._scan(lines, before)
+        return list(_moved(self._scan(plain, map(unspelled, before)), plain, lines))
+
+    def _scan(self, lines: bytes, before: Iterable[bytes]) -> list[Hit]:
         if self._warm_up > 0:
             self._warm_up -= len(lines) + _CALL
             if self._warm_up <= 0:
@@ -108,7 +115,7 @@ class Search:
         if known:
             self._sought, self._which, self._database = known  # last what other threads go by
             self._warm_up = 0
-            for name in ("_plain", "_beyond", "_spelled"):
+            for name in ("_plain", "_beyond"):
                 self.__dict__.pop(name, None)
 
     def _lines(self, data: bytes, ends: list[tuple[int, int]], before: bytes) -> list[Hit]:
@@ -150,24 +157,19 @@ class Search:
     @cached_property
     def _plain(self) -> _Words:
         """What is wanted by each literal in ASCII."""
-        return self._by_literal(lambda word: word.isascii() and not is_spelled(word))
+        return self._by_literal(is_ascii=True)
 
     @cached_property
     def _beyond(self) -> _Words:
-        """The same of the others: more than half of all, for which most logs hold no letter."""
-        return self._by_literal(lambda word: not word.isascii())
+        """…and by each of the others: more than half of all, for which most logs hold no letter."""
+        return self._by_literal(is_ascii=False)
 
-    @cached_property
-    def _spelled(self) -> _Words:
-        """The same of others, spelled out: hardly any log does."""
-        return self._by_literal(is_spelled)
-
-    def _by_literal(self, is_one: Callable[[bytes], bool]) -> _Words:
+    def _by_literal(self, *, is_ascii: bool) -> _Words:
         found: _Words = ({}, {})
         known: dict[tuple[int, ...], tuple[int, ...]] = {}
         for number, wanted in enumerate(self.wanted):
             for literal, caseless in wanted.parts[wanted.rarest]:
-                if is_one(literal):
+                if literal.isascii() is is_ascii:
                     word = literal.lower() if caseless else literal
                     numbers = (*found[caseless].get(word, ()), number)
                     found[caseless][word] = known.setdefault(numbers, numbers)
@@ -180,8 +182,6 @@ class Search:
         every = [(data, exact), (data.lower(), caseless)]
         if not data.isascii():
             every += [(data, self._beyond[0]), (data.lower(), self._beyond[1])]
-        if is_spelled(data):
-            every += [(data, self._spelled[0]), (data.lower(), self._spelled[1])]
         for where, words in every:
             for word, numbers in words.items():
                 for end in _lines_with(word, data, where):
@@ -236,6 +236,16 @@ class _Around:
             first, left = self.data.rfind(b"\n", 0, first - 1) + 1, left - 1
         text = self.data[first : self.end]
         return _Text(b"".join([*self._before.splitlines(keepends=True)[-left:], text]) if left else text)
+
+
+def _moved(hits: Iterable[Hit], plain: bytes, lines: bytes) -> Iterator[Hit]:
+    """The hits in `plain` where the same lines of `lines` end, which spells letters out."""
+    end = at = 0
+    for hit in hits:
+        for _ in range(plain.count(b"\n", end, hit.end)):
+            at = lines.index(b"\n", at) + 1
+        end = hit.end
+        yield hit._replace(end=at if plain[end - 1 : end] == b"\n" else len(lines))
 
 
 def _by_line(data: bytes, ends: list[tuple[int, int]]) -> Iterator[tuple[int, list[tuple[int, int]]]]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 import msgspec
 
-from logrules.core.literals.digits import is_spelled
 from logrules.core.literals.scanner import Literal
 
 if TYPE_CHECKING:
@@ -36,8 +35,7 @@ class Wanted(NamedTuple):
     @property
     def is_numberless(self) -> bool:
         """Whether a line's numbers have no say in it, nor have the lines before."""
-        words = (word for part in self.parts for word, _ in part if not is_spelled(word))
-        return not (self.spans or _DIGIT.search(b"".join(words)))
+        return not (self.spans or _DIGIT.search(b"".join(word for part in self.parts for word, _ in part)))
 
 
 packed = msgspec.msgpack.Encoder().encode

@@ -12,16 +12,13 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from logrules.core.literals.spelled import unspelled
+
 _PAGES = ("cp1251", "cp1252", "mac_roman")
 """Windows in Russian, Windows in the West, and old Macs."""
 _SURE = 3
 """So many Cyrillic letters in a row are no accident."""
 _HARD_BLANK = 0xA0
-_SPELLED = re.compile(
-    r"(?<!\\)\\(?:u(?:04[0-9a-f]{2}|2[0-9a-f]{3}|fe0f|d83[cde]\\ud[c-f][0-9a-f]{2})|U0001f[0-9a-f]{3})",
-    re.IGNORECASE,
-)
-"""Cyrillic, signs and emoji; the quotation marks and line ends that JSON spells out as well stay its own."""
 
 
 def _letter(byte: int, page: str) -> str:
@@ -65,7 +62,7 @@ _SUSPECTS = re.compile(
 def repaired(text: str) -> str:
     """`text` as it was written."""
     if "\\" in text:
-        text = _SPELLED.sub(_spoken, text)
+        text = unspelled(text.encode("utf-8", "replace")).decode()
     if text.isascii() or not _SUSPECTS.search(text):
         return text
     # The letters of one page may look like a sign of another: the page that explains most is the one.
@@ -73,12 +70,6 @@ def repaired(text: str) -> str:
     if not _explained(text, page):
         return text
     return _SHAPES[page].sub(lambda found: _read(found[0], page), text)
-
-
-def _spoken(letters: re.Match[str]) -> str:
-    halves = letters[0].split("\\")[1:]
-    page = "utf-32-be" if halves[0].startswith("U") else "utf-16-be"
-    return bytes.fromhex("".join(half[1:] for half in halves)).decode(page, "replace")
 
 
 def _explained(text: str, page: str) -> int:
@@ -98,21 +89,3 @@ def spoilt(words: bytes) -> tuple[bytes, ...]:
     if words.isascii():
         return ()
     return tuple("".join(_LETTERS[page][byte] for byte in words).encode() for page in _PAGES)
-
-
-@cache
-def spelled(words: bytes) -> tuple[bytes, ...]:
-    """What UTF-8 `words` look like where each letter beyond ASCII is spelled out, in small letters."""
-    if words.isascii():
-        return ()
-    text = words.decode()
-    pairs = "".join(_escaped(letter) for letter in text)
-    return tuple(dict.fromkeys((pairs.encode(), text.encode("ascii", "backslashreplace"))))
-
-
-def _escaped(letter: str) -> str:
-    """As JSON does: two halves for what has no place among 65,536."""
-    if letter.isascii():
-        return letter
-    halves = letter.encode("utf-16-be").hex()
-    return "".join(f"\\u{halves[at : at + 4]}" for at in range(0, len(halves), 4))

@@ -138,11 +138,9 @@ def _in_paths(modules: Iterable[Literal]) -> Iterator[Literal]:
 
 
 def _seen_as(literals: Iterable[Literal]) -> Iterator[Literal]:
-    """The literals, and how each looks where its UTF-8 was read in an old code page, or spelled out."""
+    """The literals, and how each looks where its UTF-8 was read in an old code page."""
     for literal in literals:
         yield literal
-        for data in mojibake.spelled(literal.data):
-            yield Literal(data.lower(), caseless=True)  # some spell in capitals
         for data in mojibake.spoilt(literal.data):
             yield Literal(data, literal.caseless)
 
