@@ -9,7 +9,7 @@ import re
 
 _HEX = "[0-9a-fA-F]"
 _WORD = re.compile(
-    rf"(?<!\\)(?:\\u(?:04{_HEX}{{2}}|2{_HEX}{{3}}|[fF][eE]0[fF]|[dD]83[c-eC-E]\\u[dD][c-fC-F]{_HEX}{{2}})|\\U0001[fF]{_HEX}{{3}})+".encode()
+    rf"(?<!\\)(?:\\u(?:04{_HEX}{{2}}|2{_HEX}{{3}}|[fF][eE]0[fF]|[dD]83[c-eC-E]\\u[dD][c-fC-F]{_HEX}{{2}})|\\U0001[fF]{_HEX}{{3}}){{1,8}}".encode()
 )
 
 
