@@ -47,3 +47,10 @@ def test_what_a_shape_can_begin_with(shape: str, matches: list[str], rules_out: 
 
     assert all(choose(text) for text in matches)
     assert not any(choose(text) for text in rules_out)
+
+
+def test_what_must_and_what_must_not_stand_there_are_two_things() -> None:
+    """Both hold the same words: what was found out about the one is not taken for the other."""
+    choose = chooser([Shape("(?=a)[ab]c"), Shape("(?!a)[ab]c")])
+
+    assert [each.pattern for each in choose("bc")] == ["(?!a)[ab]c"]

@@ -19,7 +19,7 @@ def is_spelled(text: bytes) -> bool:
 
 
 def unspelled(text: bytes) -> bytes:
-    """`text` in UTF-8, line by line."""
+    """`text` in UTF-8, with as many lines."""
     return _WORD.sub(_read, text) if b"\\" in text else text
 
 

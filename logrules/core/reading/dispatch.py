@@ -164,7 +164,7 @@ class _Walk:
     def __init__(self, text: str) -> None:
         self._text = text
         self._end = len(text)
-        self._known: dict[tuple[int, bool, frozenset[int]], set[int]] = {}
+        self._known: dict[tuple[str, int, bool, frozenset[int]], set[int]] = {}
 
     def can_match(self, tree: _Tree) -> bool:
         """Whether an expression can match where a text begins like this."""
@@ -195,7 +195,7 @@ class _Walk:
         return at == self._end or letter.may_be(self._text[at], folds=folds)
 
     def _after(self, name: str, argument: Any, starts: set[int], *, folds: bool) -> set[int]:
-        key = (id(argument), folds, frozenset(starts))
+        key = (name, id(argument), folds, frozenset(starts))
         if key not in self._known:
             self._known[key] = self._passed(name, argument, starts, folds=folds)
         return self._known[key]
