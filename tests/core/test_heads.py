@@ -10,6 +10,7 @@ from logrules.rules import rulebook
 
 SAID = "ERROR - Conflict: terminated"
 PREFIXES = [
+    "2026-01-15 08:29:41\tstdout\t",
     "2026-01-15T08:29:41.511636313Z ",
     "Mar 8 12:21:32 PM  ",
     "2026-01-15T08:29:41.511636+00:00 app[worker.1]: ",
@@ -56,6 +57,13 @@ def test_indentation_behind_a_prefix_is_kept(prefix: str) -> None:
 
 
 DOCKER = r'{"log":"  File \"bot.py\", line 1\n","stream":"stderr","time":"2026-01-15T08:29:41.000000001Z"}'
+
+
+def test_a_units_tag_without_its_stamp_is_taken_off() -> None:
+    """What people cut out of journalctl, often with the blank that stood before it."""
+    assert [line(f"{before}{SAID}".encode()).text for before in ("x-ui[2384]: ", " x-ui[2384]: ")] == [
+        SAID
+    ] * 2
 
 
 def test_dockers_own_files_are_read() -> None:
@@ -157,6 +165,8 @@ def test_richs_columns_are_a_head() -> None:
         "15.01 05:18:03 [Server] WARN 9870 [JDA MainWS-WriteThread] WARN jda.WebSocketClient - ",
         "error    : ",
         "[Thu Jan 15 08:29:41 CET 2026] ERROR ",
+        "[Thu Jan 15 08:29:41 CET                              2026] ERROR ",
+        "1768465781511 - error: ",
         "[ INFO/2026-01-15 08:29:41,511] telethon.network: ",
         "[2026/01/15 08:29:41|bot.py|ERROR   ]: ",
         "2026-01-15T08:29:41 openhab  [WARN ] [inding.telegram.internal.TelegramHandler] ",

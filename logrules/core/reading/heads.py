@@ -79,7 +79,7 @@ _STAMP = (
   | [A-Z][a-z]{2},?\ (?:[A-Z][a-z]{2}\ {1,2}\d{1,2}|\d{1,2}\ [A-Z][a-z]{2})(?:\ \d{4})?\ \d\d:\d\d:\d\d
       (?:\ """
     + _ZONE
-    + r"""(?![+-]))?(?:\ \d{4})?(?:\ (?:(?:GMT|UTC)(?:[+-]\d{4})?|[+-]\d{4}))?(?:\ \([^()\n]{1,60}\))?
+    + r"""(?![+-]))?(?:\ {1,160}\d{4})?(?:\ (?:(?:GMT|UTC)(?:[+-]\d{4})?|[+-]\d{4}))?(?:\ \([^()\n]{1,60}\))?
   | \d\d?:\d\d:\d\d\ [AP]M
   | \d\d:\d\d:\d\d(?:[.,]\d+Z?)?
 )"""
@@ -130,7 +130,7 @@ _TRANSPORT = Shape(
   | <\d+>\d\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
   | (?:(?:app|heroku)?\[[a-z]+\.\d+\]|heroku\[router\]):(?:\ |$)      # Heroku, its stamp cut off
   | \[(?:inf|err|wrn|dbg)\]\ {{1,2}}(?=\S)                          # Railway, likewise
-  | (?:python[\d.]*|node|java|php|ruby|bot|[a-z]\w*-bot|gunicorn|uvicorn)\[\d{{1,7}}\]:\ (?=\S)  # journald
+  | \ ?(?:python[\d.]*|node|java|php|ruby|bot|[a-z]\w*-bot|x-ui|gunicorn|uvicorn)\[\d{{1,7}}\]:\ (?=\S)
   | heroku\ [a-z]+\.\d+\ -\ -\                                      # Heroku, as Papertrail shows it
   | container@pterodactyl~\                                         # Pterodactyl's panel
   | [@\w/-]{{1,60}}:(?:dev|start|serve|build|worker):\ (?=\S)        # Turborepo
@@ -175,7 +175,7 @@ _TRANSPORT = Shape(
   | >\ (?=[\w@.:-]{{1,60}}\.service:\ )
   | \ +(?=WARNING:\ Retrying\ \(Retry\(total=)                       # pip's, pasted with a margin
   | │\ (?=[\w.@/-]{{1,60}}\ +│\ [^\n]{{9,200}}│\ errored\ )           # pm2's table
-  | \d{{4}}[/-]\d\d[/-]\d\d\ \d\d:\d\d:\d\d\ \|\ (?:stdout|stderr)\ \|(?:\ |$)        # Synology
+  | \d{{4}}[/-]\d\d[/-]\d\d\ \d\d:\d\d:\d\d(?:\ \|\ |\t)(?:stdout|stderr)(?:\ \|(?:\ |$)|\t)    # Synology
   | remote:(?:\ |$)                                                 # git push, what the other side says
   | \ ?!\ {{1,8}}(?=\S)                                             # Heroku's build, where it is unhappy
   | \ {{5,}}(?=ERROR:\ |error:\ [a-z]+-|https://\S+\ deployed\ to)   # …, and what runs in it
@@ -372,6 +372,7 @@ _HEADS = tuple(
         rf"\[(?P<klog>[DIWEC])\ (?P<stamp>{_STAMP})\ [\w.-]{{1,60}}(?::\d{{1,6}})?\]\ ",  # Jupyter
         rf"\[?(?P<klog>[DIWEC])\]?\ (?P<stamp>{_STAMP})\ ",  # the level's first letter
         rf"\[?\d{{10}}(?:\.\d{{1,6}})?\]?\ +\[?(?P<level>{_LEVEL})\]?:?\ +",  # seconds since the epoch
+        rf"\[?\d{{13}}\]?\ +(?:-\ +)?\[?(?P<level>{_ANY_LEVEL})\]?:?\ +",  # …, in thousandths
         r"(?P<stamp>\d\d:\d\d:\d\d)[+-]\d\d:\d\d\ (?=\[[a-z][\w/-]{1,40}\]\ )",  # tslog's console, no level
         rf"\[[A-Z][A-Z_-]{{1,30}}\]\ (?P<level>{_LEVEL}):\ ",  # Uptime Kuma
         rf"[DIWEFA],\ \[(?P<stamp>[^\]\s]++)[^\]]*\]\ +(?P<level>{_LEVEL})\ --\ [^:\n]*:\ ",
