@@ -167,6 +167,8 @@ def test_richs_columns_are_a_head() -> None:
         "[Thu Jan 15 08:29:41 CET 2026] ERROR ",
         "[Thu Jan 15 08:29:41 CET                              2026] ERROR ",
         "1768465781511 - error: ",
+        "WARN [2026-01-15 08:29:41.511 +0000] (24559): ",
+        "ERROR [1768465781511] (bot/7 on host): ",
         "[ INFO/2026-01-15 08:29:41,511] telethon.network: ",
         "[2026/01/15 08:29:41|bot.py|ERROR   ]: ",
         "2026-01-15T08:29:41 openhab  [WARN ] [inding.telegram.internal.TelegramHandler] ",
