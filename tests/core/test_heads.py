@@ -186,6 +186,8 @@ def test_richs_columns_are_a_head() -> None:
         "[ERROR bot.py:7] ",
         "2026-01-15 at 08:29:41 | ERROR | ",
         "[bot] [2026-01-15 08:29:41] ",
+        "shop-bot: 2026/01/15 08:29:41 ",
+        "2026-01-15 08:29:41,511-telethon.network.mtprotosender-WARNING=> [_connect] ",
         "[08:29] ",
         "8:29 AM ",
         "bot.py:7 #ERROR    [2026-01-15 08:29:41,511] - aiogram.dispatcher - ",
@@ -218,6 +220,7 @@ def test_the_heads_of_odd_formats_are_known(before: str) -> None:
     [
         "bob[7]: Conflict: terminated by other getUpdates request",
         "bob:x Conflict: terminated by other getUpdates request +3ms",
+        "bob: 2026/01/15 08:29:41 Conflict: terminated by other getUpdates request",
         "[bob] 2026/01/15 08:29:41 Conflict: terminated by other getUpdates request",
         "[08:29] bob: Conflict: terminated by other getUpdates request",
     ],

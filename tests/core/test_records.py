@@ -457,6 +457,16 @@ def test_the_cut_of_the_bytes_changes_nothing() -> None:
         assert found == records(whole)
 
 
+@pytest.mark.parametrize(
+    "prompt", ["Enter phone number or bot token: ", "Please enter your phone (or bot token): "]
+)
+def test_a_prompt_that_nobody_answers_is_no_part_of_a_traceback(prompt: str) -> None:
+    """A client that asks for a number where nobody sits leaves its question on the traceback's first line."""
+    text = f"{prompt}{TRACEBACK}\n{MODULE}EOFError: HIT\n"
+
+    assert Statement(Form.TRACEBACK, "EOFError: HIT", 4) in stated(text)
+
+
 def test_a_traceback_behind_markdowns_quotation_marks_is_one_record() -> None:
     """What people paste as a quotation is read as it was printed; words alone stay a quotation."""
     block = f"> {TRACEBACK}\n>   File 'bot.py', line 1, in <module>\n>     run()\n> A: HIT\n".replace(

@@ -275,6 +275,7 @@ _HEADS = tuple(
         rf"\[(?P<stamp>{_STAMP})\]\ \[[^\]/\n]{{1,60}}/(?P<level>{_LEVEL})\](?:\ \[[\w.$/-]{{1,60}}/?\])?:\ "
         + _AFTER,
         rf"\[(?P<stamp>{_STAMP})[^\]\n]{{0,12}}\]\ [\w-]{{1,40}}\.(?P<level>{_LEVEL}):\ ",  # Monolog
+        rf"(?P<stamp>{_STAMP})-[\w.]{{1,80}}-(?P<level>{_LEVEL})=>\ (?:\[\w{{1,60}}\]\ )?",  # QingLong's bots
         # Red, version 2; Android
         rf"""\[\d\d/\d\d/\d{{4}}\ \d\d:\d\d\]\ (?P<level>{_LEVEL})\ [\w.<>]{{1,60}}\ [\w.<>]{{1,60}}
         \ \d{{1,5}}:\ """,
@@ -388,7 +389,8 @@ _HEADS = tuple(
         r"""\ {0,2}(?:(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)
         |(?<=\ \ )[a-z][\w-]{0,40}(?::[\w-]{1,40}){1,4}\ (?=\S[^\n]{0,400}\ \+\d{1,6}m?s$))""",  # debug's
         # Go's log with a prefix
-        r"""\[(?:[\w-]{0,30}(?:bot|Bot|BOT)|telegram|discord|main|app|mysql|GIN)\]\ \[?(?P<stamp>
+        r"""(?:\[(?:[\w-]{0,30}(?:bot|Bot|BOT)|telegram|discord|main|app|mysql|GIN)\]
+        |[\w-]{0,30}(?:bot|Bot|BOT):(?=\ \d{4}/))\ \[?(?P<stamp>
         \d{4}[/-]\d\d[/-]\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,6})?)\]?:?\ (?:-\ )?""",
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical|Info|Debug|Notice)"
         rf"\ {{0,5}}:\ +(?:\[?(?P<stamp>{_STAMP})\]?:?\ (?:-\ )?)?" + _AFTER,

@@ -13,6 +13,8 @@ _BEGINS = re.compile(
     rf"(?:Exception Group )?Traceback \(most recent call last\):|{_FRAME}"
     r"|[╭┌]─+ Traceback \(most recent call[^\n]{0,12}─+"
     r"|(?:Trace|Exception|Stack ?trace|Error|[Ll]ogs?|Output|Console): Traceback \(most recent call last\):"
+    # What asks for a number, a code or a session, and found nobody there: its line has no end.
+    r"|(?:(?:Please )?[Ee]nter|Введите|Input)(?: [\w()/]{1,20}){1,8}[:?] ?Traceback \(most recent call last"
 )
 _WRAPPED = re.compile(rf"\s*+{_FRAME}, in \S+$")
 """A frame, put together again where a terminal has cut it."""
