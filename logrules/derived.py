@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 MOST = 20_000
 """Expressions that are worth keeping: those of several sets of packs."""
-DATABASES = 4
-"""Databases that are kept: of 2 MB each."""
+DATABASES = 8
+"""Databases that are kept: of 2 MB each, two for a set of packs."""
 _LARGEST = 32 * 1024 * 1024
 _DIGEST = 16
 _BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _DERIVERS = (
+    "literals/codepages.py",
     "literals/factors.py",
     "literals/digits.py",
     "literals/shelf.py",
     "literals/plan.py",
-    "reading/mojibake.py",
     "ruleset/needs.py",
     "ruleset/pack.py",
 )

@@ -104,7 +104,8 @@ class Watch:
         self._found_at = 0.0
         self._kills: int | None = None
         """Of our container, before this life."""
-        self._has_database = False
+        self._databases = 0
+        """How many of the search's have come by now."""
         self._unread = 0
         self._told_of_unread = -MINUTE
 
@@ -320,10 +321,10 @@ class Watch:
             time.sleep(min(LONGEST_BREAK, BREAK * (time.monotonic() - begun)))
 
     def _tidy(self) -> None:
-        """What it took to build the database, which comes with the first thousands of bytes, is not kept."""
-        has_database = self._engine is not None and self._engine.rulebook.search.has_database
-        if has_database and not self._has_database:
-            self._has_database = True
+        """What it took to build a database, which comes with the first thousands of bytes, is not kept."""
+        databases = self._engine.rulebook.search.databases if self._engine else 0
+        if databases != self._databases:
+            self._databases = databases
             arena.give_back()
 
     def _own_up(self, *, at_once: bool = False) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from logrules.core.effects import Annotate
 from logrules.core.engine import Engine, Policy, classify
+from logrules.core.literals.codepages import spoilt
 from logrules.core.model import Chunk, Origin
-from logrules.core.reading.mojibake import repaired, spoilt
+from logrules.core.reading.mojibake import repaired
 from logrules.rules import rulebook
 
 WRITTEN = ["❌ Ошибка: Конфликт", "⚠️ Внимание", "✅ ready", "🚀 Бот запущен", "⏸️ PASSIVE MODE", "ℹ️ Элемент"]

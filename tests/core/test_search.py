@@ -40,6 +40,23 @@ def test_letters_that_are_spelled_out_are_found_where_their_line_ends():
     assert found(data + b"\n", wanted, before=[spelled + b"\n"]) == [(1, 0), (2, 0), (5, 0)]
 
 
+def test_letters_beyond_ascii_are_sought_where_there_are_any():
+    """Their database comes with the first of them; an expression for both kinds of data is found in both."""
+    wanted = [Wanted(parts("Бот")), Wanted(parts("lost")), Wanted(parts("error|ошибка", "in|в"))]
+    search = Search(wanted, warm_up=1)
+
+    assert search.scan(b"an error in it\nlost\n") == [Hit(15, frozenset({2})), Hit(20, frozenset({1}))]
+    assert search.databases == 1
+    assert search.scan("Бот lost\nошибка в\n".encode()) == [
+        Hit(12, frozenset({0, 1})),
+        Hit(28, frozenset({2})),
+    ]
+    assert search.databases == 2
+    assert search.scan("Бот".encode().decode("cp1251").encode()) == [Hit(14, frozenset({0}))]
+    plain = Search([Wanted(parts("lost"))], warm_up=1)
+    assert plain.scan("Бот lost".encode()) == [Hit(11, frozenset({0}))]
+
+
 def test_an_expression_without_words_is_found_nowhere():
     """`check` refuses it; where somebody has it checked, it ends nothing with an error of ours."""
     (need,) = needs(["[a-z]{3}[0-9]"])

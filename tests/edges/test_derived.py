@@ -172,6 +172,22 @@ def test_database_is_kept_and_never_believed_blindly(folder, damage):
     assert kept(folder).read_bytes() == sound
 
 
+def test_database_for_letters_beyond_ascii_is_kept_apart(folder):
+    """Whoever has none of them needs none of it; damaged it is made anew."""
+    wanted = [Wanted(((Literal("Бот".encode()),),)), Wanted(((Literal(b"abc"),),))]
+
+    def names():
+        return {path.name for path in folder.iterdir()}
+
+    Search(wanted, derived.Databases(), warm_up=1).scan(b"abc\n")
+    first = names()
+    for _ in range(2):
+        search = Search(wanted, derived.Databases(), warm_up=1)
+        assert search.scan("abc Бот\n".encode()) == [Hit(11, frozenset({0, 1}))]
+        (other,) = names() - first
+        (folder / other).write_bytes(b"?")
+
+
 def _lie(path, data):
     """Somebody who knows how a file is signed."""
     path.write_bytes(derived._digest(data, path.name.removeprefix("database-")) + data)
@@ -193,7 +209,7 @@ def test_no_more_databases_are_kept_than_are_used(folder):
     warm = Search(wanted, store)
     for _ in range(40):
         warm.scan(b"abc\n")
-    assert warm._database is not None
+    assert warm.databases
 
 
 def test_commands_say_the_same_at_their_second_start(folder, tmp_path):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -53,42 +54,67 @@ class Sought(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A database, and what was sought with each of its expressions."""
+    """What is looked for, and what was sought with each expression.
+
+    What holds letters beyond ASCII is a database of its own, of more than half the size, which few data need.
+    """
 
     sought: list[Sought]
     """Each once: many expressions are looked for on behalf of the same."""
     which: array[int]
     """By the number of an expression, the number of what is sought with it."""
-    database: Database
+    databases: tuple[Database, ...]
+    """That for all data; then that for data beyond ASCII, once there were any."""
+    is_whole: bool = False
+    """Whether it needs nothing more for data beyond ASCII."""
+
+    def ends(self, data: bytes) -> list[tuple[int, int]]:
+        """Where each expression matches, and its number, in order."""
+        found = [each.ends(data) for each in self.databases[: 1 if data.isascii() else None]]
+        return found[0] if len(found) == 1 else sorted(chain(*found))
+
+    def plus(self, other: Plan | None) -> Plan:
+        """The whole, with what only data beyond ASCII can match, if there is any; its numbers follow."""
+        if other is None:
+            return self._replace(is_whole=True)
+        more = array("I", [number + len(self.sought) for number in other.which])
+        databases = (*self.databases, *other.databases)
+        return Plan([*self.sought, *other.sought], self.which + more, databases, is_whole=True)
 
 
-def made(wanted: Shelf, store: Store | None) -> Plan | None:
+def made(wanted: Shelf, store: Store | None, *, beyond: bool = False) -> Plan | None:
     """The plan for all that is wanted, kept for the next process; None where Vectorscan has no wheel.
 
     Compiling takes a second for all that we ship.
+
+    Args:
+        wanted: all that is wanted.
+        store: keeps it.
+        beyond: only what holds letters beyond ASCII; else only all that does not.
     """
-    expressions = _sought(wanted)
-    database = compiled(list(expressions))
+    both = _sought(wanted)
+    expressions = both[beyond]
+    database = compiled(list(expressions), first=len(both[False]) if beyond else 0)
     if database is None:
         return None
     numbers: dict[Sought, int] = {}
     which = array("I", [numbers.setdefault(each, len(numbers)) for each in expressions.values()])
-    plan = Plan(list(numbers), which, database)
+    plan = Plan(list(numbers), which, (database,))
     if store:
-        store.save(_name(wanted), _encoded(_Kept(database.dump(), plan.sought, which.tobytes())))
+        store.save(_name(wanted, beyond), _encoded(_Kept(database.dump(), plan.sought, which.tobytes())))
     return plan
 
 
-def kept(wanted: Shelf, store: Store | None) -> Plan | None:
+def kept(wanted: Shelf, store: Store | None, *, beyond: bool = False) -> Plan | None:
     """The plan that another process has kept; None if there is none, or none that can be used here."""
-    if not (store and version() and (data := store.load(_name(wanted)))):
+    if not (store and version() and (data := store.load(_name(wanted, beyond)))):
         return None
     try:
         known = _decoded(data)
     except msgspec.DecodeError:
         return None
     database = loaded(known.database)
-    return Plan(known.sought, array("I", known.which), database) if database else None
+    return Plan(known.sought, array("I", known.which), (database,)) if database else None
 
 
 class _Kept(msgspec.Struct, array_like=True):
@@ -101,20 +127,21 @@ _encoded = msgspec.msgpack.Encoder().encode
 _decoded = msgspec.msgpack.Decoder(_Kept).decode
 
 
-def _name(wanted: Shelf) -> str:
-    return wanted.digest(version())
+def _name(wanted: Shelf, beyond: bool) -> str:  # noqa: FBT001 - which of the two
+    return wanted.digest(version() + b" beyond" * beyond)
 
 
-def _sought(every: Iterable[Wanted]) -> dict[bytes, Sought]:
-    """Each expression, and what is sought with it."""
-    found: dict[bytes, Sought] = {}
+def _sought(every: Iterable[Wanted]) -> tuple[dict[bytes, Sought], dict[bytes, Sought]]:
+    """Each expression, and what is sought with it; then those that only data beyond ASCII can match."""
+    found: tuple[dict[bytes, Sought], dict[bytes, Sought]] = ({}, {})
     known: dict[Sought, Sought] = {}
     for number, wanted in enumerate(every):
         numberless = wanted.is_numberless
         for text, length, is_all in _expressions(wanted):
-            sought = found.get(text, Sought())
+            group = found[length > 0 and not text.isascii()]
+            sought = group.get(text, Sought())
             sought = sought.plus(number, wanted, length, is_all=is_all, numberless=numberless)
-            found[text] = known.setdefault(sought, sought)
+            group[text] = known.setdefault(sought, sought)
     return found
 
 

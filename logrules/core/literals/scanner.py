@@ -103,7 +103,7 @@ class Store(Protocol):
 
 
 def compiled(
-    expressions: Sequence[bytes], caseless: Sequence[bool] = (), *, literal: bool = False
+    expressions: Sequence[bytes], caseless: Sequence[bool] = (), *, literal: bool = False, first: int = 0
 ) -> Database | None:
     """The database of `expressions`; None where Vectorscan has no wheel.
 
@@ -111,6 +111,7 @@ def compiled(
         expressions: regular ones, or with `literal` texts.
         caseless: which of them; none by default.
         literal: whether they are texts.
+        first: the number of the first one.
     """
     try:
         import hyperscan  # here, because it costs 18 ms and small inputs never need it
@@ -120,7 +121,8 @@ def compiled(
         return None
     flags = [hyperscan.HS_FLAG_CASELESS if each else 0 for each in caseless] or [0] * len(expressions)
     database = hyperscan.Database()
-    database.compile(expressions=expressions, ids=list(range(len(flags))), flags=flags, literal=literal)
+    ids = list(range(first, first + len(flags)))
+    database.compile(expressions=expressions, ids=ids, flags=flags, literal=literal)
     return Database(database)
 
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from logrules.core.literals import plan
+from logrules.core.literals import plan as plans
 from logrules.core.literals.digits import like
-from logrules.core.literals.scanner import WARM_UP, Database, Literal, Store
+from logrules.core.literals.scanner import WARM_UP, Literal, Store
 from logrules.core.literals.shelf import Shelf, Wanted, packed
 from logrules.core.literals.spelled import unspelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from logrules.core.literals.plan import Sought
+    from logrules.core.literals.plan import Plan
 
 REACH = 4
 """Lines before its last one, in which the rest of a wrapped statement may stand."""
@@ -65,11 +65,8 @@ class Search:
         self._warm_up = warm_up
         self._asks_at = max(0, warm_up - _SOON) if store else warm_up
         """How much of the warm-up is left when it is worth a look whether a database was kept."""
-        self._database: Database | None = None
-        self._sought: list[Sought] = []
-        """What the database's finds may mean…"""
-        self._which: Sequence[int] = ()
-        """…and which of these each of its expressions does."""
+        self._plan: Plan | None = None
+        """What Vectorscan looks for, as soon as it is worth its database."""
         self._verdicts: dict[tuple[bytes, tuple[int, ...]], _Verdict] = {}
         """Of lines whatever their digits, by what was found: failures come again with other numbers."""
 
@@ -91,38 +88,51 @@ class Search:
             elif self._warm_up <= self._asks_at:
                 self._asks_at = 0
                 self._prepare(only_kept=True)
-        if self._database is None:
+        plan = self._plan
+        if plan is None:
             return self._found(lines, b"".join(before))
-        ends = self._database.ends(lines)
-        return self._lines(lines, ends, b"".join(before)) if ends else []
+        if not (plan.is_whole or lines.isascii()):
+            plan = self._complete(plan)
+        ends = plan.ends(lines)
+        return self._lines(plan, lines, ends, b"".join(before)) if ends else []
 
     @property
-    def has_database(self) -> bool:
-        """Whether it has gone over to Vectorscan."""
-        return self._database is not None
+    def databases(self) -> int:
+        """How many of Vectorscan's it has by now."""
+        return len(self._plan.databases) if self._plan else 0
 
     def prepare(self) -> None:
-        """Go over to Vectorscan now: much is to be scanned."""
-        if self._database is None and self._warm_up > 0:
+        """Go over to Vectorscan now, as a whole: much is to be scanned."""
+        if self._plan is None and self._warm_up > 0:
             self._prepare(only_kept=False)
             self._warm_up = 0
+        if self._plan and not self._plan.is_whole:
+            self._complete(self._plan)
 
     def _prepare(self, *, only_kept: bool) -> None:
         """Go over to Vectorscan; with `only_kept` if its database was kept."""
-        known = plan.kept(self.wanted, self._store)
+        known = plans.kept(self.wanted, self._store)
         if known is None and not only_kept:
-            known = plan.made(self.wanted, self._store)
+            known = plans.made(self.wanted, self._store)
         if known:
-            self._sought, self._which, self._database = known  # last what other threads go by
+            self._plan = known
             self._warm_up = 0
             for name in ("_plain", "_beyond"):
                 self.__dict__.pop(name, None)
 
-    def _lines(self, data: bytes, ends: list[tuple[int, int]], before: bytes) -> list[Hit]:
+    def _complete(self, plan: Plan) -> Plan:
+        """From now on what holds letters beyond ASCII is looked for, too."""
+        more = plans.kept(self.wanted, self._store, beyond=True)
+        if more is None:
+            more = plans.made(self.wanted, self._store, beyond=True)
+        self._plan = whole = plan.plus(more)
+        return whole
+
+    def _lines(self, plan: Plan, data: bytes, ends: list[tuple[int, int]], before: bytes) -> list[Hit]:
         """The hits among what Vectorscan has found, once for each line."""
         hits = []
         for line, found in _by_line(data, ends):
-            wanted, numbered = self._verdict(data, line, found)
+            wanted, numbered = self._verdict(plan, data, line, found)
             if numbered:
                 around = _Around(data, line, before)
                 wanted = wanted.union([each for each in numbered if around.holds(self.wanted.at(each))])
@@ -130,23 +140,23 @@ class Search:
                 hits.append(Hit(line, wanted))
         return hits
 
-    def _verdict(self, data: bytes, line: int, found: list[tuple[int, int]]) -> _Verdict:
+    def _verdict(self, plan: Plan, data: bytes, line: int, found: list[tuple[int, int]]) -> _Verdict:
         """What is in a line by what was found in it, and what its numbers have a say in."""
         text = data[data.rfind(b"\n", 0, line - 1) + 1 : line]
         if len(text) > _STORM:
-            return self._judged(_Around(data, line), found)
+            return self._judged(plan, _Around(data, line), found)
         key = like(text), tuple([expression for _, expression in found])
         known = self._verdicts.get(key)
         if known is None:
             if len(self._verdicts) >= _KINDS:
                 self._verdicts.clear()
-            known = self._verdicts[key] = self._judged(_Around(data, line), found)
+            known = self._verdicts[key] = self._judged(plan, _Around(data, line), found)
         return known
 
-    def _judged(self, around: _Around, found: list[tuple[int, int]]) -> _Verdict:
+    def _judged(self, plan: Plan, around: _Around, found: list[tuple[int, int]]) -> _Verdict:
         sure, numbered = set[int](), dict[int, None]()
         for end, expression in found:
-            sought = self._sought[self._which[expression]]
+            sought = plan.sought[plan.which[expression]]
             sure.update(sought.sure)
             sure.update(each for each in sought.more if around.holds(self.wanted.at(each)))
             numbered |= dict.fromkeys(sought.numbered)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 
 import msgspec
 
+from logrules.core.literals.codepages import spoilt
 from logrules.core.literals.scanner import Literal
 
 if TYPE_CHECKING:
@@ -40,7 +41,19 @@ class Wanted(NamedTuple):
 
 packed = msgspec.msgpack.Encoder().encode
 """Something wanted as it is kept: most of it is asked for once a day, if ever."""
-unpacked = msgspec.msgpack.Decoder(Wanted).decode
+_decoded = msgspec.msgpack.Decoder(Wanted).decode
+
+
+def unpacked(data: bytes) -> Wanted:
+    """What was packed; its words as they are, and as they look where they were taken for an old code page."""
+    wanted = _decoded(data)
+    return wanted._replace(parts=tuple(map(_as_seen, wanted.parts)))
+
+
+def _as_seen(part: tuple[Literal, ...]) -> tuple[Literal, ...]:
+    if all(word.isascii() for word, _ in part):
+        return part
+    return tuple(Literal(data, caseless) for word, caseless in part for data in (word, *spoilt(word)))
 
 
 class Shelf(Sequence[Wanted]):

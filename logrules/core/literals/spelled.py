@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 
 _HEX = "[0-9a-fA-F]"
-_WORD = re.compile(
-    rf"(?<!\\)(?:\\u(?:04{_HEX}{{2}}|2{_HEX}{{3}}|[fF][eE]0[fF]|[dD]83[c-eC-E]\\u[dD][c-fC-F]{_HEX}{{2}})|\\U0001[fF]{_HEX}{{3}}){{1,8}}".encode()
+_LETTER = (
+    rf"u(?:04{_HEX}{{2}}|2{_HEX}{{3}}|[fF][eE]0[fF]|[dD]83[c-eC-E]\\u[dD][c-fC-F]{_HEX}{{2}})"
+    rf"|U0001[fF]{_HEX}{{3}}"
 )
+# What must not stand before it comes behind its first byte: only what begins with a byte is looked for fast.
+_WORD = re.compile(rf"\\(?<!\\\\)(?:{_LETTER})(?:\\(?:{_LETTER})){{0,7}}".encode())
 
 
 def is_spelled(text: bytes) -> bool:

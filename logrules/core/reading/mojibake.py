@@ -10,32 +10,19 @@ letters; all other text stays as it is.
 from __future__ import annotations
 
 import re
-from functools import cache
 
+from logrules.core.literals.codepages import LETTERS, PAGES
 from logrules.core.literals.spelled import unspelled
 
-_PAGES = ("cp1251", "cp1252", "mac_roman")
-"""Windows in Russian, Windows in the West, and old Macs."""
 _SURE = 3
 """So many Cyrillic letters in a row are no accident."""
 _HARD_BLANK = 0xA0
-
-
-def _letter(byte: int, page: str) -> str:
-    """What a byte became; a byte that a page does not define is kept, as browsers do."""
-    try:
-        return bytes([byte]).decode(page)
-    except UnicodeDecodeError:
-        return chr(byte)
-
-
-_LETTERS = {page: [_letter(byte, page) for byte in range(256)] for page in _PAGES}
-_BYTES = {page: {letter: byte for byte, letter in enumerate(letters)} for page, letters in _LETTERS.items()}
+_BYTES = {page: {letter: byte for byte, letter in enumerate(letters)} for page, letters in LETTERS.items()}
 
 
 def _any(page: str, *spans: tuple[int, int]) -> str:
     """A class of the letters that bytes of these spans became."""
-    letters = (_LETTERS[page][byte] for first, last in spans for byte in range(first, last + 1))
+    letters = (LETTERS[page][byte] for first, last in spans for byte in range(first, last + 1))
     return "[" + "".join(map(re.escape, letters)) + "]"
 
 
@@ -48,15 +35,18 @@ def _shape(page: str) -> re.Pattern[str]:
         + _any(page, (0x80, 0x80), (0x84, 0x84), (0x86, 0x86), (0x8C, 0x8F), (0x94, 0x9E), (0xA4, 0xAD))
         + f"(?:{tail}|(?<={_any(page, (0x9A, 0x9A))})\\ )"  # viewers make a plain blank of a hard one
     )
-    selector = "".join(re.escape(_LETTERS[page][byte]) for byte in b"\xef\xb8\x8f")
-    emoji = "".join(re.escape(_LETTERS[page][byte]) for byte in b"\xf0\x9f") + tail + tail
+    selector = "".join(re.escape(LETTERS[page][byte]) for byte in b"\xef\xb8\x8f")
+    emoji = "".join(re.escape(LETTERS[page][byte]) for byte in b"\xf0\x9f") + tail + tail
     return re.compile(f"(?P<sure>(?:{emoji}|{sign}|(?:{cyrillic}){{{_SURE}}}))|{selector}|{cyrillic}")
 
 
-_SHAPES = {page: _shape(page) for page in _PAGES}
+_SHAPES = {page: _shape(page) for page in PAGES}
 _SUSPECTS = re.compile(
-    "[" + "".join({_LETTERS[page][byte] for page in _PAGES for byte in b"\xd0\xd1\xe2\xf0"}) + "]"
+    "|".join(
+        _any(page, (0xD0, 0xD1), (0xE2, 0xE2), (0xF0, 0xF0)) + _any(page, (0x80, 0xBF)) for page in PAGES
+    )
 )
+"""How each of these begins: seldom met in Russian as it is written."""
 
 
 def repaired(text: str) -> str:
@@ -66,7 +56,7 @@ def repaired(text: str) -> str:
     if text.isascii() or not _SUSPECTS.search(text):
         return text
     # The letters of one page may look like a sign of another: the page that explains most is the one.
-    page = max(_PAGES, key=lambda page: _explained(text, page))
+    page = max(PAGES, key=lambda page: _explained(text, page))
     if not _explained(text, page):
         return text
     return _SHAPES[page].sub(lambda found: _read(found[0], page), text)
@@ -81,11 +71,3 @@ def _read(letters: str, page: str) -> str:
     return bytes(_BYTES[page][letter] if letter != " " else _HARD_BLANK for letter in letters).decode(
         "utf-8", "replace"
     )
-
-
-@cache
-def spoilt(words: bytes) -> tuple[bytes, ...]:
-    """What UTF-8 `words` look like in a log that went through each of the code pages."""
-    if words.isascii():
-        return ()
-    return tuple("".join(_LETTERS[page][byte] for byte in words).encode() for page in _PAGES)

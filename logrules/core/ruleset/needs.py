@@ -11,7 +11,6 @@ from logrules.core.literals.digits import tells
 from logrules.core.literals.factors import candidates, factors, forget, leading, parsed
 from logrules.core.literals.scanner import Literal
 from logrules.core.literals.shelf import Wanted, packed
-from logrules.core.reading import mojibake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,7 +49,7 @@ def _wanted(text: str) -> Wanted:
     if not chosen:
         return Wanted(((),))  # found nowhere: `check` refuses it
     if text.startswith(_OF_FRAMES):
-        return Wanted((tuple(_seen_as(_in_one_line(_in_paths(chosen)))), _FRAME))
+        return Wanted((tuple(_in_one_line(_in_paths(chosen))), _FRAME))
     sets = candidates(text)
     rarest = max(number for number, each in enumerate(sets) if each == chosen)
     is_ascii = all(literal.data.isascii() for literal in chosen)
@@ -64,7 +63,7 @@ def _wanted(text: str) -> Wanted:
     if spans:  # what stands in later lines has not been read yet
         beside = [number for number in beside if number < rarest]
     kept = sorted([rarest, *beside[:_MOST]])
-    parts = tuple(tuple(_seen_as(_in_one_line(sets[number]))) for number in kept)
+    parts = tuple(tuple(_in_one_line(sets[number])) for number in kept)
     begins = kept[0] == 0 and leading(text) and all(literal.data[:1].isalnum() for literal in parts[0])
     return Wanted(parts, kept.index(rarest), spans, begins)
 
@@ -135,14 +134,6 @@ def _in_paths(modules: Iterable[Literal]) -> Iterator[Literal]:
     for data, caseless in modules:
         for end in (b"/", b"\\", b".py"):
             yield Literal(data + end, caseless)
-
-
-def _seen_as(literals: Iterable[Literal]) -> Iterator[Literal]:
-    """The literals, and how each looks where its UTF-8 was read in an old code page."""
-    for literal in literals:
-        yield literal
-        for data in mojibake.spoilt(literal.data):
-            yield Literal(data, literal.caseless)
 
 
 def dump(known: Mapping[str, Need], key: bytes) -> bytes:
