@@ -205,6 +205,8 @@ def test_richs_columns_are_a_head() -> None:
         "❌ [ERROR] ",
         "base.py             :66              decorator() \t ",
         "[2026-01-15 08:29:41,511] [WARNING@mau.puppet.<one>] ",
+        "01/15/26 08:29:41 __main__[7] - ERROR: ",
+        "01/15/26 08:29:41 cogs.utility[7] - ERROR: ",
     ],
 )
 def test_the_heads_of_odd_formats_are_known(before: str) -> None:
