@@ -255,6 +255,10 @@ STATEMENTS = {
         'time="2026-01-15T08:29:41Z" level=error msg="say \\"HIT\\"" err="d: HIT" n=1\n',
         [(Form.LOG, 'say "HIT"', 1), (Form.TRACEBACK, "d: HIT", 1)],
     ),
+    "logfmt whose words are its error": (
+        'ts=2026-01-15T08:29:41Z level=error err="d: HIT"\n',
+        [(Form.TRACEBACK, "d: HIT", 1)],
+    ),
     "logfmt without a message": ("level=error HIT\n", [(Form.LINE, "level=error HIT", 1)]),
     "JSON that is none": ("{HIT}\n", [(Form.LINE, "{HIT}", 1)]),
 }  # fmt: skip

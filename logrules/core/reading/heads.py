@@ -62,15 +62,16 @@ _CODE = re.compile(r"\[\d{1,3}(?:;\d{1,3}){0,5}m")
 _ZONE = "(?:UTC|GMT|MSK|CES?T|EES?T|[ECMP][SD]T|IST|JST|KST|WIB|BRT)"
 _STAMP = (
     r"""(?>
-    \d{4}[-/.]\d\d?[-/.]\d\d?(?:[T\ _-]|\ \ (?=\d:)|\ -\ |\ at\ )\d\d?:\d\d:\d\d(?:[.,]\d{1,9})?(?:\ [AP]M)?
+    \d{4}[-/.]\d\d?[-/.]\d\d?(?:[T\ _-]|\ \ (?=\d:)|\ -\ |,\ |\ at\ )
+      \d\d?:\d\d:\d\d(?:[.,]\d{1,9})?(?:\ [AP]M)?
       (?:\ ?(?:Z|"""
     + _ZONE
     + r"""(?:[+-]\d\d:?\d\d)?|[+-]\d\d:?\d\d|(?:[A-Z]{3,4}|[+-]\d\d)(?=\ \[\d)))?
   | (?:[A-Z][a-z]{2},?\ )?\d\d?[-/.]\d\d?[-/.]\d{2,4},?\ \d\d?:\d\d:\d\d(?:[.,]\d+)?(?:\ [AP]M)?
-  | \d\d?[-\ /][A-Z][a-z]{2}[-\ /]\d{2,4},?\ \d\d:\d\d:\d\d(?:[.,]\d+)?
+  | \d\d?[-\ /][A-Z][a-z]{2}[-\ /]\d{2,4}(?:,?\ |:)\d\d:\d\d:\d\d(?:[.,]\d+)?(?:\ [+-]\d{4}(?=\]))?
   | \d\d[-./]\d\d\ \d\d:\d\d:\d\d(?:[.,]\d+)?
   | \d{4}-\d\d-\d\d\ \d\d:\d\d\.\d\d(?=\ \[)                             # structlog's old form
-  | \d{8}[\ _T-]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?
+  | (?:\d{8}[\ _T-]|\d{6}\ |\d{4}年\d\d?月\d\d?日\ ?)\d\d:\d\d:\d\d(?:[.,]\d{1,9})?
   | [A-Z][a-z]{2,5}day,\ [A-Z][a-z]{2,8}\ \d\d?,\ \d{4}\ \d\d?:\d\d:\d\d\ [AP]M
   | \d{4}-[A-Z][a-z]{2}-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,9})?               # Coolify
   | [A-Z][a-z]{2}(?:\ {1,2}|-)\d{1,2}\ \d\d:\d\d:\d\d(?:\.\d{1,9})?
@@ -107,10 +108,15 @@ _BLOCK = rf"""(?:
   | [a-z][\w.-]{{0,40}}[\d\ ]\ *\|[ ] | \d+\|[\w.-]{{1,60}}\ *\|[ ] | level="?[A-Za-z]{{4,8}}\b
 )"""
 """How a logger's line begins where it is shown as a block, hence with a margin."""
+_DEBUGS = (
+    r"(?!(?:trace|debug|info|notice|warn|warning|error|err|fatal|critical):)"
+    r"(?>[a-z][\w-]{1,40}+(?::[a-z*][\w*-]{0,40}+){1,4})\ (?=\S)"
+)
+"""What Node's debug calls him who speaks."""
 _TRANSPORT = Shape(
     rf"""
     (?P<margin>\ {{1,16}}|\t{{1,2}})(?={_BLOCK})                          # a block, as Markdown shows it
-  | (?P<stamp>{_RFC3339})(?!\ -\ (?:[\w.$/-]{{1,80}}\ -\ )?{_ANY_LEVEL}\b)   # no logger's own: stamp - level
+  | (?P<stamp>{_RFC3339})(?!\ -\ (?:[\w.$/-]{{1,80}}\ -\ )?{_ANY_LEVEL}\b)(?!\ {_DEBUGS})  # no logger's own
       (?:\ (?:\ +(?={_LEVEL}\ )|\ (?=\S))?|$)                          # Render, Discloud, docker -t
       (?: (?:stdout|stderr)\ [FP]\                                    # CRI
         | [a-z][\w-]*\[[\w.-]+\]:(?:\ |$)                             # Heroku
@@ -122,7 +128,7 @@ _TRANSPORT = Shape(
       )?
   | (?P<local>\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)\ {_FLY}       # Fly.io's command line
   | [A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:\d\d:\d\d\ [AP]M\ {{1,2}}(?:\[[a-z\d]{{5}}\]\ {{1,2}})? # Render's
-  | (?: (?:<\d+>)?(?:[^\W\d_]{{3,5}}\.?|\d{{1,2}}月)\ [\d ]\d\ \d\d:\d\d:\d\d  # syslog, journald
+  | (?: (?:<\d+>)?(?:[^\W\d_]{{3,5}}\.?|\d{{1,2}}月)\ [\d ]\d\ \d\d:\d\d:\d\d(?:\.\d{{6}})? # syslog, journald
       | [A-Z][a-z]{{2}}\ \d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d\ [A-Z]+      # …, short-full
     )\ (?:[\w.-]+\ [\w./@-]+(?:\[\d+\])?|[\w./@-]+\[\d{{1,7}}\]):[ ](?:[ ](?=\())?
   | \ ?(?:systemd|dockerd|kernel)(?:\[\d+\])?:\                     # …, what people leave of it
@@ -216,10 +222,12 @@ _DEEPEST = 4
 """Prefixes within prefixes: GitHub's, around docker's, inside compose's, inside journald's."""
 
 # What may repeat gives nothing back (`*+`, `(?>…)`): blanks or digits must not be read in every way.
-_SEP = r"\ *+[-|:\u2014]*+\ *+"
+_SEP = r"\ *+[-|:;\u2014]*+\ *+"
 _MID = rf"""(?>
       \[[^\[\]{{}}'"\n]{{1,80}}\] | \([^()\n]{{1,80}}(?:\([^()\n]{{1,40}}\))?\) | \{{[^{{}}\n]{{1,160}}\}}
-      | [\w.$/@:<>-]{{1,80}}(?=\ +[-|\u2014]\ ) | \w{{1,40}}(?=\ \[{_LEVEL}\]\ -\ ) | (?:\w+\.)+\w+ | \w+@\w+
+      | [\w.$/@:<>-]{{1,80}}(?=\ +(?:[-|\u2014]|::)\ )
+      | [\w.-]{{1,40}}(?=\ {_LEVEL}\ +\[[\w./-]{{1,60}}:\d{{1,6}}\])
+      | \w{{1,40}}(?=\ \[{_LEVEL}\]\ -\ ) | (?:\w+\.)+\w+ | \w+@\w+
       | -[\w.]+-? | p?\d+ | [a-z_][\w-]{{0,40}}\[\d{{1,9}}\]
       | [\w.-]{{1,60}}(?=:{_LEVEL}:) | (?:Main|Dummy-|Thread-)[\w-]{{1,20}}(?=\ {_LEVEL}\ )
       | [a-z]\w{{1,20}}=[^\s\]]{{1,60}}(?=\ )
@@ -237,7 +245,8 @@ _AFTER = (
     (?:\d{4}[-/]\d\d[-/]\d\d\ (?:-\ )?\d\d:\d\d:\d\d\ [|-]\ )?
     (?:(?:[A-Z][\w-]{2,40}\ ::\ )(?:\[[0-9a-f]{7}\]\ )?)?(?:request_id=\S{1,60}\ +)?
     (?:\([\w.-]{1,60}\.\w{2}:\d{1,6}\)\ +)?
-    (?:in\ [\w.]{1,60}:\ +)?(?:\([\w-]{1,40}\)\ +(?=\[))?
+    (?:in\ [\w.]{1,60}:\ +)?(?:\((?:MainThread\)\ +|[\w-]{1,40}\)\ +(?=\[)))?
+    (?:<[\w./-]{1,80}\.go:\d{1,6}>\ )?
     (?:(?:[\w.]{1,80}\ )?\([\w.<>]{1,80};\ [\w.]{1,80}:\d+\)\s*)?
     (?:\[(?!"""
     + _TELLING
@@ -250,7 +259,7 @@ _AFTER = (
       | \d{1,5}\ ++\|\ ++[^|\n]{1,40}?\ ++\|\ ++(?:[\w.$/-]{1,60}\ ++\|\ ++)?
       | (?:[\w.$/-]+(?:\ -\ [\w.-]+)?\ +\|\ +){1,3} | [\w.$/-]{1,60}\ ->\ +(?=\S)
       | (?<=\ :\ )[a-z_][\w.-]{0,60}\ :\ ++
-      | (?:[\w.$/-]+|<module>)\ {1,40}-\ +
+      | (?:[\w.$/-]+|<module>)\ {1,40}--?\ +
         (?:(?:(?:Main|Dummy-|Thread)[\w-]{0,40}|\d{1,6}|[a-z_]\w{0,40})\ -\ +){0,2}
       | (?!"""
     + _RAISED
@@ -303,21 +312,23 @@ _HEADS = tuple(
         rf"(?P<stamp>{_STAMP})\ [\w.-]{{1,60}}\ [\w.-]{{1,60}}\[\d{{1,9}}\]\ (?P<level>{_LEVEL})\ ",
         rf"(?P<stamp>{_STAMP})\t[0-9a-f-]{{8,36}}\t(?P<level>{_LEVEL})\t",  # AWS Lambda: Node …
         rf"\[(?P<level>{_LEVEL})\]\t(?P<stamp>{_STAMP})\t[0-9a-f-]{{8,36}}\t",  # … and Python
+        rf"\[(?P<level>{_LEVEL})\]\ +(?P<stamp>{_STAMP})\ +[0-9a-f]{{8}}-[0-9a-f-]{{27}}\ +",  # …, no tabs
         rf"\[(?P<stamp>{_STAMP})\ [A-Z][\w/+-]{{1,40}}\]\ ",  # PHP's error_log
         rf"""\[(?P<stamp>[A-Z][a-z]{{2}}\ [A-Z][a-z]{{2}}\ \d\d\ \d\d:\d\d:\d\d)[.\d]{{0,8}}\ \d{{4}}\][ ]
         \[(?:\w{{0,20}}:)?(?P<level>(?i:{_LEVEL}))\]\ (?:\[(?:pid|tid|client)\ [^\]\n]{{1,80}}\]\ ){{0,4}}
         """,  # Apache
         # nginx
         rf"(?P<stamp>{_STAMP})\ \[(?P<level>(?i:{_LEVEL}))\]\ \d{{1,9}}\#\d{{1,9}}:\ (?:\*\d{{1,12}}\ )?",
-        rf"""[a-z][\w-]{{1,40}}\.\d{{1,2}}\ +(?P<stamp>{_STAMP})\ +(?P<level>(?i:{_LEVEL}))\ +
-        (?:\(\d{{1,9}}\)\ +)?""",  # ioBroker's window, pasted
+        rf"""(?:host\.[\w-]{{1,60}}|[a-z][\w-]{{1,40}}\.\d{{1,2}})\ +(?P<stamp>{_STAMP})\ +
+        (?P<level>(?i:{_LEVEL}))\ +(?:\(\d{{1,9}}\)\ +)?""",  # ioBroker's window, pasted
         rf"""(?P<stamp>{_STAMP})\ {{1,2}}-\ (?P<level>(?i:{_LEVEL})):\ [a-z][\w-]{{1,40}}\.\d{{1,2}}[ ]
         (?:\(\d{{1,9}}\)\ )?""",  # …, its file
         rf"""\ {{0,2}}\[?(?:(?P<stamp>{_STAMP})\ +)?(?P<level>{_LEVEL})\ +
         (?:(?:\w+::)+\w+(?:\]|:|\ >)|\w+(?:\ >|\]))\ """,  # Rust
+        rf"\[(?P<stamp>{_STAMP})\ (?P<level>{_LEVEL})\ [\w./-]{{1,80}}(?::\d{{1,6}})?\]:?\ ",
         # Stamped and levelled, with up to four fields (logger, thread, process) between them.
         rf"""\ {{0,2}}(?:[\w.$/-]{{1,80}}\ +[-|]\ +|{_SIGN}\ {{1,3}})?
-        [\[(<]?\ ?(?P<stamp>{_STAMP})\ ?[\])>]?\ *+[-|:,\u2014]{{0,4}}\ *+(?:{_MID}){{0,4}}?
+        [\[(<]?\ ?(?P<stamp>{_STAMP})\ ?[\])>]?\ *+[-|:;,\u2014]{{0,4}}\ *+(?:{_MID}){{0,4}}?
         [\[(<]?\ *+(?:{_SIGN}\ ?)?\#?(?<![A-Za-z0-9_])
         (?P<level>{_ANY_LEVEL})(?:[/@][\w.:@<>-]++)?\ *+[\])>]?{_SEP}{_AFTER}""",
         r"""(?P<stamp>\d\d:\d\d:\d\d)(?:Z|[+-]\d\d:\d\d)\ (?P<level>debug|info|warn|error|fatal)
@@ -336,7 +347,7 @@ _HEADS = tuple(
         rf"(?P<level>{_LEVEL})\[(?:\d{{4,}}|(?P<stamp>{_STAMP}))\]\ +",  # logrus
         r"(?P<klog>[DIWEF])/[\w.-]{1,40}(?:\(\ *\d{1,6}\))?:\ ",  # Android's logcat, and those who liked it
         # What Russian tutorials teach: the file first, the stamp behind the level, a `#` before it.
-        rf"""[\w./-]{{1,60}}\.py(?:\[LINE:\d{{1,6}}\]|:\d{{1,6}})?\ {{0,16}}\#?\ {{0,8}}(?:\#?
+        rf"""[\w./-]{{1,60}}\.py(?:\ ?\[LINE:\d{{1,6}}\]|:\d{{1,6}})?\ {{0,16}}\#?\ {{0,8}}(?:\#?
         (?P<level>{_LEVEL})\ +\[(?P<stamp>{_STAMP})\]|\[{_STAMP}\]\ +(?P<plain>{_LEVEL}))
         \ *+[-:|]?\ *+{_AFTER}""",
         rf"{_SOURCE}\ (?:[-|]\ )?(?P<level>{_LEVEL})\ (?:[-|]\ )?",
@@ -348,6 +359,7 @@ _HEADS = tuple(
         rf"<(?P<plain>{_LEVEL})>\ |[\w.-]{{1,30}}\ \|\ (?P<level>{_LEVEL})\ \|\ ",
         r"::(?P<level>(?i:error|warning|notice))(?:\ [^:\n]{1,120})?::",  # GitHub Actions
         rf"\[(?P<level>{_LEVEL})\ (?:[-|]\ )?(?P<stamp>{_STAMP})\]\ ",
+        rf"\[(?P<level>{_LEVEL})\|[\w.-]{{1,60}}\|L?\d{{1,6}}\]\ (?P<stamp>{_STAMP}):\ ",
         rf"[*=#!-]{{2,5}}\ ?(?P<level>{_LEVEL})\ ?[*=#!-]{{2,5}}\ ",
         rf"(?P<level>{_LEVEL})!\ {{1,3}}(?=\S)|(?P<plain>error|warn|info|debug)\ {{2,8}}(?=[^\s:])",
         rf"\[?\d{{4}}-\d\d-\d\d\ \d\d:\d\d\]?\ [-|]?\ ?\[?(?P<level>{_LEVEL})\]?:?\ [-|]?\ ?",  # no seconds
@@ -373,7 +385,7 @@ _HEADS = tuple(
         (?=\S[^\n]{{0,300}}\ [\w./-]{{1,80}}\.py:\d+$)""",  # Rich
         r"\[(?P<klog>[DIWEC])\ \d{6}\ \d\d:\d\d:\d\d\ [\w./-]{1,80}:\d+\]\ ",  # Tornado
         rf"\[(?P<klog>[DIWEC])\ (?P<stamp>{_STAMP})\ [\w.-]{{1,60}}(?::\d{{1,6}})?\]\ ",  # Jupyter
-        rf"\[?(?P<klog>[DIWEC])\]?\ (?P<stamp>{_STAMP})\ ",  # the level's first letter
+        rf"\[?(?P<klog>[DIWEC])\]?\ {{1,3}}(?P<stamp>{_STAMP})\ ",  # the level's first letter
         rf"\[?\d{{10}}(?:\.\d{{1,6}})?\]?\ +\[?(?P<level>{_LEVEL})\]?:?\ +",  # seconds since the epoch
         rf"\[?\d{{13}}\]?\ +(?:-\ +)?\[?(?P<level>{_ANY_LEVEL})\]?:?\ +",  # …, in thousandths
         r"(?P<stamp>\d\d:\d\d:\d\d)[+-]\d\d:\d\d\ (?=\[[a-z][\w/-]{1,40}\]\ )",  # tslog's console, no level
@@ -388,6 +400,7 @@ _HEADS = tuple(
         (?:\([a-z_][\w.]{{1,60}}\):\ +)?{_AFTER}""",
         r"""\ {0,2}(?:(?:grammy|telegraf|node-telegram-bot-api|ioredis)(?::[\w-]{1,30}){1,3}\ (?=\S)
         |(?<=\ \ )[a-z][\w-]{0,40}(?::[\w-]{1,40}){1,4}\ (?=\S[^\n]{0,400}\ \+\d{1,6}m?s$))""",  # debug's
+        rf"(?P<stamp>{_RFC3339}|(?=[A-Z][a-z]{{2}},\ ){_STAMP})\ {_DEBUGS}",  # …, where it is no terminal's
         # Go's log with a prefix
         r"""(?:\[(?:[\w-]{0,30}(?:bot|Bot|BOT)|telegram|discord|main|app|mysql|GIN)\]
         |[\w-]{0,30}(?:bot|Bot|BOT):(?=\ \d{4}/))\ \[?(?P<stamp>
@@ -395,7 +408,7 @@ _HEADS = tuple(
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical|Info|Debug|Notice)"
         rf"\ {{0,5}}:\ +(?:\[?(?P<stamp>{_STAMP})\]?:?\ (?:-\ )?)?" + _AFTER,
         r"\ {0,2}\[\ ?(?P<level>(?i:trace|debug|verbose|info|notice|warn(?:ing)?|error|fatal|critical))"
-        r"\ {0,8}\]:?\ *" + _AFTER,
+        rf"\ {{0,8}}\]:?\ *(?:(?P<stamp>{_STAMP})\ ++)?" + _AFTER,
         rf"\[?(?P<stamp>{_STAMP})\]?\ \[[^\]\n]{{1,40}}\]\ (?:[\w\ .#-]{{1,60}}/)?(?P<level>{_LEVEL})\ ",
         rf"[\[(]?(?P<stamp>{_STAMP})[\])]?\ *[-|:,»›]*\ *(?:[\w./-]{{1,80}}\.go:\d+:\ )?",
         r"\ ?[A-Za-z_][\w.]{1,80}:[\w.<>]{2,80}:\d{1,5}\ -\ ",  # loguru, the beginning cut off

@@ -73,7 +73,7 @@ def _logfmt(text: str) -> dict[str, Any] | None:
     found = {key: _unescaped(quoted) if quoted else bare for key, quoted, bare in _PAIR.findall(text)}
     if text.startswith('"'):
         found["msg"] = text[1:].partition('"')[0]
-    return found if any(name in found for name in MESSAGE) else None
+    return found if any(name in found for name in (*MESSAGE, *_STACK, *_SHORT)) else None
 
 
 def _unescaped(text: str) -> str:
