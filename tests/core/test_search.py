@@ -7,6 +7,7 @@ import json
 import pytest
 
 from logrules.core.engine import classify
+from logrules.core.literals import search as search_module
 from logrules.core.literals.scanner import Literal
 from logrules.core.literals.search import FARTHEST, REACH, Hit, Search, last_lines
 from logrules.core.literals.shelf import Wanted, unpacked
@@ -55,6 +56,19 @@ def test_letters_beyond_ascii_are_sought_where_there_are_any():
     assert search.scan("Бот".encode().decode("cp1251").encode()) == [Hit(14, frozenset({0}))]
     plain = Search([Wanted(parts("lost"))], warm_up=1)
     assert plain.scan("Бот lost".encode()) == [Hit(11, frozenset({0}))]
+
+
+def test_a_word_that_stands_in_a_line_again_and_again_is_judged_once(monkeypatch):
+    """What else the line must hold is looked for as often as it has lines, not as often as it has words."""
+    looked_for = []
+    is_there = search_module._is_there
+    monkeypatch.setattr(
+        search_module, "_is_there", lambda *asked: looked_for.append(asked[0]) or is_there(*asked)
+    )
+    search = Search([Wanted(parts("quorum ", "never"))], warm_up=1)
+
+    assert search.scan(b"quorum " * 9000 + b"\n" + b"quorum \n") == []
+    assert len(looked_for) == 2
 
 
 def test_an_expression_without_words_is_found_nowhere():

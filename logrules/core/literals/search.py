@@ -155,11 +155,14 @@ class Search:
 
     def _judged(self, plan: Plan, around: _Around, found: list[tuple[int, int]]) -> _Verdict:
         sure, numbered = set[int](), dict[int, None]()
+        met = set[int]()
         for end, expression in found:
             sought = plan.sought[plan.which[expression]]
-            sure.update(sought.sure)
-            sure.update(each for each in sought.more if around.holds(self.wanted.at(each)))
-            numbered |= dict.fromkeys(sought.numbered)
+            if expression not in met:  # where it stands again, it says nothing new of its line
+                met.add(expression)
+                sure.update(sought.sure)
+                sure.update(each for each in sought.more if around.holds(self.wanted.at(each)))
+                numbered |= dict.fromkeys(sought.numbered)
             if sought.first and not _is_within_a_word(around.data, end - sought.length):
                 sure.update(sought.first)
         return frozenset(sure), tuple(numbered)
