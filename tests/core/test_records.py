@@ -255,6 +255,34 @@ STATEMENTS = {
         'time="2026-01-15T08:29:41Z" level=error msg="say \\"HIT\\"" err="d: HIT" n=1\n',
         [(Form.LOG, 'say "HIT"', 1), (Form.TRACEBACK, "d: HIT", 1)],
     ),
+    "a traceback each of whose lines has a head, with its cause": (
+        "".join(
+            f"[2026-01-15 08:29:41] [ERROR] {each}\n"
+            for each in [
+                TRACEBACK,
+                *FRAMES.splitlines(),
+                "A: x HIT",
+                "During handling of the above exception, another exception occurred:",
+                TRACEBACK,
+                *MODULE.splitlines(),
+                "B: HIT",
+                "C: HIT",
+            ]
+        ),
+        [
+            (Form.LOG, TRACEBACK, 1),
+            (Form.TRACEBACK, "A: x HIT", 4),
+            (Form.TRACEBACK, "B: HIT", 9),
+            (Form.TRACEBACK, TRACEBACK, 1),
+            (Form.LOG, "C: HIT", 10),
+        ],
+    ),
+    "a traceback that is cut off, each line with a head": (
+        "".join(
+            f"ERROR - {each}\n" for each in [TRACEBACK, *FRAMES.splitlines(), "the next one says HIT"]
+        ),
+        [(Form.LOG, "the next one says HIT", 4)],
+    ),
     "logfmt whose words are its error": (
         'ts=2026-01-15T08:29:41Z level=error err="d: HIT"\n',
         [(Form.TRACEBACK, "d: HIT", 1)],

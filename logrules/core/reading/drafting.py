@@ -34,6 +34,7 @@ class Draft:
         self.framed = False  # …and shows a frame
         self.elided = False  # …with dots for all of its frames, as in a text that explains something
         self.ruled = first.kind is Kind.PLAIN and bool(_RULER.match(first.text))  # nothing belongs to it
+        self.each = False  # …and each of its lines has the head that its first has
         self.finished = False  # a traceback's last line was seen
         self.chained = False  # …and the words that announce another
         self.blank = False
@@ -113,6 +114,8 @@ class Draft:
             line.text = words
         elif self.chained and tracebacks.is_quoted(line.text):
             line.text, line.kind = TRACEBACK, Kind.TRACE
+        if self.traced and line.kind is Kind.HEAD and self._repeats(line):
+            line.unhead()
         if (
             self.lines[0].kind is Kind.JSON
             or line.end - self.lines[0].start > REACH
@@ -126,6 +129,19 @@ class Draft:
             self.blank = False
         self.lines.append(line)
         return True
+
+    def _repeats(self, line: Line) -> bool:
+        """Whether `line` has the same head as the one before it, for both are of one traceback."""
+        first, head = self.lines[0], line.head
+        if head is None or head.level != (first.head.level if first.head else None):
+            return False
+        if not self.each:
+            self.each = first.begins(line)
+            return self.each
+        if self.finished:
+            return tracebacks.chains(head.body) or (self.chained and tracebacks.begins(head.body))
+        ends = tracebacks.points(head.body) or tracebacks.may_end(head.body)
+        return self.flat or ends or head.body.startswith(" ") or tracebacks.begins(head.body)
 
     def _belongs(self, line: Line) -> bool:
         if line.kind in {Kind.HEAD, Kind.JSON}:

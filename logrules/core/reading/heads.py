@@ -135,7 +135,7 @@ _TRANSPORT = Shape(
   | \[\ *\d+\.\d{{6}}\]\ ?                                          # dmesg
   | <\d+>\d\ (?P<syslog>\S+)\ \S+\ \S+\ \S+\ \S+\ (?:-|(?:\[[^\]]*\])+)\                   # RFC 5424
   | (?:(?:app|heroku)?\[[a-z]+\.\d+\]|heroku\[router\]):(?:\ |$)      # Heroku, its stamp cut off
-  | \[(?:inf|err|wrn|dbg)\]\ {{1,2}}(?=\S)                          # Railway, likewise
+  | \[(?:inf|err|wrn|dbg)\]\ {{1,2}}(?=\S|\ {{2,40}}\S)              # Railway, likewise
   | \ ?(?:python[\d.]*|node|java|php|ruby|bot|[a-z]\w*-bot|x-ui|gunicorn|uvicorn)\[\d{{1,7}}\]:\ (?=\S)
   | heroku\ [a-z]+\.\d+\ -\ -\                                      # Heroku, as Papertrail shows it
   | container@pterodactyl~\                                         # Pterodactyl's panel
@@ -172,7 +172,7 @@ _TRANSPORT = Shape(
   | [|│]\ (?=\[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d:\d\d|\[{_LEVEL}\]\ )   # a table's first column; a box
   | >\ (?: (?=\ \ File\ "|During\ handling\ of\ the|The\ above\ exception\ was)|$  # …, before a traceback
         | (?=\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*]) )
-  | (?:\[(?:stderr|stdout)\]|(?:stderr|stdout|STDERR|STDOUT)(?:\ \||:))\ (?=\S)
+  | (?:\[(?:stderr|stdout)\]|(?:stderr|stdout|STDERR|STDOUT)(?:\ \||:))\ (?=\S|\ {{2,40}}\S)
   | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
   | \[\d\d:\d\d:\d\d\]\ \[[^\]\n]{{1,60}}/INFO\]\ \[STD(?:ERR|OUT)[^\]\n]{{0,40}}\]:\ (?:\[[\w.$]{{5,160}}
     :\w{{1,40}}:\d{{1,5}}\]:\ )?                                      # Minecraft, what a plugin prints

@@ -144,4 +144,6 @@ def _stack(line: dict[str, Any]) -> str:
     value = _first(line, (*_STACK, *_SHORT))
     if isinstance(value, dict):
         value = value.get("stack") or value.get("message")
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        value = "\n".join(each.removesuffix("\n") for each in value)  # as format_exception gives it
     return value if isinstance(value, str) else ""

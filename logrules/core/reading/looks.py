@@ -230,9 +230,22 @@ class Line:
 
     def stands_alone(self, after: Line) -> bool:
         """Whether it is a record by itself, as far as the forms of both of them say."""
+        alone = bool(self._form and self._form.alone)
         if after.kind in _BEGINNINGS:
-            return True
-        return bool(self._form and self._form.alone and after._form and after._form.anew)
+            return alone or not self.begins(after)
+        return alone and bool(after._form and after._form.anew)
+
+    def begins(self, after: Line) -> bool:
+        """Whether it announces a traceback, of which `after` is the first frame behind a head of its own."""
+        opens = self.kind in {Kind.HEAD, Kind.TRACE} and self.text.endswith(TRACEBACK)
+        return opens and after.head is not None and tracebacks.is_file(after.head.body.lstrip())
+
+    def unhead(self) -> None:
+        """Take its head for a prefix: it is part of what the line before says."""
+        look = _look((self.head.body if self.head else self.text).encode("utf-8", "replace"))
+        self.text, self.indent, self.kind, self.head = look.text, look.indent, look.kind, None
+        if self.kind in _BEGINNINGS:
+            self.kind = Kind.PLAIN
 
     @property
     def counts(self) -> bool:

@@ -30,6 +30,10 @@ _TELLS = re.compile(r"[:=!#@|\[({\u2600-\u27bf\U0001f300-\U0001faff]|\d{3}|[.…
 """What of a line that stands alone, moved, shows that a program has printed it."""
 
 
+_TRACEBACK, _FRAME, _CODE = TRACEBACK.encode(), b'File "', 4
+"""How a traceback begins, its frame, and lines of code and marks that may follow upon it."""
+
+
 def _none(_wanted: frozenset[int]) -> int:
     return 0
 
@@ -96,7 +100,7 @@ class Window:
                 self._hits.popleft()  # it begins a record that is too quiet for all of them
                 continue
             after = line_after(data, line) if line.kind is Kind.HEAD and not block else None
-            alone = after is not None and line.stands_alone(after)
+            alone = after is not None and line.stands_alone(after) and self._opening(data, line) is None
             draft, closed = (None, True) if alone else self._draft(data, line, block)
             if not (closed or final):
                 return
@@ -162,6 +166,8 @@ class Window:
     def _begin(self, data: bytes, line: Line, block: bytes = b"") -> int:
         """Where a record that holds a line may begin at the earliest."""
         start = line.start
+        if line.kind is Kind.HEAD:
+            return start if (opening := self._opening(data, line)) is None else opening
         floor = max(self._done - self._base, start - REACH, 0)
         while start > floor and line.kind not in {Kind.HEAD, Kind.JSON}:
             before = data.rfind(b"\n", 0, start - 1) + 1
@@ -174,6 +180,17 @@ class Window:
                     break
             start, line = before, previous
         return start
+
+    def _opening(self, data: bytes, line: Line) -> int | None:
+        """Where the traceback begins whose lines all have heads, should `line` be one of them."""
+        floor = max(self._done - self._base, line.start - REACH, 0)
+        near = line.start
+        for _ in range(_CODE):
+            near = data.rfind(b"\n", floor, max(floor, near - 1)) + 1 or floor
+        if data.find(_FRAME, near, line.end) < 0:
+            return None
+        at = data.rfind(_TRACEBACK, floor, line.start)
+        return None if at < 0 else max(floor, data.rfind(b"\n", 0, at) + 1)
 
     def _forget(self) -> None:
         """Drops what no record can reach back to; in large steps, so that single lines stay cheap."""

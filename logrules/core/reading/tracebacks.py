@@ -82,6 +82,11 @@ def is_frame(words: str) -> bool:
     return words.startswith(("File", ">"))
 
 
+def is_file(words: str) -> bool:
+    """Whether a line is a frame as Python prints it."""
+    return words.startswith('File "') and begins(words)
+
+
 def may_end(words: str) -> bool:
     """Whether a line can be a traceback's last: a name, and a colon or nothing behind it."""
     return bool(_LAST.match(words))

@@ -11,6 +11,7 @@ from logrules.core.literals.search import Hit
 from logrules.core.model import Form, Origin, Severity, Sign
 from logrules.core.reading.heads import ANSI
 from logrules.core.reading.records import Window
+from logrules.core.reading.statements import INSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -102,7 +103,8 @@ def drafts(text: str) -> Iterator[Draft]:
     parsed = _parsed(text)
     if parsed is None:
         return
-    said = [each for each in parsed.statements if not each.text.startswith("Traceback (")]
+    made_up = ("Traceback (", INSIDE)  # words that stand nowhere in a log
+    said = [each for each in parsed.statements if not each.text.startswith(made_up)]
     said.sort(key=lambda each: each.form is not Form.TRACEBACK)  # the exception says what happened
     for statement in said:
         for length in LENGTHS:
