@@ -247,6 +247,10 @@ STATEMENTS = {
         json.dumps(JSON) + "\n",
         [(Form.LOG, "x", 1), (Form.TRACEBACK, "A: HIT", 1), (Form.TRACEBACK, TRACEBACK, 1)],
     ),
+    "a traceback inside JSON, as a list of its lines": (
+        json.dumps({**JSON, "exc_info": [f"{each}\n" for each in JSON["exc_info"].splitlines()]}) + "\n",
+        [(Form.LOG, "x", 1), (Form.TRACEBACK, "A: HIT", 1), (Form.TRACEBACK, TRACEBACK, 1)],
+    ),
     "a JSON message that is nothing but a traceback": (
         json.dumps({"severity": "ERROR", "message": JSON["exc_info"]}) + "\n",
         [(Form.TRACEBACK, "A: HIT", 1), (Form.TRACEBACK, TRACEBACK, 1)],
