@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from logrules.core.reading.looks import begins
+from logrules.core.reading.looks import CODE, begins, is_headed_frame
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -99,14 +99,15 @@ def _records(data: bytes, line: int) -> Iterator[tuple[bytes, _Record]]:
     is_first: dict[bytes, bool] = {}
     stamps = list(_STAMP.finditer(data))
     ends = [stamp.start() for stamp in stamps[1:]]
-    says, record = b"", None
+    says, record, since = b"", None, CODE
     for stamp, end in zip(stamps, [*ends, len(data)], strict=True):
         start = stamp.start()
         words = stamp[0].translate(_SHAPE) + data[stamp.end() : end]
         begun = is_first.get(words)
         if begun is None:
-            begun = is_first[words] = begins(data[start : data.find(b"\n", start) + 1 or end])
-        if begun or record is None:
+            begun = is_first[words] = begins(_line(data, start, end))
+        since = 0 if is_headed_frame(_line(data, start, end)) else since + 1
+        if (begun and since > CODE) or record is None:
             if record:
                 yield says, record
             says, record = words, _Record(stamp[0], start, end, line)
@@ -115,6 +116,10 @@ def _records(data: bytes, line: int) -> Iterator[tuple[bytes, _Record]]:
         line += words.count(b"\n")
     if record:
         yield says, record
+
+
+def _line(data: bytes, start: int, end: int) -> bytes:
+    return data[start : data.find(b"\n", start) + 1 or end]
 
 
 def _chosen(data: bytes, kinds: Collection[_Kind]) -> Folded:

@@ -27,8 +27,6 @@ PART = 4 * 1024 * 1024
 """Bytes of a part: milliseconds of work, or seconds where every line is a failure."""
 _LOOK = 256 * 1024
 """Bytes in which a record must begin; where none does a part is longer."""
-_FRAME, _CODE = b'File "', 4
-"""A traceback's frame, and lines of its code behind it, each of which a logger may have given a head."""
 
 
 class Part(NamedTuple):
@@ -99,9 +97,8 @@ def beginning(data: bytes, at: int = 0, until: int | None = None) -> int | None:
     start, since = data.find(b"\n", at, until) + 1, 0
     while start:
         end = data.find(b"\n", start, until) + 1
-        frame = data.find(_FRAME, start, end or until)
-        since = 0 if data[start : max(start, frame)].strip() else since + 1
-        if end and since > _CODE and looks.begins(data[start:end]):
+        since = 0 if looks.is_headed_frame(data[start : end or until]) else since + 1
+        if end and since > looks.CODE and looks.begins(data[start:end]):
             return start
         start = end
     return None

@@ -647,7 +647,9 @@ def test_what_repeats_itself_is_read_once(monkeypatch):
     said += ["INFO bot: user wrote this", *CONFLICT.split(": ")]
     plain = "".join(f"{stamp()} {dice.choice(said)}\n" for _ in range(1500))
     prefixed = "".join(f"{stamp().replace(' ', 'T')}Z {line}\n" for line in plain.splitlines())
-    for text in (plain, prefixed, plain[1:], plain.replace("\n", "\r\n"), plain[:-1] + prefixed):
+    each = [f"ERROR bot: {line}" for line in TRACEBACK.splitlines()]
+    headed = "".join(f"{stamp()} {line}\n" for _ in range(400) for line in (*each, dice.choice(said)))
+    for text in (plain, prefixed, headed, plain[1:], plain.replace("\n", "\r\n"), plain[:-1] + prefixed):
         data = text.encode()
         monkeypatch.setattr("bot.folding.LEAST", len(data) + 1)
         whole = read_file(data)

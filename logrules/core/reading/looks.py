@@ -179,8 +179,20 @@ def rank(level: Severity | None) -> int:
     return _LOUDEST if level is None else level.rank
 
 
+FRAME, CODE = b'File "', 4
+"""A traceback's frame; lines behind one that has a head, which may be of the same traceback: code, marks."""
+
+
+def is_headed_frame(raw: bytes) -> bool:
+    """Whether a line may be a frame behind a head: of it and the next `CODE` none begins a record."""
+    return bool(raw[: max(0, raw.find(FRAME))].strip())
+
+
 def begins(raw: bytes) -> bool:
-    """Whether a record begins with a line whatever stands before it, so that a log can be cut there."""
+    """Whether a record begins with a line whatever stands before it, so that a log can be cut there.
+
+    But for `is_headed_frame`: behind one of these it may go on.
+    """
     text = heads.ANSI.sub(b"", raw.rstrip(b"\r\n"))
     if len(text) >= REACH or text[:1] in _MARKS or b"\r" in text or b"\0" in text:
         return False

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from logrules.core.literals.search import Hit
 from logrules.core.reading import stacks, tracebacks
 from logrules.core.reading.drafting import Draft
-from logrules.core.reading.looks import REACH, TRACEBACK, Kind, Line, line_after, line_at
+from logrules.core.reading.looks import CODE, FRAME, REACH, TRACEBACK, Kind, Line, line_after, line_at
 from logrules.core.reading.statements import Parsed, read, read_alone
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ _TELLS = re.compile(r"[:=!#@|\[({\u2600-\u27bf\U0001f300-\U0001faff]|\d{3}|[.…
 """What of a line that stands alone, moved, shows that a program has printed it."""
 
 
-_TRACEBACK, _FRAME, _CODE = TRACEBACK.encode(), b'File "', 4
-"""How a traceback begins, its frame, and lines of code and marks that may follow upon it."""
+_TRACEBACK = TRACEBACK.encode()
 
 
 def _none(_wanted: frozenset[int]) -> int:
@@ -185,9 +184,9 @@ class Window:
         """Where the traceback begins whose lines all have heads, should `line` be one of them."""
         floor = max(self._done - self._base, line.start - REACH, 0)
         near = line.start
-        for _ in range(_CODE):
+        for _ in range(CODE):
             near = data.rfind(b"\n", floor, max(floor, near - 1)) + 1 or floor
-        if data.find(_FRAME, near, line.end) < 0:
+        if data.find(FRAME, near, line.end) < 0:
             return None
         at = data.rfind(_TRACEBACK, floor, line.start)
         return None if at < 0 else max(floor, data.rfind(b"\n", 0, at) + 1)
