@@ -23,6 +23,7 @@ PREFIXES = [
     "2026-01-15T08:29:41.511Z 8f2a1b3c-0000-4000-8000-aaaabbbbcccc ",
     "2026-01-15T08:29:41.511636313Z stderr F ",
     "2026-01-15T08:29:41+0000 host bot[17]: ",
+    "DEFAULT 2026-01-15T08:29:41.511636Z ",
     "Thu 2026-01-15 08:29:41 UTC host bot[17]: ",
     "Jan 15 08:29:41 host tg@1.service[17]: ",
     "Jan 15 08:29:41.511636 host bot[17]: ",
@@ -228,6 +229,10 @@ def test_richs_columns_are_a_head() -> None:
         "260115 08:29:41 ERROR ",
         "2026年01月15日 08:29:41 ERROR ",
         "2026-01-15T08:29:41.511Z telegraf:client ",
+        "2026-01-15 08:29:41: pid 5503: ERROR:  ",
+        "2026-01-15 08:29:41.784: psql pid 142: WARNING:  ",
+        "2026-01-15 08:29:41.511636 E | etcdmain: ",
+        "2026-01-15 08:29:41.511636 I leaderelection.go:233] ",
         "Thu, 15 Jan 2026 08:29:41 GMT node-telegram-bot-api:polling ",
     ],
 )

@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from logrules.core.engine import classify
 from logrules.core.literals.scanner import Literal
 from logrules.core.literals.search import Hit, Search
 from logrules.core.literals.shelf import Wanted
@@ -501,6 +502,18 @@ def test_a_prompt_that_nobody_answers_is_no_part_of_a_traceback(prompt: str) -> 
     text = f"{prompt}{TRACEBACK}\n{MODULE}EOFError: HIT\n"
 
     assert Statement(Form.TRACEBACK, "EOFError: HIT", 4) in stated(text)
+
+
+@pytest.mark.parametrize(
+    "before", ["An error occurred: ", "❌ Ошибка: ", "Failed to start - ", "Exception in bot: ", "⚠️ "]
+)
+def test_a_complaint_may_stand_before_the_traceback_that_it_prints(before: str) -> None:
+    """`print(f"An error occurred: {traceback.format_exc()}")`; somebody's name is no complaint."""
+    report = 'Traceback (most recent call last):\n  File "/app/bot.py", line 7, in run\n    go()\n'
+    text = f"{report}psycopg2.OperationalError: server closed the connection unexpectedly\n"
+
+    assert [match.code for match in classify(rulebook(), before + text)] == ["DB_CONNECTION_LOST"]
+    assert not list(classify(rulebook(), f"alice: {text}"))
 
 
 def test_a_traceback_behind_markdowns_quotation_marks_is_one_record() -> None:

@@ -140,6 +140,7 @@ _TRANSPORT = Shape(
   | heroku\ [a-z]+\.\d+\ -\ -\                                      # Heroku, as Papertrail shows it
   | container@pterodactyl~\                                         # Pterodactyl's panel
   | [@\w/-]{{1,60}}:(?:dev|start|serve|build|worker):\ (?=\S)        # Turborepo
+  | DEFAULT\ {_RFC3339}\ (?=\S|\ {{2,40}}\S)                          # Google Cloud, its console copied
   | [\w./-]{{1,100}}\.log(?:\.\d{{1,3}})?:(?=[A-Z][a-z]{{2}}\ [\d ]\d\ )        # grep's name of the file
   | \ {{1,4}}(?=[\u2600-\u2712\u2728-\u275e\u2b50\u2b55\U0001f300-\U0001faff])   # no code begins so
   | \ +(?=\(node:\d+\)\ [\[A-Z]|{_RFC3339}\ )                       # pasted with a margin: Node's, Render's
@@ -308,6 +309,9 @@ _HEADS = tuple(
         rf"""(?P<level>{_LEVEL})\ {{1,2}}\[(?:\d{{13}}|(?P<stamp>{_STAMP}))\]\ \(
         (?:[\w./@-]{{1,80}}/)?\d{{1,9}}(?:\ on\ [\w.-]{{1,80}})?\):\ +""",  # …, the level first
         rf"(?P<level>{_LEVEL})\ (?P<stamp>{_STAMP})\ [\w.]{{1,60}}\ \d{{1,9}}\ \d{{1,20}}\ ",  # Django
+        rf"""(?P<stamp>{_STAMP})\ (?:(?P<klog>[DIWEC])|N)\ (?:\|\ (?:[\w./-]{{1,60}}:\ )?
+        |[\w./-]{{1,80}}\.go:\d{{1,6}}\]\ )""",  # etcd's capnslog; glog, as Kubernetes had it
+        rf"(?P<stamp>{_STAMP}):\ (?:[\w\ /.-]{{1,40}}\ )?pid\ \d{{1,9}}:\ (?P<level>{_LEVEL}):\ +",  # Pgpool
         # coloredlogs
         rf"(?P<stamp>{_STAMP})\ [\w.-]{{1,60}}\ [\w.-]{{1,60}}\[\d{{1,9}}\]\ (?P<level>{_LEVEL})\ ",
         rf"(?P<stamp>{_STAMP})\t[0-9a-f-]{{8,36}}\t(?P<level>{_LEVEL})\t",  # AWS Lambda: Node …

@@ -13,6 +13,11 @@ _BEGINS = re.compile(
     rf"(?:Exception Group )?Traceback \(most recent call last\):|{_FRAME}"
     r"|[╭┌]─+ Traceback \(most recent call[^\n]{0,12}─+"
     r"|(?:Trace|Exception|Stack ?trace|Error|[Ll]ogs?|Output|Console): Traceback \(most recent call last\):"
+    # `print(f"An error occurred: {traceback.format_exc()}")`: a complaint, which is nobody's name
+    r"|(?:[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f? {0,2})?(?:[^\W\d_][\w-]{0,20} ){0,4}"
+    r"(?i:error|exception|failed|failure|crash|crashed|ошибка|исключение|сбой|erro|fehler|erreur)"
+    r"(?: [\w-]{1,20}){0,4}(?: ?:| -) ?Traceback \(most recent call last\):"
+    r"|[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f? {0,2}Traceback \(most recent call last\):"
     # What asks for a number, a code or a session, and found nobody there: its line has no end.
     r"|(?:(?:Please )?[Ee]nter|Введите|Input)(?: [\w()/]{1,20}){1,8}[:?] ?Traceback \(most recent call last"
 )
