@@ -56,7 +56,7 @@ class Exit(IntEnum):
 class Form(StrEnum):
     """Where the words of a match stood: what decides whether text counts at all."""
 
-    LOG = "log"  # right after a log head (time, level, logger)
+    LOG = "log"  # right after a log head (time, level, logger), or a mark in its place (❌)
     TRACEBACK = "traceback"  # as the last line of a traceback or stack
     LINE = "line"  # as an error line at column 0
 

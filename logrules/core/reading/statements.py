@@ -6,6 +6,7 @@ are somebody's prose.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logrules.core.model import Form, Origin, Record
@@ -22,6 +23,8 @@ CUT_OFF = f"{TRACEBACK} (cut off)"
 """…and whose last line is missing."""
 INSIDE = "(cut off) in "
 """…stated with the library's file and function that its last frame names."""
+_MARK = re.compile(r"[❌❎✖✗✘⛔🚨💥🔴🛑🚫⚠‼✅]\ufe0f? {1,3}(?=\w)")
+"""What an author who only prints puts before a line where a logger has a head: it says how bad it is."""
 
 
 class Statement(NamedTuple):
@@ -109,7 +112,10 @@ def _statements(draft: Draft, number: int) -> Iterator[Statement]:
         yield Statement(Form.LOG, _text(draft, 0, first.head.body), number)
     elif first.kind in {Kind.PLAIN, Kind.JSON} and first.counts and 0 not in draft.last_lines:
         stack = len(draft.lines) > 1 and stacks.is_frame(draft.lines[1].text.lstrip())
-        yield Statement(Form.TRACEBACK if stack else Form.LINE, _text(draft, 0, first.text), number)
+        words = _text(draft, 0, first.text)
+        yield Statement(Form.TRACEBACK if stack else Form.LINE, words, number)
+        if not stack and _MARK.match(first.text):
+            yield Statement(Form.LOG, words, number)
     if draft.quoted or draft.elided:
         return
     yield from _embedded(first.text, number)
