@@ -23,7 +23,7 @@ CUT_OFF = f"{TRACEBACK} (cut off)"
 """…and whose last line is missing."""
 INSIDE = "(cut off) in "
 """…stated with the library's file and function that its last frame names."""
-_MARK = re.compile(r"[❌❎✖✗✘⛔🚨💥🔴🛑🚫⚠‼✅]\ufe0f? {1,3}(?=\w)")
+_MARK = re.compile(r"[❌❎✖✗✘⛔🚨💥🔴🛑🚫⚠‼]\ufe0f? {1,3}(?=\w)")
 """What an author who only prints puts before a line where a logger has a head: it says how bad it is."""
 
 
