@@ -70,6 +70,13 @@ def test_a_units_tag_without_its_stamp_is_taken_off() -> None:
     ] * 2
 
 
+@pytest.mark.parametrize("program", ["python", "python.exe", "node"])
+def test_powershell_names_the_program_before_its_first_complaint(program: str) -> None:
+    """What `2>&1` makes of stderr there; a traceback's first line, cut off from its frames, is left alone."""
+    assert line(f"{program} : {SAID}".encode()).text == SAID
+    assert line(f"{program} : Traceback (most recent call last):".encode()).text.startswith(program)
+
+
 def test_dockers_own_files_are_read() -> None:
     """A line of the json-file driver is the line that the program wrote, with docker's time."""
     read = line(DOCKER.encode())

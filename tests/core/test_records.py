@@ -497,6 +497,14 @@ def test_the_cut_of_the_bytes_changes_nothing() -> None:
         assert found == records(whole)
 
 
+@pytest.mark.parametrize("command", ["# python3 bot.py", "root@vps:~# python bot.py ", "python3 src/bot.py"])
+def test_a_command_may_be_pasted_without_the_end_of_its_line(command: str) -> None:
+    """The traceback begins in the same line."""
+    text = f"{command}{TRACEBACK}\n{MODULE}EOFError: HIT\n"
+
+    assert Statement(Form.TRACEBACK, "EOFError: HIT", 4) in stated(text)
+
+
 @pytest.mark.parametrize(
     "prompt", ["Enter phone number or bot token: ", "Please enter your phone (or bot token): "]
 )

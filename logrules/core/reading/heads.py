@@ -147,6 +147,7 @@ _TRANSPORT = Shape(
   | \ (?=panic:\ [a-z])                                             # …, Go's
   | [IWE]\d{{8}}-\d\d:\d\d:\d\d\.\d{{3}}\(-?\d+\)\?\ (?:\(STD(?:ERR|OUT)\)\ )?  # Meteor
   | (?:\^C)+(?=\S)                                                  # what a terminal echoes
+  | (?:python|node)(?:\.exe)?\ :\ (?!Traceback)(?=\S)                 # PowerShell, before a program's stderr
   | (?:[\w@:~/.-]{{1,60}}\ ?\#|[\w@:~/.-]{{0,60}}\ ?\$)\ (?=Traceback\ \(most|PHP\ Fatal\ )    # its prompt
   | \d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d(?::\d\d)?(?:\.\d{{1,3}})?\ ?[+-]\d\d:\d\d:\   # pm2's own form
   | \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d:\                              # …, with --time

@@ -18,6 +18,9 @@ _BEGINS = re.compile(
     r"(?i:error|exception|failed|failure|crash|crashed|ошибка|исключение|сбой|erro|fehler|erreur)"
     r"(?: [\w-]{1,20}){0,4}(?: ?:| -) ?Traceback \(most recent call last\):"
     r"|[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f? {0,2}Traceback \(most recent call last\):"
+    # A command, pasted without the end of its line.
+    r"|(?:[\w@:~/.\[\]-]{0,60} ?[#$%>] ?)?(?:python[\d.]{0,4}|py) [\w./\\-]{1,100}\.py ?"
+    r"Traceback \(most recent call"
     # What asks for a number, a code or a session, and found nobody there: its line has no end.
     r"|(?:(?:Please )?[Ee]nter|Введите|Input)(?: [\w()/]{1,20}){1,8}[:?] ?Traceback \(most recent call last"
 )
