@@ -237,6 +237,7 @@ def test_richs_columns_are_a_head() -> None:
         "2026年01月15日 08:29:41 ERROR ",
         "2026-01-15T08:29:41.511Z telegraf:client ",
         "2026-01-15 08:29:41: pid 5503: ERROR:  ",
+        "ERROR\tbot/bot.go:105\t",
         "2026-01-15 08:29:41.784: psql pid 142: WARNING:  ",
         "2026-01-15 08:29:41.511636 E | etcdmain: ",
         "2026-01-15 08:29:41.511636 I leaderelection.go:233] ",

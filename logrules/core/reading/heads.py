@@ -310,6 +310,7 @@ _HEADS = tuple(
         rf"""(?P<level>{_LEVEL})\ {{1,2}}\[(?:\d{{13}}|(?P<stamp>{_STAMP}))\]\ \(
         (?:[\w./@-]{{1,80}}/)?\d{{1,9}}(?:\ on\ [\w.-]{{1,80}})?\):\ +""",  # …, the level first
         rf"(?P<level>{_LEVEL})\ (?P<stamp>{_STAMP})\ [\w.]{{1,60}}\ \d{{1,9}}\ \d{{1,20}}\ ",  # Django
+        rf"(?P<level>{_LEVEL})\t[\w./@-]{{1,80}}\.go:\d{{1,6}}\t",  # zap, its stamp cut off
         rf"""(?P<stamp>{_STAMP})\ (?:(?P<klog>[DIWEC])|N)\ (?:\|\ (?:[\w./-]{{1,60}}:\ )?
         |[\w./-]{{1,80}}\.go:\d{{1,6}}\]\ )""",  # etcd's capnslog; glog, as Kubernetes had it
         rf"(?P<stamp>{_STAMP}):\ (?:[\w\ /.-]{{1,40}}\ )?pid\ \d{{1,9}}:\ (?P<level>{_LEVEL}):\ +",  # Pgpool

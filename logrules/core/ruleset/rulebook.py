@@ -63,7 +63,7 @@ _FAILED = r"""
     (?:(?![^\n:：]{0,60}(?:用户|消息|收到|说))(?=[^\W\d])[^\n:：=<>"'`“]{0,60}
       (?:错误|失败|异常|出错|报错)[^\n:：<>"'`“]{0,20}[:：]\s*                           # Chinese
     |(?:[^\W\d][\w()/.-]*\ (?:[\w()/.-]+\ ){0,5})?
-    (?:Error|error|ERROR|[Ff]ailed|FAILED|[Ff]ailure|[Ee]xception|EXCEPTION|[Uu]nable|went\ wrong
+    (?:Error|error|ERROR|[Ee]rr|[Ff]ailed|FAILED|[Ff]ailure|[Ee]xception|EXCEPTION|[Uu]nable|went\ wrong
     |[Cc]ould\ not|Couldn't|[Cc]annot|Can't|[Cc]rashed|[Оо]шибка|[Нн]е\ удал(?:ось|ся|ась|ись)|[Сс]бой
     |not\ available|[Пп]омилка|[Нн]е\ вдалося|[Ff]allo|[Ff]alha|[Ee]rro|[Ee]rreur|[Ff]ehler|[Hh]ata(?:sı)?
     |[Gg]agal|[Ee]rrore|[Ee]xcepción|[Ee]xceção|[Ee]ccezione|[Ии]сключение|[Bb]łąd|[Cc]hyba|[Xx]atolik|[Ll]ỗi|[Kk]esalahan|خطأ|خطا|エラー|오류|σφάλμα)
