@@ -108,7 +108,6 @@ def test_other_json_is_left_alone(text: str) -> None:
         ("←[31mTimed out←[0m", "Timed out"),
         ("Jan 15 08:29:41 AM [8xkzq]  Timed out", "Timed out"),
         ("  12  ERROR: Timed out", "ERROR: Timed out"),
-        ("> (node:17) Warning: x", "(node:17) Warning: x"),
         ("[08:29:41] Traceback (most recent call last):", "Traceback (most recent call last):"),
         ("  × Building wheel for x failed", "× Building wheel for x failed"),
         ("[  298.079808] Out of memory: Killed process 1 (bot)", "Out of memory: Killed process 1 (bot)"),

@@ -180,7 +180,7 @@ _TRANSPORT = Shape(
     :\w{{1,40}}:\d{{1,5}}\]:\ )?                                      # Minecraft, what a plugin prints
   | │\ (?=\[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d:\d\d)                       # a terminal's frame
   | \ {{2,16}}(?=[\w:.-]{{2,80}}\ {{2,40}}FATAL\ {{2,9}}Exited\ too\ )  # supervisorctl, pasted
-  | >\ (?=[\w@.:-]{{1,60}}\.service:\ |\(node:\d+\)\ [\[A-Z])
+  | >\ (?=[\w@.:-]{{1,60}}\.service:\ )
   | \ +(?=WARNING:\ Retrying\ \(Retry\(total=)                       # pip's, pasted with a margin
   | │\ (?=[\w.@/-]{{1,60}}\ +│\ [^\n]{{9,200}}│\ errored\ )           # pm2's table
   | \d{{4}}[/-]\d\d[/-]\d\d\ \d\d:\d\d:\d\d(?:\ \|\ |\t)(?:stdout|stderr)(?:\ \|(?:\ |$)|\t)    # Synology
