@@ -1,20 +1,16 @@
-"""Texts as UTF-8: those of Windows come in UTF-16 too, and Russian ones in one of three old code pages."""
+"""Texts as UTF-8: those of Windows come in UTF-16 too, and in the old code page of their country."""
 
 from __future__ import annotations
 
 import codecs
 from typing import TYPE_CHECKING
 
+from logrules.core.reading.charsets import page
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-PAGES = ("cp1251", "cp866", "koi8-r")
-"""Of Windows, of its console, and of old servers."""
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-_COMMON = frozenset("оеаинтсрвлкмдпу")
-"""Letters that make up three quarters of Russian; read in another page they become rare ones and capitals."""
-_LEAST = 0.4
-"""Share of them among what is not ASCII: text in UTF-8 that was cut badly stays far below it."""
 
 
 def as_utf8(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -31,19 +27,3 @@ def as_utf8(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield piece.replace(b"\0", b"") if b"\0" in piece else piece
         else:
             yield decoder.decode(piece).encode("utf-8", "replace")
-
-
-def page(data: bytes) -> str | None:
-    """The old code page of a Russian text; None where it is UTF-8, or of none of them."""
-    text = data.decode("utf-8", "replace")
-    foreign = [char for char in text if not char.isascii()]
-    if 2 * text.count("\ufffd") <= len(foreign):
-        return None
-    shares = {name: _share(data.decode(name, "replace")) for name in PAGES}
-    best = max(shares, key=lambda name: shares[name])
-    return best if shares[best] >= _LEAST else None
-
-
-def _share(text: str) -> float:
-    foreign = [char for char in text if not char.isascii()]
-    return sum(char in _COMMON for char in foreign) / len(foreign)

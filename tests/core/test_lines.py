@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logrules.core.reading.charsets import RUSSIAN
 from logrules.core.reading.lines import LONGEST, Lines
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ TEXTS = {
     "UTF-16 of PowerShell": ("ошибка\r\nb\r\n".encode("utf-16"), ["ошибка".encode(), b"b"]),
     "big-endian UTF-16": (codecs.BOM_UTF16_BE + "ж\n".encode("utf-16-be"), ["ж".encode()]),
     "UTF-16 that is cut off": (codecs.BOM_UTF16_LE + b"a\0\n\0b", [b"a"]),
+    "Russian of Windows": ("ошибка – «бот»\r\n".encode("cp1251"), ["ошибка – «бот»".encode()]),
+    "Russian of its console": ("ошибка\n".encode("cp866"), ["ошибка".encode()]),
+    "Spanish of Windows": ("conexión’\n".encode("cp1252"), ["conexión’".encode()]),
+    "Chinese of Windows": ("连接数据库失败\n".encode("gb2312"), ["连接数据库失败".encode()]),
+    "pages that change": ("ж\n".encode() + "бот\n".encode("cp1251"), ["ж".encode(), "бот".encode()]),
+    "UTF-8 that is damaged": ("ош\n".encode()[1:], ["ош".encode()[1:]]),
+    "a long line of Windows": (b"\xee" * LONGEST + b"y\nz\n", ["о".encode() * (LONGEST // 2), b"z"]),
     "half a byte order mark": (b"\xff", [b"\xff"]),
     "no byte order mark": (b"\xffa\n", [b"\xffa"]),
     "nothing": (b"", []),
@@ -54,7 +62,7 @@ def test_the_lines_of_a_stream(data: bytes, expected: list[bytes]) -> None:
 
 ANY = st.lists(
     st.sampled_from(
-        [b"a", b"\r", b"\n", b"\r\n", b"\0", "ж".encode(), b"\xff", b"\xfe", b"\x1b[31m", b"x" * 40_000]
+        [b"a", b"\r", b"\n", b"\r\n", b"\0", "ж".encode(), b"\x81", b"\x9d", b"\x1b[31m", b"x" * 40_000]
     ),
     max_size=14,
 )
@@ -72,6 +80,18 @@ def test_no_line_is_lost_doubled_or_split_however_the_bytes_are_cut(
     assert lines(pieces(data, dice)) == b"".join(line + b"\n" for line in expected[:-1]) + (
         expected[-1] + b"\n" if expected[-1] else b""
     )
+
+
+@settings(derandomize=True, database=None, deadline=None, max_examples=300)
+@given(st.binary(max_size=60), st.sampled_from([*RUSSIAN, "cp1252", "gb2312", "utf-8"]), st.data())
+def test_a_page_is_told_line_by_line(noise: bytes, page: str, data: st.DataObject) -> None:
+    """Whatever is no UTF-8 comes out alike at once and cut anywhere, and UTF-8 as it was."""
+    told = data.draw(st.text(st.sampled_from("ошибка conexión连接失败 -:\n"), max_size=60))
+    both = b"x" + told.encode(page, "ignore") + noise
+    dice = data.draw(st.randoms(use_true_random=False))
+
+    assert lines(pieces(both, dice)) == lines([both])
+    assert lines([b"x", told.encode(), b"\n"]) == f"x{told}\n".encode()
 
 
 @settings(derandomize=True, database=None, deadline=None, max_examples=100)

@@ -34,12 +34,12 @@ from telegram import Chat, Message
 
 from bot import answers, crew, files, folding, texts
 from bot.archives import MEMBERS, RefusedError
-from bot.codepages import PAGES
 from bot.crew import parts
 from bot.memory import Pace, Recent
 from bot.reading import Finding, Reading, read_file, read_text
 from bot.watch import Watch
 from logrules.core.guarding.health import Phase
+from logrules.core.reading.charsets import RUSSIAN
 from logrules.rules import rules
 from logrules.testing import BotApiServer
 from logrules.testing.bot_api_methods import LATER
@@ -566,9 +566,9 @@ OLD = 'OperationalError: ВАЖНО:  пользователь "bot" не про
         (bytes(8000) + LOG.encode(), 2),
         (LOG.encode("utf-16"), 2),
         (LOG.encode("utf-16-le"), 2),
-        *((OLD.encode(page), 1) for page in PAGES),
+        *((OLD.encode(page), 1) for page in RUSSIAN),
     ],
-    ids=["gz", "bz2", "xz", "zst", "tar.gz", "zip", "cut", "rotated", "utf-16", "no mark", *PAGES],
+    ids=["gz", "bz2", "xz", "zst", "tar.gz", "zip", "cut", "rotated", "utf-16", "no mark", *RUSSIAN],
 )
 def test_every_form_of_a_log_is_read(data, found):
     """Packed, in a folder, cut short, begun with NULs, in UTF-16 or an old Russian code page: all is read."""

@@ -65,6 +65,7 @@ def test_parts_say_what_the_whole_says(tmp_path, capfdbinary):
         "no record": b"x" * 90_000 + b"\n" + TRACE.encode(),
         "empty": b"",
         "wide": tidy.decode("utf-8", "replace").encode("utf-16"),
+        "Russian of Windows": tidy.decode("utf-8", "replace").encode("cp1251", "replace"),
     }
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)

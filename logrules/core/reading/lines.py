@@ -9,6 +9,8 @@ from __future__ import annotations
 import codecs
 import re
 
+from logrules.core.reading.charsets import as_utf8
+
 LONGEST = 64 * 1024
 """Bytes of a line that are kept; the rest of a longer one is passed over."""
 _ENDS = re.compile(rb"\r+\n?")
@@ -44,7 +46,7 @@ class Lines:
             and b"\r" not in data
             and b"\0" not in data
         ):
-            return data  # as most that is read line by line
+            return as_utf8(data, LONGEST)  # as most that is read line by line
         whole = self._cut(self._plain(data))
         self._is_between = self._begun and not (self._rest or self._passes_over or self._utf16)
         return whole
@@ -70,7 +72,7 @@ class Lines:
             whole, rest = whole + rest[:LONGEST] + b"\n", b""
             self._passes_over = True
         self._rest = rest + held
-        return _shortened(whole)
+        return _shortened(as_utf8(whole, LONGEST))
 
     def _plain(self, data: bytes) -> bytes:
         """`data` as UTF-8 where a byte order mark says that it is UTF-16; without NUL bytes."""
