@@ -10,41 +10,43 @@ import re
 
 RUSSIAN = ("cp1251", "cp866", "koi8-r")
 """Of Windows, of its console, and of old servers."""
-_COMMON = frozenset("оеаинтсрвлкмдпу")
+_COMMON = {name: "оеаинтсрвлкмдпу".encode(name) for name in RUSSIAN}
 """Letters that make up three quarters of Russian; read in another page they become rare ones and capitals."""
 _LEAST = 0.4
 """Share of them among what is not ASCII."""
+_SAMPLE = 1024
+"""Bytes of a line that it is judged by: fewer than a cut leaves of it, which so changes no answer."""
+_ASCII = bytes(range(0x80))
 _WORD = re.compile(rb"[\x80-\xff]{3}")
 _WESTERN = re.compile(rb"[\x80-\xff]{2}|[\x81\x8d\x8f\x90\x9d\xd7\xf7\xfe\xff]")
 """What a word of cp1252 does not have: two letters beyond ASCII in a row, bytes that mean nothing."""
 
 
-def as_utf8(lines: bytes, longest: int) -> bytes:
-    """Whole lines, each as UTF-8 if its page can be told.
-
-    Each is judged by itself and by its first `longest` bytes, so that the answer does not depend on how a log
-    was cut.
-    """
+def as_utf8(lines: bytes) -> bytes:
+    """Whole lines, each as UTF-8 if its page can be told; each is judged by itself."""
     if lines.isascii() or _is_utf8(lines):
         return lines
-    return b"".join([_line(each, longest) for each in lines.splitlines(keepends=True)])
+    return b"".join(map(_line, lines.splitlines(keepends=True)))
 
 
 def page(data: bytes) -> str | None:
     """The code page of a text; None where it is UTF-8, or was and is damaged, or where it cannot be told."""
-    foreign = _foreign(data.decode("utf-8", "replace"))
-    if 2 * foreign.count("\ufffd") <= len(foreign):
+    beyond = data.translate(None, _ASCII)
+    text = data.decode("utf-8", "replace")
+    if 2 * text.count("\ufffd") <= len(text) - (len(data) - len(beyond)):
         return None
-    if _WORD.search(data):
-        shares = {name: _share(data.decode(name, "replace")) for name in RUSSIAN}
-        best = max(shares, key=lambda name: shares[name])
-        return best if shares[best] >= _LEAST else _chinese(data)
-    return None if _WESTERN.search(data) else "cp1252"
+    if not _WORD.search(data):
+        return None if _WESTERN.search(data) else "cp1252"
+    common = {name: len(beyond) - len(beyond.translate(None, _COMMON[name])) for name in RUSSIAN}
+    best = max(common, key=lambda name: common[name])
+    if common[best] >= _LEAST * len(beyond):
+        return best
+    return "gb2312" if _is_chinese(data) else None
 
 
-def _line(line: bytes, longest: int) -> bytes:
-    first = line[:longest]
-    name = None if first.isascii() or _is_utf8(first) else page(first)
+def _line(line: bytes) -> bytes:
+    sample = line[:_SAMPLE]
+    name = None if _is_utf8(sample) else page(sample)
     return line.decode(name, "replace").encode() if name else line
 
 
@@ -56,19 +58,10 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _foreign(text: str) -> str:
-    return "".join([char for char in text if not char.isascii()])
-
-
-def _share(text: str) -> float:
-    foreign = _foreign(text)
-    return sum(char in _COMMON for char in foreign) / len(foreign)
-
-
-def _chinese(data: bytes) -> str | None:
-    """Whether each byte beyond ASCII has its other half, as in the Chinese that logs are written in."""
+def _is_chinese(data: bytes) -> bool:
+    """Whether each byte beyond ASCII has its other half; the last may stand behind the end."""
     try:
-        data.decode("gb2312")
+        codecs.getincrementaldecoder("gb2312")().decode(data)
     except UnicodeDecodeError:
-        return None
-    return "gb2312"
+        return False
+    return True

@@ -46,7 +46,7 @@ class Lines:
             and b"\r" not in data
             and b"\0" not in data
         ):
-            return as_utf8(data, LONGEST)  # as most that is read line by line
+            return as_utf8(data)  # as most that is read line by line
         whole = self._cut(self._plain(data))
         self._is_between = self._begun and not (self._rest or self._passes_over or self._utf16)
         return whole
@@ -72,7 +72,7 @@ class Lines:
             whole, rest = whole + rest[:LONGEST] + b"\n", b""
             self._passes_over = True
         self._rest = rest + held
-        return _shortened(as_utf8(whole, LONGEST))
+        return _shortened(as_utf8(whole))
 
     def _plain(self, data: bytes) -> bytes:
         """`data` as UTF-8 where a byte order mark says that it is UTF-16; without NUL bytes."""
