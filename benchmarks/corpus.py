@@ -94,8 +94,14 @@ def _failure(dice: Dice) -> str:
     return _filled(dice.choice(_known("heads")), dice, dice.choice(failures()))
 
 
+def quiet(dice: Dice) -> Iterator[str]:
+    """Chatter and near misses."""
+    while True:
+        yield _benign(dice)
+
+
 def sparse(dice: Dice) -> Iterator[str]:
-    """Chatter and near misses; 0.4 % of the lines are failures."""
+    """The same, but that 0.4 % of the lines are failures."""
     while True:
         yield _benign(dice) if dice.randrange(SPARSE) else _failure(dice)
 
@@ -138,6 +144,7 @@ def coloured(lines: Lines, dice: Dice) -> Iterator[str]:
 
 
 KINDS: dict[str, Lines] = {
+    "quiet": quiet,
     "sparse": sparse,
     "dense": dense,
     "storm": storm,

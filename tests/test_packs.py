@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from benchmarks import corpus
 from logrules.commands.check import faults_of
 from logrules.core.engine import classify
 from logrules.core.model import Sign
@@ -48,6 +50,21 @@ def first_lines(patterns: Iterable[Pattern]) -> Iterator[tuple[str, str]]:
     for pattern in patterns:
         for sample in pattern.match:
             yield pattern.place, sample.partition("\n")[0]
+
+
+def test_no_pattern_waits_for_words_that_healthy_logs_are_full_of() -> None:
+    """Each line in which they stand is read: a word of each hundredth costs as much as all else."""
+    data = corpus.block("quiet", 2**20)
+    book = rulebook()
+    book.search.prepare()
+    met = Counter(number for hit in book.search.scan(data) for number in hit.wanted)
+    often = {number: count for number, count in met.items() if count > data.count(b"\n") / 100}
+
+    assert not {
+        book.patterns[number].any[choice]: count
+        for at, count in often.items()
+        for number, choice in book._pairs[at]
+    }
 
 
 def test_a_quotation_raises_nothing() -> None:
