@@ -16,6 +16,8 @@ _LEAST = 0.4
 """Share of them among what is not ASCII."""
 _SAMPLE = 1024
 """Bytes of a line that it is judged by: fewer than a cut leaves of it, which so changes no answer."""
+_PIECE = 16 * 1024
+"""Bytes that are looked at at once: a longer text gets fresh memory from the system each time."""
 _ASCII = bytes(range(0x80))
 _WORD = re.compile(rb"[\x80-\xff]{3}")
 _WESTERN = re.compile(rb"[\x80-\xff]{2}|[\x81\x8d\x8f\x90\x9d\xd7\xf7\xfe\xff]")
@@ -51,8 +53,15 @@ def _line(line: bytes) -> bytes:
 
 
 def _is_utf8(data: bytes) -> bool:
+    """Whether it is; it may end inside a character."""
+    at = 0
     try:
-        codecs.utf_8_decode(data, "strict", False)  # noqa: FBT003 - it may end inside a character
+        while at < len(data):
+            piece = data[at : at + _PIECE]
+            read = codecs.utf_8_decode(piece, "strict", False)[1]  # noqa: FBT003 - not the end
+            if not read:
+                break
+            at += read
     except UnicodeDecodeError:
         return False
     return True
