@@ -111,6 +111,12 @@ _MARK = "select current_setting('logrules.nonce', true)"
 
 _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _ENDED = "the database ended the lock's connection"
+_ENDS = (  # what a question in flight gets where it does
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.InternalClientError,  # asked between the server's last word and its hanging up
+)
 _NO_ENTRY = (
     asyncpg.InvalidAuthorizationSpecificationError,  # and the wrong password
     asyncpg.InvalidCatalogNameError,
@@ -537,7 +543,7 @@ def _while_open(*harmless: type[Exception]) -> Iterator[None]:
         yield
     except harmless:
         raise
-    except asyncpg.InternalClientError as error:  # asked between the server's last word and its hanging up
+    except _ENDS as error:
         raise BrokenError(f"{_ENDED} ({_text(error)})") from error
     except _LOST as error:
         raise BrokenError(_text(error)) from error

@@ -14,6 +14,7 @@ import pytest
 
 from logrules.core.guarding.database_url import parse
 from logrules.core.guarding.lease import (
+    BrokenError,
     FullError,
     MisconfiguredError,
     RefusedError,
@@ -194,6 +195,23 @@ def test_killed_backend_is_noticed_at_once_and_taken_again(postgres):
         assert keeper.states.when(State.LOST) < keeper.log.when("LOCK_LOST")
         assert keeper.remaining() > 0
         assert keeper.prove().result(5) is True
+
+
+async def test_a_killed_backend_is_named_to_a_question_in_flight(postgres):
+    """Whichever notices first, the question or the connection: what is said is that the database ended it."""
+    with keeper_for(postgres) as keeper:
+        keeper.log.wait("LOCK_ACQUIRED")
+        session = session_for(postgres, "b")
+        await session.connect(lambda why: None)
+        waiting = asyncio.create_task(session.wait_lock(60))
+        waits = "select pid from pg_stat_activity where wait_event = 'advisory'"
+        while not await asyncio.to_thread(postgres.query, waits):
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(postgres.terminate_backends, "logrules/bot/b/%")
+
+        with pytest.raises(BrokenError, match="ended the lock's connection .*terminating connection"):
+            await waiting
+        session.terminate()
 
 
 def test_standby_that_is_faster_keeps_it(postgres):

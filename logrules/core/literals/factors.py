@@ -61,6 +61,8 @@ _LINES = [
     for often, text in ((_OFTEN, _TRAFFIC), (1, _NOW_AND_THEN))
     for line in text.encode().splitlines()
 ]
+_WHOLE = (_TRAFFIC + _NOW_AND_THEN).encode()
+_FOLDED = _WHOLE.lower()
 _FEW_DIGITS = 3
 _ENOUGH = 12
 """Bytes beyond which a longer literal is no rarer."""
@@ -153,6 +155,8 @@ def _frequency(literals: Sequence[Literal]) -> int:
 @lru_cache(4096)
 def _lines_with(literal: Literal) -> list[int]:
     data = literal.data.lower() if literal.caseless else literal.data
+    if data not in (_FOLDED if literal.caseless else _WHOLE):  # as most are not
+        return []
     return [
         number
         for number, (line, folded, _) in enumerate(_LINES)
@@ -182,9 +186,11 @@ def _candidates(tree: Any, *, caseless: bool) -> list[list[Literal]]:
 
 def _literals(words: list[str], *, caseless: bool) -> list[Literal]:
     """The words without those that another of them is part of."""
-    least = [
-        word for word in dict.fromkeys(words) if not any(other != word and other in word for other in words)
-    ]
+    least: list[str] = []
+    for word in sorted(dict.fromkeys(words), key=len):
+        if not any(other in word for other in least):
+            least.append(word)
+    least.sort(key=words.index)
     return [Literal(word.encode(), caseless) for word in least]
 
 
