@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 from typing import TYPE_CHECKING
@@ -27,6 +28,21 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.TemporaryDirectory(prefix="logrules-cache-")
         os.environ["XDG_CACHE_HOME"] = folder.name
         config.add_cleanup(folder.cleanup)
+        if config.getoption("numprocesses", None):
+            _derive(config)
+
+
+def _derive(config: pytest.Config) -> None:
+    """What is derived from the packs is there when tests ask: else each worker begins with deriving it."""
+    deriving = subprocess.Popen(
+        [sys.executable, "-c", "from logrules.rules import rules; rules.rulebook.search.prepare()"],
+        cwd=config.rootpath,
+    )
+
+    def end() -> None:
+        deriving.wait()
+
+    config.add_cleanup(end)
 
 
 @pytest.hookimpl(trylast=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -65,19 +64,6 @@ def test_no_pattern_waits_for_words_that_healthy_logs_are_full_of() -> None:
         for at, count in often.items()
         for number, choice in book._pairs[at]
     }
-
-
-def test_a_quotation_raises_nothing() -> None:
-    """Words in quotes, or after somebody's name, are prose, whatever they say; a stamp is no prose."""
-    quotes = ('42 wrote: "{}"', "alice: {}", "<alice> {}", "> {}", '"{}"')
-    loud = [
-        (place, said)
-        for place, line in first_lines(rulebook().patterns)
-        for quote in quotes
-        if codes(said := quote.replace("{}", line)) and not re.match(r"> \[?\d{4}-\d\d-\d\d[T ]", said)
-    ]
-
-    assert loud == []
 
 
 def test_chat_text_logged_as_information_raises_nothing() -> None:

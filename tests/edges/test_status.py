@@ -61,7 +61,7 @@ async def bot(database, service, instance, *, token="1", waits=False, release="a
 
 @asynccontextmanager
 async def alive(session):
-    """A holder that proves itself on and on, as the guard does: however slow the machine is, it is not stalled."""
+    """A holder that proves itself on and on, as the guard does: not stalled, however slow the machine."""
 
     async def prove():
         while True:

@@ -186,11 +186,11 @@ def test_check_without_packs_of_ones_own_looks_at_ours(
     """One file stands for all that we ship: it is sound, and is not once a sample of it is wrong."""
     (folder / "logrules.toml").write_text("no pack")
     monkeypatch.setenv("LOGRULES_PACKS", "none")
-    sound = packs()["databases.toml"]
+    sound = packs()["telebot.toml"]
     wrong = sound + "[[pattern]]\ncode = 'DB_LOCKED'\nany = ['nowhere']\nmatch = ['a healthy line']\n"
     said = []
     for text in (sound, wrong):
-        monkeypatch.setattr("logrules.commands.check.shipped", lambda text=text: {"databases.toml": text})
+        monkeypatch.setattr("logrules.commands.check.shipped", lambda text=text: {"telebot.toml": text})
         said.append((main(["check"]), *capsys.readouterr()))
 
     assert said[0] == (0, "1 pack well formed, and every sample gives its code\n", "")

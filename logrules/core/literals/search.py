@@ -180,7 +180,7 @@ class Search:
     def _by_literal(self, *, is_ascii: bool) -> _Words:
         found: _Words = ({}, {})
         known: dict[tuple[int, ...], tuple[int, ...]] = {}
-        for number, wanted in enumerate(self.wanted):
+        for number, wanted in enumerate(self.wanted.bare() if is_ascii else self.wanted):
             for literal, caseless in wanted.parts[wanted.rarest]:
                 if literal.isascii() is is_ascii:
                     word = literal.lower() if caseless else literal

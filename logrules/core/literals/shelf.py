@@ -76,6 +76,10 @@ class Shelf(Sequence[Wanted]):
     def __getitem__(self, number: int | slice) -> Wanted | list[Wanted]:
         return self.at(number) if isinstance(number, int) else [*map(unpacked, self._packs[number])]
 
+    def bare(self) -> Iterator[Wanted]:
+        """All of it without what old code pages make of words beyond ASCII, which is most of the work."""
+        return map(_decoded, self._packs)
+
     def digest(self, key: bytes) -> str:
         """A name for just this, in this order, and for `key`."""
         return blake2b(b"\0".join([key, *self._packs]), digest_size=16).hexdigest()
