@@ -13,7 +13,7 @@ COPY requirements requirements
 RUN pip --python /venv/bin/python install --require-hashes -r requirements/run.txt \
  && rm -f /venv/lib/python*/site-packages/zstandard/_cffi.*.so \
  && pip install --require-hashes -r requirements/build.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY logrules logrules
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
  && pip --python /venv/bin/python install --no-deps dist/*.whl
@@ -28,8 +28,8 @@ COPY --from=build /venv /venv
 WORKDIR /app
 COPY bot bot
 USER 10001
-# What is derived from the packs, and compiled for this processor, is kept: the first start need not, nor has to
-# where the platform's processor is like it. That is two seconds of a whole one, and twenty of a tenth.
+# What is compiled for this processor is kept: the first start need not, nor has to where the platform's is like it.
+# That is two seconds of a whole one, and twenty of a tenth.
 RUN yes '' | head -c 100000 | logrules scan -
 STOPSIGNAL SIGTERM
 # Exec form: the sidecar is process 1, gets the platform's SIGTERM itself and reaps what the bot leaves behind.

@@ -98,7 +98,7 @@ lock:
 	  --quiet --extra test pyproject.toml -o requirements/dev.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  --quiet --extra telegram --extra zstd pyproject.toml -o requirements/run.txt
-	echo 'hatchling>=1.27' | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	printf 'hatchling>=1.27\nmsgspec>=0.19\n' | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --no-annotate --quiet - -o requirements/build.txt
 
 clean:

@@ -19,7 +19,7 @@ from logrules.core.ruleset import needs as core
 from logrules.core.ruleset import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from typing import Any
 
 MOST = 20_000
@@ -29,6 +29,8 @@ DATABASES = 8
 _LARGEST = 32 * 1024 * 1024
 _DIGEST = 16
 _BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+SHIPPED = Path(__file__).with_name("packs") / "derived"
+"""Where a wheel has what is derived of our own packs; a tree of sources has it nowhere."""
 _DERIVERS = (
     "literals/codepages.py",
     "literals/factors.py",
@@ -43,16 +45,30 @@ _DERIVERS = (
 
 def needs(texts: Sequence[str]) -> list[core.Need]:
     """What each expression needs, as `logrules.core.ruleset.needs` derives it."""
-    folder, key = _folder(os.environ), _key()
+    key = _key()
+    known = _loaded(_shipped(), key)
+    if not known.keys() >= set(texts):  # packs of the user's own, or a tree of sources
+        known |= _kept(texts, known.keys(), key)
+    return [known[text] for text in texts]
+
+
+def shipment(texts: Sequence[str]) -> bytes:
+    """What a wheel holds at SHIPPED, so that nobody who installs it derives what we ship."""
+    return core.dump(dict(zip(texts, core.needs(texts), strict=True)), _key())
+
+
+def _kept(texts: Sequence[str], shipped: Collection[str], key: bytes) -> dict[str, core.Need]:
+    """What earlier processes have derived, and this one derives for those that come after it."""
+    folder = _folder(os.environ)
     path = folder / f"literals-{sys.implementation.cache_tag}" if folder else None
-    known = _read(path, key) if path else {}
-    new = [text for text in dict.fromkeys(texts) if text not in known]
+    known = _loaded(_owned(path), key) if path else {}
+    new = [text for text in dict.fromkeys(texts) if text not in known and text not in shipped]
     if new:
         known.update(zip(new, core.needs(new), strict=True))
         if path:
-            kept = known if len(known) <= MOST else {text: known[text] for text in texts}
+            kept = known if len(known) <= MOST else {text: known[text] for text in texts if text in known}
             _write(path, core.dump(kept, key))
-    return [known[text] for text in texts]
+    return known
 
 
 def documents(files: Sequence[Path]) -> Iterable[dict[str, Any]]:
@@ -108,17 +124,22 @@ def _folder(environ: Mapping[str, str]) -> Path | None:
 def _key() -> bytes:
     """Of the code that derives: what another version has kept may mean something else."""
     code = Path(__file__).with_name("core")
-    return blake2b(
-        b"".join((code / name).read_bytes() for name in _DERIVERS) + sys.version.encode(),
-        digest_size=16,
-    ).digest()
+    return blake2b(b"".join((code / name).read_bytes() for name in _DERIVERS), digest_size=16).digest()
 
 
-def _read(path: Path, key: bytes) -> dict[str, core.Need]:
+def _loaded(data: bytes, key: bytes) -> dict[str, core.Need]:
     try:
-        return core.load(_owned(path), key)
+        return core.load(data, key)
     except ValueError:
         return {}
+
+
+def _shipped() -> bytes:
+    """What came with the code, and is trusted as that is, whoever has installed it."""
+    try:
+        return SHIPPED.read_bytes()
+    except OSError:
+        return b""
 
 
 def _owned(path: Path) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import re
 import subprocess
@@ -114,12 +115,13 @@ def test_wheel_and_sdist(package: Package) -> None:
     with tarfile.open(package.sdist) as archive:
         sources = {name.partition("/")[2] for name in archive.getnames()}
 
-    assert {name for name in contents if ".dist-info/" not in name} == here
+    assert {name for name in contents if ".dist-info/" not in name} == here | {"logrules/packs/derived"}
     assert here >= {"logrules/py.typed", "logrules/packs/codes.toml"}
     assert _contents(package.again) == contents
     assert sources >= {
         "tests/test_package.py",
         "CONTRIBUTING.md",
+        "hatch_build.py",
         "docs/homes.md",
         "bot/app.py",
         "Makefile",
@@ -127,7 +129,44 @@ def test_wheel_and_sdist(package: Package) -> None:
         "render.yaml",
         "LICENSE",
     }
-    assert package.wheel.stat().st_size < 1_000_000
+    assert package.wheel.stat().st_size < 1_500_000
+
+
+def test_an_installed_one_derives_nothing(clean: Path, tmp_path: Path) -> None:
+    """What its packs need came with the wheel; a pack of the user's own is derived all the same, once."""
+    (tmp_path / "logrules.toml").write_text(
+        "format = 0\n[[pattern]]\ncode = 'DB_LOCKED'\nany = ['the till is shut']\n"
+        "match = ['the till is shut']\n"
+    )
+    counted = """
+import sys
+from logrules.core.ruleset import needs
+derived, whole = [], needs.needs
+needs.needs = lambda texts: derived.extend(texts) or whole(texts)
+from logrules.cli import main
+assert main(["scan", "--json", "-"]) == 0
+print(derived)
+"""
+    environ = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "LOGRULES_STATE": ":memory:"}
+    told = {}
+    for name, own in {"ours": {"LOGRULES_PACKS": "none"}, "theirs": {}, "again": {}}.items():
+        done = subprocess.run(
+            [clean / "venv/bin/python", "-c", counted],
+            input=f"{CONFLICT}\nthe till is shut\n",
+            env={**environ, **own},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        *events, derived = done.stdout.splitlines()
+        told[name] = ([json.loads(event)["code"] for event in events], derived)
+
+    assert told == {
+        "ours": (["CONFLICT_409"], "[]"),
+        "theirs": (["CONFLICT_409", "DB_LOCKED"], "['the till is shut']"),
+        "again": (["CONFLICT_409", "DB_LOCKED"], "[]"),
+    }
 
 
 def test_metadata(package: Package) -> None:

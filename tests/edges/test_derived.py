@@ -79,6 +79,20 @@ def test_damaged_file_is_made_anew(folder, damage):
     assert kept(folder).read_bytes() == sound
 
 
+def test_what_came_with_the_code_is_taken_as_it_is(folder, tmp_path, monkeypatch):
+    """A wheel's is kept nowhere else; one of other code, or that cannot be read, is as good as none."""
+    monkeypatch.setattr(derived, "SHIPPED", tmp_path / "derived")
+    derived.SHIPPED.write_bytes(derived.shipment(TEXTS))
+    with monkeypatch.context() as patched:
+        patched.setattr(core, "needs", None)
+        whole = derived.needs(TEXTS)
+        assert not folder.exists()
+    for data in (core.dump({}, b"another version"), derived.SHIPPED.read_bytes()[:-3], b""):
+        derived.SHIPPED.write_bytes(data)
+
+        assert derived.needs(TEXTS) == whole == core.needs(TEXTS)
+
+
 def test_others_file_is_not_believed(folder, monkeypatch):
     """Whoever can write the file could make us blind to what he likes."""
     derived.needs(TEXTS)

@@ -82,7 +82,7 @@ class Plan(NamedTuple):
         return Plan([*self.sought, *other.sought], self.which + more, databases, is_whole=True)
 
 
-def made(wanted: Shelf, store: Store | None, *, beyond: bool = False) -> Plan | None:
+def made(wanted: Shelf, store: Store | None, before: Plan | None = None) -> Plan | None:
     """The plan for all that is wanted, kept for the next process; None where Vectorscan has no wheel.
 
     Compiling takes a second for all that we ship.
@@ -90,11 +90,11 @@ def made(wanted: Shelf, store: Store | None, *, beyond: bool = False) -> Plan | 
     Args:
         wanted: all that is wanted.
         store: keeps it.
-        beyond: only what holds letters beyond ASCII; else only all that does not.
+        before: the plan for what holds no letters beyond ASCII, if this is to be the one for what does.
     """
-    both = _sought(wanted)
-    expressions = both[beyond]
-    database = compiled(list(expressions), first=len(both[False]) if beyond else 0)
+    beyond = before is not None
+    expressions = _sought(wanted, beyond=beyond)
+    database = compiled(list(expressions), first=len(before.which) if before else 0)
     if database is None:
         return None
     numbers: dict[Sought, int] = {}
@@ -131,21 +131,20 @@ def _name(wanted: Shelf, beyond: bool) -> str:  # noqa: FBT001 - which of the tw
     return wanted.digest(version() + b" beyond" * beyond)
 
 
-def _sought(every: Iterable[Wanted]) -> tuple[dict[bytes, Sought], dict[bytes, Sought]]:
-    """Each expression, and what is sought with it; then those that only data beyond ASCII can match."""
-    found: tuple[dict[bytes, Sought], dict[bytes, Sought]] = ({}, {})
+def _sought(every: Iterable[Wanted], *, beyond: bool) -> dict[bytes, Sought]:
+    """Each expression, with what is sought with it: those for data beyond ASCII alone, or all others."""
+    found: dict[bytes, Sought] = {}
     known: dict[Sought, Sought] = {}
     for number, wanted in enumerate(every):
         numberless = wanted.is_numberless
-        for text, length, is_all in _expressions(wanted):
-            group = found[length > 0 and not text.isascii()]
-            sought = group.get(text, Sought())
+        for text, length, is_all in _expressions(wanted, beyond=beyond):
+            sought = found.get(text, Sought())
             sought = sought.plus(number, wanted, length, is_all=is_all, numberless=numberless)
-            group[text] = known.setdefault(sought, sought)
+            found[text] = known.setdefault(sought, sought)
     return found
 
 
-def _expressions(wanted: Wanted) -> Iterator[tuple[bytes, int, bool]]:
+def _expressions(wanted: Wanted, *, beyond: bool) -> Iterator[tuple[bytes, int, bool]]:
     """What Vectorscan is to look for, with a literal's length, and whether it is all that is wanted.
 
     One part, or all where that one is common; of those not the short numbers, which stand anywhere and
@@ -158,10 +157,12 @@ def _expressions(wanted: Wanted) -> Iterator[tuple[bytes, int, bool]]:
         parts = telling if len(telling) > 1 else wanted.parts
         joined = _WITHIN_A_LINE.join(map(_any, parts))
         if len(joined) <= _LONGEST:
-            yield joined, 0, len(parts) == len(wanted.parts)
+            if not beyond:
+                yield joined, 0, len(parts) == len(wanted.parts)
             return
     for literal in part:
-        yield _escaped(literal), len(literal.data), len(wanted.parts) == 1
+        if literal.data.isascii() is not beyond:
+            yield _escaped(literal), len(literal.data), len(wanted.parts) == 1
 
 
 def _any(literals: Iterable[Literal]) -> bytes:

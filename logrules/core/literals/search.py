@@ -124,7 +124,7 @@ class Search:
         """From now on what holds letters beyond ASCII is looked for, too."""
         more = plans.kept(self.wanted, self._store, beyond=True)
         if more is None:
-            more = plans.made(self.wanted, self._store, beyond=True)
+            more = plans.made(self.wanted, self._store, before=plan)
         self._plan = whole = plan.plus(more)
         return whole
 

@@ -204,22 +204,24 @@ class Rulebook:
         """The lowest level, as a rank, of a record in which each pattern counts."""
         return [self._floor(pattern).rank for pattern in self.patterns]
 
+    @property
+    def expressions(self) -> list[str]:
+        """Each that a pattern looks for."""
+        return [text for pattern in self.patterns for text in pattern.any]
+
     @cached_property
     def search(self) -> Search:
         """What every pattern and every code wants, ready to be found."""
         pairs: dict[bytes, list[Pair]] = {
             packed(Wanted(((Literal(f'"{code}"'.encode()),),))): [] for code in self.codes
         }
-        texts = [
-            (number, choice, text)
-            for number, pattern in enumerate(self.patterns)
-            for choice, text in enumerate(pattern.any)
+        places = [
+            (number, at) for number, pattern in enumerate(self.patterns) for at in range(len(pattern.any))
         ]
-        found = self._derive([text for _, _, text in texts])
-        for (number, choice, _), need in zip(texts, found, strict=True):
-            pairs.setdefault(need.wanted, []).append((number, choice))
+        for pair, need in zip(places, self._derive(self.expressions), strict=True):
+            pairs.setdefault(need.wanted, []).append(pair)
             if need.tells:
-                self._telling.add((number, choice))
+                self._telling.add(pair)
         self._pairs = [tuple(each) for each in pairs.values()]
         self._floors = [min((self._ranks[at] for at, _ in each), default=0) for each in self._pairs]
         return Search(Shelf(pairs), self._store)
