@@ -127,7 +127,7 @@ REPORTS = [
 
 
 @pytest.mark.parametrize("report", REPORTS)
-@pytest.mark.parametrize("before", ["`", "```", "2026-01-15 08:29:41 "])
+@pytest.mark.parametrize("before", ["`", "```", "2026-01-15 08:29:41 ", "2026-01-15 08:29:41\t"])
 def test_a_report_is_seen_through_what_people_paste_it_into(before: str, report: str) -> None:
     """Markdown around a record that only a program writes, and a viewer's own stamp, are taken off."""
     assert line(f"{before}{report}".encode()).text == report

@@ -210,7 +210,7 @@ _TRANSPORT = Shape(
     re.VERBOSE,
 )
 _VIEWED = Shape(
-    rf"""(?> \[?(?:\d{{4}}-\d\d-\d\d\ )?\d\d?:\d\d(?::\d\d(?:[.,]\d{{1,6}})?)?(?:\ [AP]M)?\]?:?[ ]
+    rf"""(?> \[?(?:\d{{4}}-\d\d-\d\d\ )?\d\d?:\d\d(?::\d\d(?:[.,]\d{{1,6}})?)?(?:\ [AP]M)?\]?:?[ \t]
       | \ {{0,5}}\d{{1,5}}(?::\ ?|\ {{1,3}}|\t|\ \|\ ))           # an editor's numbers, grep's
     (?![a-z][\w-]{{0,40}}\.(?:DEBUG|INFO|NOTICE|WARNING|ERROR|CRITICAL|ALERT|EMERGENCY):)  # Monolog's channel
     (?={_REPORT}|{_BLOCK})""",
