@@ -127,10 +127,24 @@ REPORTS = [
 
 
 @pytest.mark.parametrize("report", REPORTS)
-@pytest.mark.parametrize("before", ["`", "```", "2026-01-15 08:29:41 ", "2026-01-15 08:29:41\t"])
+@pytest.mark.parametrize(
+    "before", ["`", "```", "2026-01-15 08:29:41 ", "2026-01-15 08:29:41\t", "2026-01-15 08:29:41.511 | "]
+)
 def test_a_report_is_seen_through_what_people_paste_it_into(before: str, report: str) -> None:
     """Markdown around a record that only a program writes, and a viewer's own stamp, are taken off."""
     assert line(f"{before}{report}".encode()).text == report
+
+
+def test_a_level_behind_a_viewers_bar_is_a_loggers() -> None:
+    """Docker Desktop parts its clock by a bar, and so does loguru, whose level follows."""
+    found = head("2026-01-15 08:29:41.511 |     INFO | bot:run:7 - Timed out")
+
+    assert found
+    assert found.level == "info"
+    assert (
+        line(b'2026-01-15 08:29:41.511 |   File "bot.py", line 1, in run').text
+        == '  File "bot.py", line 1, in run'
+    )
 
 
 @pytest.mark.parametrize(

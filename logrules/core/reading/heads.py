@@ -153,7 +153,7 @@ _TRANSPORT = Shape(
   | \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d:\                              # …, with --time
   | \d\d:\d\d:\d\d\.\d{{3}}\ \|\ (?=npm\ (?:error|ERR!)\ )            # Cloudflare's builds
   | (?P<viewer>\d{{4}}-(?:\d\d|[A-Z][a-z]{{2}})-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:\ {_ZONE})?)
-    \ (?={_REPORT}|\ \ (?!\ *{_LEVEL})|[a-z][\w.-]{{1,40}}\ +\|\ )       # Docker Desktop, Portainer, Coolify
+    \ (?:\|\ )?(?={_REPORT}|\ \ (?!\ *{_LEVEL})|(?<!\|\ )[a-z][\w.-]{{1,40}}\ +\|\ )  # Docker Desktop, …
   | `{{1,3}}\ ?(?={_REPORT}|(?:Error|Exception):\ [^`\n]{{1,400}}$     # Markdown around a whole record
         |[\w@-]{{1,60}}\.service:\ |(?:level|time|ts)=\S{{1,40}}\ [a-z]{{1,20}}=)
   | "(?=Traceback\ \(most\ recent\ call\ last\):\ $)                  # …, quotation marks around many lines
