@@ -155,19 +155,6 @@ def test_lines_that_were_pasted_in_backticks_are_seen_through(pasted: str) -> No
     assert line(pasted.encode()).text == pasted[1:]
 
 
-@pytest.mark.parametrize(
-    "quoted",
-    [
-        "(node:18) UnhandledPromiseRejectionWarning: Error: x",
-        "[23:17:09 ERROR]: [Plugin] x",
-        "[01:06:15] [Server thread/WARN]: x",
-    ],
-)
-def test_markdowns_quotation_mark_before_what_only_programs_write_is_taken_off(quoted: str) -> None:
-    """People quote a console's lines as they quote each other."""
-    assert line(f"> {quoted}".encode()).text == quoted
-
-
 def test_words_that_anybody_may_say_stay_quoted() -> None:
     """What begins like no record keeps its quotation marks."""
     assert line(b"`Bot stopped`").text == "`Bot stopped`"
