@@ -525,7 +525,7 @@ async def test_full_server_is_waited_for(postgres):
     try:
         with pytest.raises(FullError):  # noqa: PT012 - which of them fails is the server's choice
             for number in range(30):
-                taken.append(session_for(postgres, str(number)))
+                taken.append(session_for(postgres, str(number), Timers()))  # longer than 30 connections take
                 await taken[-1].connect(print)
     finally:
         for session in taken:
@@ -535,7 +535,7 @@ async def test_full_server_is_waited_for(postgres):
 def test_full_server_is_given_up_with_its_own_code():
     """No connection to spare until our patience is over: told once, then fatal, under its own code."""
     with PostgresServer(settings={"max_connections": "5", "superuser_reserved_connections": "0"}) as server:
-        taken = [session_for(server, str(number)) for number in range(5)]
+        taken = [session_for(server, str(number), Timers()) for number in range(5)]
         loop = asyncio.new_event_loop()
         for session in taken:
             loop.run_until_complete(session.connect(print))
