@@ -243,8 +243,11 @@ class HttpServer:
     async def _deafen(self) -> None:
         if self._listener is None:
             return
-        self._listener.close()
-        self._listener = None
+        listener, self._listener = self._listener, None
+        # asyncio leaks a socket that it has accepted when the listener closes before it has a transport.
+        while accepting := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.gather(*accepting, return_exceptions=True)
+        listener.close()
         for connection in list(self.connections):
             connection.hang_up(reset=True)
             await connection.lost.wait()

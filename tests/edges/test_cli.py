@@ -463,6 +463,7 @@ LINES = [
     "ERROR - " + "a1b2c3d4e5f6a7 " * 9 + "lost",
     'Traceback (most recent call last):\n  File "b.py", line 1, in f\n    f()\nshop.Closed: it\'s shut',
     '{"level": "error", "msg": "Payment 7 refused: \\"no\\""}',
+    'time="2026-01-15T08:29:41Z" level=error msg="the till says:\\"no\\""',
     "ERROR - Conflict: terminated by other getUpdates request",
     f"ERROR - Payment for bot{TOKEN} refused with opensesame99",
     "WARNING: disk\u2028of\x85shop is full \udce9",

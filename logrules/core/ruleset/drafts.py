@@ -128,6 +128,8 @@ def _parsed(text: str) -> Parsed | None:
 def _draft(parsed: Parsed, statement: Statement, length: int) -> Draft:
     words = statement.text.strip().split("\n", 1)[0].strip()
     expression = _expression(words, length)
+    if '\\"' in parsed.record.text:  # what is sought in a log must not end with what is escaped there
+        expression = expression.replace('"[^', r"[^\w\s][^")
     found = tuple(literal.data.decode("utf-8", "replace") for literal in factors(expression))
     sample = parsed.record.text.strip("\r\n")
     if len(sample) > SAMPLE and "\n" not in sample[:SAMPLE]:
