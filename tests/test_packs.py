@@ -62,7 +62,7 @@ def test_no_pattern_waits_for_words_that_healthy_logs_are_full_of() -> None:
     assert not {
         book.patterns[number].any[choice]: count
         for at, count in often.items()
-        for number, choice in book._pairs[at]
+        for number, choice in book._pairs.wanting(at)
     }
 
 

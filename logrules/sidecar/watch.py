@@ -56,6 +56,8 @@ GLANCE = 0.005
 GATHER = 0.25
 """Seconds for which what was found is gathered while there is more to read: one wait for the disk, and of a
 storm no more work than what is different in it."""
+UNUSED: dict[str, Any] = dict.fromkeys(["anyio", "brotli", "h2", "httpcore"])
+"""What Sentry's SDK imports for ways of posting that are not ours: a megabyte and more beside the bot."""
 
 
 def _nobody(_stop: Stop) -> None:
@@ -401,8 +403,7 @@ class Watch:
         assert self._mouth is not None
         settings = self._settings
         if not settings.alert_receivers:
-            # Sentry's SDK imports it for a way of posting that is not ours: a megabyte beside the bot.
-            sys.modules["httpcore"] = None  # type: ignore[assignment]
+            sys.modules.update(UNUSED)
         redact = Redactor(secrets_in(os.environ))
         known = self._options.rules or with_packs(settings.packs, complain)
         self._alerts: Alerts = open_alerts(settings, redact, codes=known.specs)

@@ -51,9 +51,8 @@ class EveryLine(Rulebook):
     def hits(self, lines: bytes, before: Iterable[bytes] = ()) -> list[Hit]:
         """What patterns look for, and the end of each line."""
         found = self.search.scan(lines, before)
-        if len(self._pairs) == len(self.search.wanted):
-            self._pairs.append(())
-            self._floors.append(0)
+        if len(self._floors) == len(self.search.wanted):
+            self._floors += bytes(1)
         held = dict(found)
         every = frozenset({len(self.search.wanted)})
         return [Hit(end, every | held.get(end, every)) for end, _ in ends(lines)]

@@ -7,6 +7,7 @@ one and enough to scan, else `bytes.find`: both give the same hits.
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.literals import plan as plans
@@ -33,6 +34,8 @@ _ESCAPES = (b"\\n", b"\\r", b"\\t")
 
 _STORM, _KINDS = 1024, 4096
 """Bytes of a line whose verdict is remembered, and how many are."""
+_PAGE = 512
+"""Literals that are objects at a time, where they are looked for one by one."""
 
 
 class Hit(NamedTuple):
@@ -187,7 +190,7 @@ class Search:
                     numbers = (*found[caseless].get(word, ()), number)
                     found[caseless][word] = known.setdefault(numbers, numbers)
         exact, folded = found
-        return (list(exact), list(exact.values())), (list(folded), list(folded.values()))
+        return list(_paged(exact)), list(_paged(folded))
 
     def _found(self, data: bytes, before: bytes) -> list[Hit]:
         """The same without Vectorscan."""
@@ -196,8 +199,8 @@ class Search:
         every = [(data, exact), (data.lower(), caseless)]
         if not data.isascii():
             every += [(data, self._beyond[0]), (data.lower(), self._beyond[1])]
-        for where, words in every:
-            for word, numbers in zip(*words, strict=True):
+        for where, pages in every:
+            for word, numbers in chain.from_iterable(map(_each, pages)):
                 for end in _lines_with(word, data, where):
                     around = _Around(data, end, before)
                     held = [number for number in numbers if around.holds(self.wanted.at(number))]
@@ -206,9 +209,20 @@ class Search:
         return [Hit(end, frozenset(hits[end])) for end in sorted(hits)]
 
 
-_Listed = tuple[list[bytes], list[tuple[int, ...]]]
-"""Literals, and what is wanted by each: lists, for a dictionary takes twice as much."""
-_Words = tuple[_Listed, _Listed]
+def _paged(words: dict[bytes, tuple[int, ...]]) -> Iterator[_Page]:
+    left = iter(words.items())
+    while some := list(islice(left, _PAGE)):
+        yield b"\n".join(word for word, _ in some), tuple(numbers for _, numbers in some)
+
+
+def _each(page: _Page) -> Iterator[tuple[bytes, tuple[int, ...]]]:
+    return zip(page[0].split(b"\n"), page[1], strict=True)
+
+
+_Page = tuple[bytes, tuple[tuple[int, ...], ...]]
+"""Literals, none of which holds a line's end, and what is wanted by each: an object for each literal would
+take a megabyte."""
+_Words = tuple[list[_Page], list[_Page]]
 """Those that are; then those that are caseless, which are in small letters."""
 
 _Verdict = tuple[frozenset[int], tuple[int, ...]]

@@ -7,7 +7,10 @@ of the grown record, at their start. In one record the exact cause wins.
 from __future__ import annotations
 
 import re
+from array import array
+from bisect import bisect_left, bisect_right
 from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from logrules.core.literals.digits import tells
@@ -181,12 +184,11 @@ class Rulebook:
         leads = dict.fromkeys(lead for pattern in self.patterns for lead in pattern.lead)
         self._lead = re.compile("|".join(f"(?:{lead})" for lead in leads)) if leads else None
         self._leads = tuple(leads)
-        self._pairs: list[tuple[Pair, ...]] = []
-        """For all that the scanner finds, the (pattern, alternative) pairs that may match where it stands."""
+        self._pairs = _Pairs(self.patterns)
         self._telling: set[Pair] = set()
         """The pairs whose expression tells one digit from another."""
-        self._floors: list[int] = []
-        """…and the lowest level of a record in which one of them counts."""
+        self._floors = b""
+        """For all that the scanner finds, the lowest level of a record in which it counts."""
         self._recall = lru_cache(_RECENT)(self._tried)
         self._pairs_of = lru_cache(_RECENT)(self._pairs_by)
         self.floor = lru_cache(_RECENT)(self._floor_of)
@@ -212,19 +214,14 @@ class Rulebook:
     @cached_property
     def search(self) -> Search:
         """What every pattern and every code wants, ready to be found."""
-        pairs: dict[bytes, list[Pair]] = {
-            packed(Wanted(((Literal(f'"{code}"'.encode()),),))): [] for code in self.codes
-        }
-        places = [
-            (number, at) for number, pattern in enumerate(self.patterns) for at in range(len(pattern.any))
-        ]
-        for pair, need in zip(places, self._derive(self.expressions), strict=True):
-            pairs.setdefault(need.wanted, []).append(pair)
-            if need.tells:
-                self._telling.add(pair)
-        self._pairs = [tuple(each) for each in pairs.values()]
-        self._floors = [min((self._ranks[at] for at, _ in each), default=0) for each in self._pairs]
-        return Search(Shelf(pairs), self._store)
+        names = [packed(Wanted(((Literal(f'"{code}"'.encode()),),))) for code in self.codes]
+        wants = {name: number for number, name in enumerate(names)}
+        derived = self._derive(self.expressions)
+        self._pairs.want([wants.setdefault(need.wanted, len(wants)) for need in derived])
+        self._telling = {self._pairs.at(place) for place, need in enumerate(derived) if need.tells}
+        each = map(self._pairs.wanting, range(len(wants)))
+        self._floors = bytes(min((self._ranks[at] for at, _ in pairs), default=0) for pairs in each)
+        return Search(Shelf(wants), self._store)
 
     def hits(self, lines: bytes, before: Iterable[bytes] = ()) -> list[Hit]:
         """Which whole lines, behind others, may hold the last of what a pattern matches."""
@@ -299,7 +296,7 @@ class Rulebook:
         return _Alike(self.patterns, sure, open_, starts)
 
     def _pairs_by(self, hits: frozenset[int]) -> list[Pair]:
-        return sorted({pair for number in hits for pair in self._pairs[number]})
+        return sorted({pair for number in hits for pair in self._pairs.wanting(number)})
 
     def _tried(
         self, wanted: tuple[Pair, ...], said: tuple[Words, ...], loudness: int
@@ -327,6 +324,30 @@ class Rulebook:
             return pattern.level
         bad = self.codes[pattern.code].sign in {Sign.BAD, Sign.WARN}
         return Severity.WARNING if bad else Severity.DEBUG
+
+
+class _Pairs:
+    """Which expressions may match where something was found, in eight bytes each."""
+
+    def __init__(self, patterns: Iterable[Pattern]) -> None:
+        self._ends = array("I", accumulate(len(pattern.any) for pattern in patterns))
+        """How many expressions the patterns have so far."""
+        self._wants, self._places = array("I"), array("I")
+
+    def want(self, wants: Sequence[int]) -> None:
+        """Say for each expression, in the patterns' order, the number of what it wants."""
+        self._places = array("I", sorted(range(len(wants)), key=wants.__getitem__))
+        self._wants = array("I", [wants[place] for place in self._places])
+
+    def wanting(self, number: int) -> list[Pair]:
+        """Those that want what has this number."""
+        first, end = bisect_left(self._wants, number), bisect_right(self._wants, number)
+        return [self.at(place) for place in self._places[first:end]]
+
+    def at(self, place: int) -> Pair:
+        """Of all expressions the one at a place."""
+        number = bisect_right(self._ends, place)
+        return number, place - (self._ends[number - 1] if number else 0)
 
 
 class _Alike:
