@@ -16,7 +16,7 @@ from logrules.core.fatality import is_fatal
 from logrules.core.literals.search import REACH, last_lines
 from logrules.core.match import Match
 from logrules.core.model import EVENTS, Chunk, Origin
-from logrules.core.reading.heads import ANSI
+from logrules.core.reading.heads import plain
 from logrules.core.reading.lines import Lines
 from logrules.core.reading.records import Window
 from logrules.core.reading.statements import Parsed
@@ -52,9 +52,8 @@ class _Stream:
         """The last lines, at least so many: what is wanted may have begun in them."""
 
     def push(self, lines: bytes) -> None:
-        """Takes whole lines, and what is found in them without their colours."""
-        if b"\x1b" in lines:
-            lines = ANSI.sub(b"", lines)
+        """Takes whole lines, and what is found in them, as it is read."""
+        lines = plain(lines)
         if not lines:
             return
         self.window.push(lines, self._hits(lines, self._before))

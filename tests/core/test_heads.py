@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from logrules.core.engine import classify
-from logrules.core.reading.heads import head, line
+from logrules.core.reading.heads import head, line, plain
 from logrules.rules import rulebook
 
 SAID = "ERROR - Conflict: terminated"
@@ -39,7 +39,9 @@ PREFIXES = [
     "#9 7.312 ",
     "remote: ",
     "Jan 15 08:29:41 host docker[17]: bot-1  | 2026-01-15T08:29:41Z ",
+    "2026-01-15T08:29:41.511Z\t",
     "\ufeff",
+    "\u200b",
     "\x1b[31m".replace("\x1b", "#033"),
     "[31m[0m",
 ]
@@ -133,6 +135,59 @@ REPORTS = [
 def test_a_report_is_seen_through_what_people_paste_it_into(before: str, report: str) -> None:
     """Markdown around a record that only a program writes, and a viewer's own stamp, are taken off."""
     assert line(f"{before}{report}".encode()).text == report
+
+
+@pytest.mark.parametrize("report", REPORTS)
+@pytest.mark.parametrize(
+    "before",
+    ["2026/01/15 08:29:41 ", "15.01.2026 08:29:41 ", "1/15/2026, 8:29:41 AM ", "2026/01/15 08:29:41 | ",
+     "2026-01-15 08:29:41.511 - ", "\tLine 3973: ", "bot.log:12:", "logs/bot.log.1:",
+     "[web] [2026-01-15 08:29:41] ", "web 2026-01-15T08:29:41.511Z "],
+)  # fmt: skip
+def test_a_report_is_seen_behind_a_viewers_stamp_or_place(before: str, report: str) -> None:
+    """Docker's clocks, Notepad++, grep, DigitalOcean: what follows begins as no person speaks."""
+    assert line(f"{before}{report}".encode()).text == report
+
+
+@pytest.mark.parametrize("said", ["ERROR: Timed out", "[ERROR] Timed out"])
+def test_a_viewers_stamp_is_the_time_of_what_has_none(said: str) -> None:
+    """It is taken off, and not forgotten."""
+    assert line(f"2026-01-15 08:29:41 {said}".encode())[:2] == (said, "2026-01-15 08:29:41")
+
+
+@pytest.mark.parametrize(
+    "quoted", ["(node:7) UnhandledPromiseRejectionWarning: x", "[08:29:41 ERROR]: x", *REPORTS]
+)
+def test_a_line_that_only_a_program_writes_may_be_quoted(quoted: str) -> None:
+    """Markdown's mark goes; an open traceback keeps it, as what follows tells whether it is whole."""
+    is_open = quoted.startswith("Traceback")
+
+    assert line(f"> {quoted}".encode()).text == (f"> {quoted}" if is_open else quoted)
+    assert line(b"> Timed out").text == "> Timed out"
+    assert line(b"> ERROR: Timed out").text == "> ERROR: Timed out"
+
+
+def test_htmls_letters_are_read() -> None:
+    """Logs that were shown in a page, or sent as a message of Telegram's in HTML."""
+    assert line(b"Can&#39;t parse &lt;b&gt; &amp; &quot;c&quot;").text == 'Can\'t parse <b> & "c"'
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [("a\u00a0b", "a b"), ("\n\u00a0\u00a0File", "\n  File"), ("на\u00a0сервере", "на сервере"),
+     ("Р\u00a0С‚", "Р\u00a0С‚"), ("\x1b[31ma\x1b[0m\u00a0b", "a b")],
+)  # fmt: skip
+def test_hard_blanks_are_blanks_where_they_are_no_half_of_a_letter(seen: str, said: str) -> None:
+    """Editors and web pages put them; in Cyrillic of a wrong code page they are part of a letter."""
+    assert plain(seen.encode()).decode() == said
+
+
+def test_a_name_that_markdown_has_made_bold_is_a_loggers() -> None:
+    """`__main__`, pasted where nothing keeps its underscores."""
+    found = head("2026-01-15 08:29:41,511 - **main**:7 - ERROR - Timed out")
+
+    assert found
+    assert found.body == "Timed out"
 
 
 def test_a_level_behind_a_viewers_bar_is_a_loggers() -> None:

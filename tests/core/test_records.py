@@ -538,6 +538,19 @@ def test_a_traceback_behind_markdowns_quotation_marks_is_one_record() -> None:
     assert [each.text for each in stated("> A: HIT\n")] == ["> A: HIT"]
 
 
+@pytest.mark.parametrize("mark", ["> ", ">"])
+def test_a_quotation_of_many_lines_is_read_as_it_was_printed(mark: str) -> None:
+    """Markdown's mark before each of them moves them all; one phrase alone may be a mention."""
+    said = ["error: HIT", "    at a (b.js:1:2)", "", "Error HIT"]
+    block = "".join(f"{mark}{each}".rstrip() + "\n" for each in said)
+    statements = [(each.form, each.text) for each in stated(block)]
+
+    assert (Form.LOG, "HIT") in statements
+    assert (Form.LINE, "Error HIT") in statements
+    assert [each.text for each in stated(f"{mark}Error HIT\n\nIs this known?\n")] == [f"{mark}Error HIT"]
+    assert [each.text for each in stated(f"hello\n{mark}Error HIT\n{mark}x\n")] == [f"{mark}Error HIT"]
+
+
 def test_rubys_traceback_ends_with_the_class_before_its_words() -> None:
     """Its frames count down, and irb's last line has the words in brackets."""
     (record,) = records(f"{TRACEBACK}\n\t1: from bot.rb:5:in `<main>'\nTelegram::Error (HIT)\n")

@@ -51,6 +51,15 @@ _SYSLOG = (
 ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\n]{0,200}\x07|[()][AB012]|[=>78])")
 """Colours, cursor moves, titles and character sets: nothing that a message means."""
 
+_HARD_BLANKS = re.compile(rb"(?:(?<![\x80-\xff])|(?<=\xd0[\xb0-\xbf])|(?<=\xd1[\x80-\x8f]))(?:\xc2\xa0)+")
+"""Blanks that editors and web pages put for plain ones; not what may be half of a letter (`mojibake`)."""
+
+_UNSEEN = "\ufeff\u200b\u200e\u200f\u2060"
+"""Marks without a width, which come along with what is copied from a page or a chat."""
+
+_ENTITY = re.compile("&(?:(quot|#34)|(apos|#0?39|#x27)|(lt)|(gt)|(amp));")
+"""What HTML writes for letters of its own."""
+
 _RESIDUE = re.compile(
     r"(?:#\d{3}|\\x\db|\\\d{3}|\\u\d{3}b|\^\[|[\u241b\ufffd\u2190])?\[\d{1,3}(?:;\d{1,3}){0,5}m|(?<===>)\(B"
 )
@@ -117,7 +126,7 @@ _TRANSPORT = Shape(
     rf"""
     (?P<margin>\ {{1,16}}|\t{{1,2}})(?={_BLOCK})                          # a block, as Markdown shows it
   | (?P<stamp>{_RFC3339})(?!\ -\ (?:[\w.$/-]{{1,80}}\ -\ )?{_ANY_LEVEL}\b)(?!\ {_DEBUGS})  # no logger's own
-      (?:\ (?:\ +(?={_LEVEL}\ )|\ (?=\S))?|$)                          # Render, Discloud, docker -t
+      (?:\t(?=\S|\ {{2,40}}\S)|\ (?:\ +(?={_LEVEL}\ )|\ (?=\S))?|$)        # CloudWatch; Render, docker -t
       (?: (?:stdout|stderr)\ [FP]\                                    # CRI
         | [a-z][\w-]*\[[\w.-]+\]:(?:\ |$)                             # Heroku
         | {_FLY}                                                       # Fly.io
@@ -154,35 +163,15 @@ _TRANSPORT = Shape(
   | \d\d:\d\d:\d\d\.\d{{3}}\ \|\ (?=npm\ (?:error|ERR!)\ )            # Cloudflare's builds
   | (?P<viewer>\d{{4}}-(?:\d\d|[A-Z][a-z]{{2}})-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:\ {_ZONE})?)
     \ (?:\|\ )?(?={_REPORT}|\ \ (?!\ *{_LEVEL})|(?<!\|\ )[a-z][\w.-]{{1,40}}\ +\|\ )  # Docker Desktop, …
-  | `{{1,3}}\ ?(?={_REPORT}|(?:Error|Exception):\ [^`\n]{{1,400}}$     # Markdown around a whole record
-        |[\w@-]{{1,60}}\.service:\ |(?:level|time|ts)=\S{{1,40}}\ [a-z]{{1,20}}=)
-  | "(?=Traceback\ \(most\ recent\ call\ last\):\ $)                  # …, quotation marks around many lines
-  | \*\*(?={_REPORT}|{_BLOCK}|[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:)  # …, in bold
-  | "(?={_REPORT}|{_BLOCK})(?=[^\n]{{8,4000}}[^"',\]}})\\]\ $)     # …, quotation marks around many lines
-  | `(?=\ \ File\ "|\ {{4}}\S[^\n]*`\ $)                              # …, around tracebacks or their lines
-  | `{{3}}(?=[^`\s][^\n]{{8,4000}}$)                                      # …, a block of Markdown's
-  | `{{1,3}}(?=[^`\n]{{8,4000}}$)                                        # …, its end on a line that follows
   | \ {{1,12}}[┃║]\ +(?=\S)                                           # a box around a bot's start
-  | `(?=(?:[A-Za-z]:\\|/)[^\n:`]{{1,300}}\.[cm]?[jt]s:\d{{1,6}}\ $)       # …, what Node shows before an error
-  | `(?=[A-Z]\w{{1,40}}(?:\\{{1,2}}\w{{1,60}}){{1,8}}Exception:\ \S)       # …, PHP's exceptions
-  | ['"](?=(?:[A-Z][a-z]{{2}}\ ){{2}}\d\d\ \d{{4}}\ [\d:]{{8}}\ GMT[+-]\d{{4}}\ \([^()]{{1,60}}\):\ Error:\ )
   | \ {{4}}(?=thread\ '\w+'\ panicked\ at\ )
-  | `(?=error:\ (?:\(node:\d|\[(?:polling|webhook)_error\]))            # …, around what Node printed
   | \ {{2,16}}(?=[a-z][\w.-]{{0,40}}(?:\d\ +|\ {{2}}\ *)\|\ )              # compose's, with a margin
-  | >\ (?=\[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d|[a-z][\w.-]{{1,60}}\ +\|\ {_RFC3339}\ )  # Markdown's quotation
-  | >\ (?=[a-z][\w.-]{{1,60}}[-_]\d{{1,3}}\ +\|\ )
-  | [|│]\ (?=\[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d:\d\d|\[{_LEVEL}\]\ )   # a table's first column; a box
-  | >\ (?: (?=\ \ File\ "|During\ handling\ of\ the|The\ above\ exception\ was)|$  # …, before a traceback
-        | (?=\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*]) )
   | (?:\[(?:stderr|stdout)\]|(?:stderr|stdout|STDERR|STDOUT)(?:\ \||:))\ (?=\S|\ {{2,40}}\S)
   | \[\ +script:[\w-]{{1,40}}\]\                                   # FiveM
   | \[\d\d:\d\d:\d\d\]\ \[[^\]\n]{{1,60}}/INFO\]\ \[STD(?:ERR|OUT)[^\]\n]{{0,40}}\]:\ (?:\[[\w.$]{{5,160}}
     :\w{{1,40}}:\d{{1,5}}\]:\ )?                                      # Minecraft, what a plugin prints
-  | │\ (?=\[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d:\d\d)                       # a terminal's frame
   | \ {{2,16}}(?=[\w:.-]{{2,80}}\ {{2,40}}FATAL\ {{2,9}}Exited\ too\ )  # supervisorctl, pasted
-  | >\ (?=[\w@.:-]{{1,60}}\.service:\ )
   | \ +(?=WARNING:\ Retrying\ \(Retry\(total=)                       # pip's, pasted with a margin
-  | │\ (?=[\w.@/-]{{1,60}}\ +│\ [^\n]{{9,200}}│\ errored\ )           # pm2's table
   | \d{{4}}[/-]\d\d[/-]\d\d\ \d\d:\d\d:\d\d(?:\ \|\ |\t)(?:stdout|stderr)(?:\ \|(?:\ |$)|\t)    # Synology
   | remote:(?:\ |$)                                                 # git push, what the other side says
   | \ ?!\ {{1,8}}(?=\S)                                             # Heroku's build, where it is unhappy
@@ -194,6 +183,8 @@ _TRANSPORT = Shape(
   | \#\#\[(?:error|warning|notice|debug|section|command)\]         # GitHub Actions, Azure Pipelines
   | \[pod/[\w.-]+/[\w.-]+\]\                                       # kubectl logs --prefix
   | [a-z][\w.-]{{1,60}}-[0-9a-f]{{5,10}}-[a-z0-9]{{5}}\ [a-z][\w.-]{{1,40}}\ (?=\S)   # stern
+  | [a-z][\w-]{{1,40}}\ (?={_RFC3339}\ (?:{_REPORT}|{_BLOCK}|\ \ ))     # DigitalOcean's download
+  | \[[a-z][\w-]{{1,40}}\]\ \[\d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d\]\ (?={_REPORT}|{_BLOCK}|\ \ )  # …, console
   | \[\d\]\ (?=\(node:\d+\)\ |Error:\ \S|{_REPORT})                  # concurrently
   | \ *{_EVENT}\ {{2,}}(?=Error\ syncing\ pod)                        # …, as old ones told it
   | \ *{_EVENT}\ +{_AGE}\ +(?:[a-z][\w.-]*(?:,\ [\w.-]+)?\ +)?       # kubectl describe, its events
@@ -209,9 +200,38 @@ _TRANSPORT = Shape(
     """,
     re.VERBOSE,
 )
+_MARKED = Shape(
+    rf"""
+    `{{1,3}}\ ?(?={_REPORT}|(?:Error|Exception):\ [^`\n]{{1,400}}$     # Markdown around a whole record
+        |[\w@-]{{1,60}}\.service:\ |(?:level|time|ts)=\S{{1,40}}\ [a-z]{{1,20}}=)
+  | "(?=Traceback\ \(most\ recent\ call\ last\):\ $)                  # …, quotation marks around many lines
+  | \*\*(?={_REPORT}|{_BLOCK}|[A-Z][a-z]{{2}}\ {{1,2}}\d{{1,2}}\ \d\d:)  # …, in bold
+  | "(?={_REPORT}|{_BLOCK})(?=[^\n]{{8,4000}}[^"',\]}})\\]\ $)     # …, quotation marks around many lines
+  | `(?=\ \ File\ "|\ {{4}}\S[^\n]*`\ $)                              # …, around tracebacks or their lines
+  | `{{3}}(?=[^`\s][^\n]{{8,4000}}$)                                      # …, a block of Markdown's
+  | `{{1,3}}(?=[^`\n]{{8,4000}}$)                                        # …, its end on a line that follows
+  | `(?=(?:[A-Za-z]:\\|/)[^\n:`]{{1,300}}\.[cm]?[jt]s:\d{{1,6}}\ $)       # …, what Node shows before an error
+  | `(?=[A-Z]\w{{1,40}}(?:\\{{1,2}}\w{{1,60}}){{1,8}}Exception:\ \S)       # …, PHP's exceptions
+  | ['"](?=(?:[A-Z][a-z]{{2}}\ ){{2}}\d\d\ \d{{4}}\ [\d:]{{8}}\ GMT[+-]\d{{4}}\ \([^()]{{1,60}}\):\ Error:\ )
+  | `(?=error:\ (?:\(node:\d|\[(?:polling|webhook)_error\]))            # …, around what Node printed
+  | >\ ?(?!Traceback|{_LEVEL}:\ )(?={_REPORT}|{_BLOCK}|\(node:\d|\[\d\d:\d\d:\d\d\ )    # Markdown's quotation
+  | [|│]\ (?=\[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d:\d\d|\[{_LEVEL}\]\ )   # a table's first column; a box
+  | >\ (?: (?=\ \ File\ "|During\ handling\ of\ the|The\ above\ exception\ was)|$  # …, before a traceback
+        | (?=\ {{4}}\ *(?!error:\ |https://|at\ )[a-z_~^()\[\]{{}}@*]) )
+  | │\ (?=\[?\d{{4}}-\d\d-\d\d[T\ ]\d\d:\d\d:\d\d)                       # a terminal's frame
+  | >\ (?=[\w@.:-]{{1,60}}\.service:\ )
+  | │\ (?=[\w.@/-]{{1,60}}\ +│\ [^\n]{{9,200}}│\ errored\ )           # pm2's table
+    """,
+    re.VERBOSE,
+)
+"""What Markdown, quotation marks and boxes put around what a program wrote."""
+_DAY = r"(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d?[-/.]\d\d?[-/.]\d{4},?)[T\ ]"
 _VIEWED = Shape(
-    rf"""(?> \[?(?:\d{{4}}-\d\d-\d\d\ )?\d\d?:\d\d(?::\d\d(?:[.,]\d{{1,6}})?)?(?:\ [AP]M)?\]?:?[ \t]
-      | \ {{0,5}}\d{{1,5}}(?::\ ?|\ {{1,3}}|\t|\ \|\ ))           # an editor's numbers, grep's
+    rf"""(?> (?P<shown>{_DAY}\d\d?:\d\d:\d\d(?:[.,]\d{{1,6}})?)\ [-|]\ (?={_REPORT})
+      | \[?(?P<viewer>(?:{_DAY})?\d\d?:\d\d(?::\d\d(?:[.,]\d{{1,6}})?)?(?:\ [AP]M)?)\]?:?[ \t]
+      | \ {{0,5}}\d{{1,5}}(?::\ ?|\ {{1,3}}|\t|\ \|\ )             # an editor's numbers, grep's
+      | [\w./\\-]{{1,100}}\.(?:log|txt|out)(?:\.\d{{1,3}})?:(?:\d{{1,7}}:)?\ ?   # …, with the file's name
+      | \s{{0,8}}Line\ \d{{1,7}}:\ )                                    # Notepad++'s
     (?![a-z][\w-]{{0,40}}\.(?:DEBUG|INFO|NOTICE|WARNING|ERROR|CRITICAL|ALERT|EMERGENCY):)  # Monolog's channel
     (?={_REPORT}|{_BLOCK})""",
     re.VERBOSE,
@@ -227,7 +247,7 @@ _DEEPEST = 4
 _SEP = r"\ *+[-|:;\u2014]*+\ *+"
 _MID = rf"""(?>
       \[[^\[\]{{}}'"\n]{{1,80}}\] | \([^()\n]{{1,80}}(?:\([^()\n]{{1,40}}\))?\) | \{{[^{{}}\n]{{1,160}}\}}
-      | [\w.$/@:<>-]{{1,80}}(?=\ +(?:[-|\u2014]|::)\ )
+      | [\w.$/@:<>*-]{{1,80}}(?=\ +(?:[-|\u2014]|::)\ )
       | [\w.-]{{1,40}}(?=\ {_LEVEL}\ +\[[\w./-]{{1,60}}:\d{{1,6}}\])
       | \w{{1,40}}(?=\ \[{_LEVEL}\]\ -\ ) | (?:\w+\.)+\w+ | \w+@\w+
       | -[\w.]+-? | p?\d+ | [a-z_][\w-]{{0,40}}\[\d{{1,9}}\]
@@ -440,7 +460,7 @@ _PIECES = (_STAMP, _LEVEL, _ANY_LEVEL, _AFTER, _MID, _BLOCK, _REPORT, _ZONE)
 @cache
 def _choosers() -> tuple[Chooser, Chooser]:
     """Whether a transport prefix, and which of the heads, can stand where a line begins as it does."""
-    return chooser([_TRANSPORT, _VIEWED], _PIECES), chooser(_HEADS, _PIECES)
+    return chooser([_TRANSPORT, _MARKED, _VIEWED], (*_PIECES, _RFC3339, _DAY)), chooser(_HEADS, _PIECES)
 
 
 class Line(NamedTuple):
@@ -463,7 +483,7 @@ class Head(NamedTuple):
 def line(raw: bytes) -> Line:
     """`raw` decoded, as the program wrote it before others put their prefixes there."""
     # The space is the one that ends a prefix: viewers cut it off where nothing follows.
-    text = _readable(raw.decode("utf-8", "replace").rstrip("\r\n \t").lstrip("\ufeff")) + " "
+    text = _readable(raw.decode("utf-8", "replace").rstrip(f"\r\n \t{_UNSEEN}").lstrip(_UNSEEN)) + " "
     if text.endswith("` ") and text.count("`") % 2:
         text = text.rstrip("` ") + " "  # it closes a block of Markdown's
     stamp, margin = None, 0
@@ -475,18 +495,29 @@ def line(raw: bytes) -> Line:
         if not found or found.end() == 0:
             break
         if named := found.groupdict():
-            stamp = stamp or named["stamp"] or named["local"] or named["viewer"] or named["syslog"]
-            margin += len(named["margin"] or "")
+            stamp = stamp or next((each for name, each in named.items() if each and name != "margin"), None)
+            margin += len(named.get("margin") or "")
         text = text[found.end() :]
         if found[0] == "`" and text.startswith(_FIELDS):
             text = text.rstrip("` ")
     return Line(text.rstrip(), stamp, margin)
 
 
+def plain(lines: bytes) -> bytes:
+    """Lines without their colours, and with plain blanks for hard ones."""
+    if b"\x1b" in lines:
+        lines = ANSI.sub(b"", lines)
+    if b"\xc2" in lines and b"\xc2\xa0" in lines:
+        lines = _HARD_BLANKS.sub(lambda found: b" " * (len(found[0]) // 2), lines)
+    return lines
+
+
 def _readable(text: str) -> str:
     """`text` without what viewers and code pages did to it."""
     if _CODE.search(text) or "(B" in text:
         text = _RESIDUE.sub("", text)
+    if "&" in text:
+        text = _ENTITY.sub(lambda found: "\"'<>&"[(found.lastindex or 1) - 1], text)
     return mojibake.repaired(text)
 
 

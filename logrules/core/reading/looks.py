@@ -24,7 +24,7 @@ _GOES_ON = re.compile(
 _MARGIN = 2
 """Columns by which what is pasted may be moved, as behind the item of a list."""
 _GROUP = re.compile(r" +[|+]|\+-[-+]*+(?: \d+ -+)?$")
-_INDENTS = (b" ", b"\t", b"\xc2\xa0")
+_MARGINS = (b" ", b"\t", b"\xc2\xa0", b">")
 _MARKS = (b"\xff", b"\xfe")
 """How UTF-16 begins."""
 _LOUDEST = Severity.CRITICAL.rank
@@ -196,7 +196,7 @@ def begins(raw: bytes) -> bool:
     text = heads.ANSI.sub(b"", raw.rstrip(b"\r\n"))
     if len(text) >= REACH or text[:1] in _MARKS or b"\r" in text or b"\0" in text:
         return False
-    if text.startswith(_INDENTS):  # whether it is part of a block is told by what stands before it
+    if text.startswith(_MARGINS):  # whether it is part of a block is told by what stands before it
         return False
     return _look(text + b"\n").kind in _BEGINNINGS
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from logrules.core.model import Origin
 
-_INDENT = re.compile(rb"(?:[ \t]|\xc2\xa0)*+")
+_MARGIN = re.compile(rb"> ?|(?:[ \t]|\xc2\xa0)*+")
+_QUOTATION = b">"
+"""How each line of a block begins that Markdown shows as a quotation."""
 _NARROWEST = 3
 """Bytes by which a block is moved of which none is a tab: fewer may be a traceback's own."""
 _TELLS = re.compile(r"[:=!#@|\[({\u2600-\u27bf\U0001f300-\U0001faff]|\d{3}|[.…]$")
@@ -134,16 +136,20 @@ class Window:
         while self._block != b"" and self._seen < self._base + end:
             at = self._seen - self._base
             after = data.find(b"\n", at) + 1 or len(data)
-            if data[at:after].strip():
-                indent = self._block or _indent(data, at)
-                is_block = data.startswith(indent, at) and _moves(indent)
-                self._block = indent if is_block else b""
+            if data[at:after].strip().strip(_QUOTATION):
+                margin = self._block or _margin(data, at)
+                is_block = data.startswith(margin, at) and _moves(margin)
+                self._block = margin if is_block else b""
             self._seen = self._base + after
         return self._block or b""
 
     def _shows_block(self, data: bytes, draft: Draft) -> bool:
         """Whether there is more of a block than one line: of that the words alone show nothing."""
-        first = draft.lines[0]
+        first, last = draft.lines[0], draft.lines[-1]
+        if data.startswith(_QUOTATION, first.start):
+            is_one = all(line.kind is Kind.BLANK for line in draft.lines[1:])
+            is_one = is_one and not data.startswith(_QUOTATION, last.end)
+            return not is_one or self._base > 0 or bool(data[: first.start].strip())
         is_all = not self._base and len(draft.lines) == 1 and not data[: first.start].strip()
         return not is_all or bool(_TELLS.search(first.text))
 
@@ -208,14 +214,14 @@ class Window:
         self._base += cut
 
 
-def _indent(data: bytes, start: int) -> bytes:
-    found = _INDENT.match(data, start, start + REACH)
+def _margin(data: bytes, start: int) -> bytes:
+    found = _MARGIN.match(data, start, start + REACH)
     return found[0] if found else b""
 
 
 def _moves(block: bytes) -> bool:
     """Whether what stands before the words of many lines shows that they were pasted as a block."""
-    return len(block) >= _NARROWEST or b"\t" in block
+    return len(block) >= _NARROWEST or b"\t" in block or block.startswith(_QUOTATION)
 
 
 def _is_bridge(line: Line, previous: Line, above: Line) -> bool:
