@@ -18,6 +18,7 @@ from tests.fuzz.properties import matches, other_numbers_are_no_other_log
 
 ELSEWHERE = {
     heads.ANSI,  # colours are gone before
+    heads._ENTITY,  # a line with letters that HTML numbers is like itself alone
     tracebacks._RAISE,  # of tracebacks that are cut off
     stacks._OF_GO,  # of the lines that follow a record's first
 }
@@ -55,6 +56,7 @@ def test_letters_that_are_spelled_out_are_no_digits() -> None:
     assert [each.code for each in matches(shipped(), mixed)] == ["CONFLICT_409"] * 3 + ["DB_UNREACHABLE"] * 3
     assert like(rb"C:\Users\7") == rb"C:\Users\0"
     assert like(rb"\u0412 7") == rb"\u0412 7"
+    assert like(b"can&#39;t 7") == b"can&#39;t 7"
 
 
 def test_nothing_tells_the_digits_of_a_line_apart_but_packs() -> None:

@@ -20,11 +20,11 @@ _EVERY = frozenset({"CATEGORY_DIGIT", "CATEGORY_WORD", "CATEGORY_NOT_SPACE"})
 
 
 def like(line: bytes) -> bytes:
-    """What stands for all lines that differ from `line` in nothing but which digits they have.
+    r"""What stands for all lines that differ from `line` in nothing but which digits they have.
 
-    Where letters are spelled out, digits are letters.
+    Where letters are spelled out, as `\u0412` or `&#39;`, digits are letters.
     """
-    if is_spelled(line):
+    if is_spelled(line) or b"&#" in line:
         return line
     return line.translate(_ZEROS)
 
