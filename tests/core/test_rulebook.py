@@ -103,6 +103,7 @@ STANDS = {
     "after a file": "-> main.py:42: boom happened",
     "after a number, behind a head": "ERROR - Account 3: boom happened",
     "with unknown level": "2026/01/15 08:29:41 boom happened",
+    "after what Go was at": "2026/01/15 08:29:41 setting results: store.Get: get user: boom happened",
 }
 FALLS = {
     "after other words": "so boom happened",
@@ -110,6 +111,9 @@ FALLS = {
     "after a failure that somebody tells of": "INFO 42 Error in chat: boom happened",
     "after a name": "alice: boom happened",
     "after a name behind an hour": "[08:29] alice: boom happened",
+    "after what somebody does, without a head": "get user: boom happened",
+    "after what somebody says": "2026/01/15 08:29:41 saying hello: boom happened",
+    "after a message": "2026/01/15 08:29:41 process message 42: boom happened",
     "in quotes": '"boom happened"',
     "in Russian quotes": "«boom happened»",
     "below warning": "2026-01-15 08:29:41 INFO boom happened",

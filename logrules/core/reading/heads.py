@@ -429,8 +429,9 @@ _HEADS = tuple(
         rf"(?P<stamp>{_RFC3339}|(?=[A-Z][a-z]{{2}},\ ){_STAMP})\ {_DEBUGS}",  # …, where it is no terminal's
         # Go's log with a prefix
         r"""(?:\[(?:[\w-]{0,30}(?:bot|Bot|BOT)|telegram|discord|main|app|mysql|GIN)\]
-        |[\w-]{0,30}(?:bot|Bot|BOT):(?=\ \d{4}/))\ \[?(?P<stamp>
-        \d{4}[/-]\d\d[/-]\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,6})?)\]?:?\ (?:-\ )?""",
+        |(?:[\w-]{0,30}(?:bot|Bot|BOT)|redis|sentinel):(?=\ \d{4}/))\ \[?(?P<stamp>
+        \d{4}[/-]\d\d[/-]\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{1,6})?)\]?:?\ (?:-\ )?
+        (?:(?!packets)[\w./-]{1,80}\.go:\d+:\ )?""",
         r"(?P<level>trace|debug|verbose|info|notice|warn|warning|error|fatal|critical|Info|Debug|Notice)"
         rf"\ {{0,5}}:\ +(?:\[?(?P<stamp>{_STAMP})\]?:?\ (?:-\ )?)?" + _AFTER,
         r"\ {0,2}\[\ ?(?P<level>(?i:trace|debug|verbose|info|notice|warn(?:ing)?|error|fatal|critical))"

@@ -96,6 +96,13 @@ _FIRST = {
         r"(?:(?:[a-z_]\w*|[A-Z][A-Z0-9_]{3,30}|Bot|Main|App|Server|Telegram|Discord|Database|DB|Redis|Polling"
         r"|Webhook|Startup|(?i:account|acc|session|worker|shard|thread|task|instance|process|proxy|node)"
         r"[ _#-]{0,2}\d{1,6}):\s+|\#\d{1,4}:?\s+|\(\d{1,4}\)\s+)"
+        # What a Go program was at, as fmt.Errorf puts it before the cause: "get user: query: …"
+        r"|(?:(?:(?:add|begin|check|commit|connect|count|create|delete|dial|enqueue|exec|execute|fetch|find|flush"
+        r"|get|init|initiali[sz]e|insert|list|load|lock|lookup|migrate|open|persist|ping|process|publish|query"
+        r"|read|register|remove|retrieve|run|save|scan|select|set|setup|start|store|sync|update|upsert|write"
+        r"|(?!say|ask|tell|writ|typ|post|repl|send|chat|talk|receiv|forward|quot|answer)[a-z]{2,15}ing)"
+        r"(?: (?!(?i:message|msg|text|caption|content|body|data|input|prompt|question|answer|reply|response"
+        r"|chat|quote|comment)s?\b)[\w`./()-]{1,30}){1,6}|[a-z]\w{0,30}\.[A-Z]\w{1,40}):\s+){1,3}"
     ),
 }
 """What may stand first in statements of these forms, and only there."""
