@@ -211,7 +211,8 @@ _MARKED = Shape(
   | `{{3}}(?=[^`\s][^\n]{{8,4000}}$)                                      # …, a block of Markdown's
   | `{{1,3}}(?=[^`\n]{{8,4000}}$)                                        # …, its end on a line that follows
   | `(?=(?:[A-Za-z]:\\|/)[^\n:`]{{1,300}}\.[cm]?[jt]s:\d{{1,6}}\ $)       # …, what Node shows before an error
-  | `(?=[A-Z]\w{{1,40}}(?:\\{{1,2}}\w{{1,60}}){{1,8}}Exception:\ \S)       # …, PHP's exceptions
+  | `(?=[A-Z]\w{{1,40}}(?:\\{{1,2}}\w{{1,60}}){{1,8}}Exception:\ \S       # …, PHP's exceptions and errors
+        |PHP\ (?:(?:Catchable\ |Recoverable\ )?[Ff]atal|Parse)\ error:\ \S)
   | ['"](?=(?:[A-Z][a-z]{{2}}\ ){{2}}\d\d\ \d{{4}}\ [\d:]{{8}}\ GMT[+-]\d{{4}}\ \([^()]{{1,60}}\):\ Error:\ )
   | `(?=error:\ (?:\(node:\d|\[(?:polling|webhook)_error\]))            # …, around what Node printed
   | >\ ?(?!Traceback|{_LEVEL}:\ )(?={_REPORT}|{_BLOCK}|\(node:\d|\[\d\d:\d\d:\d\d\ )    # Markdown's quotation
