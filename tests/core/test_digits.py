@@ -12,7 +12,7 @@ from logrules.core import fatality
 from logrules.core.literals.digits import like, tells
 from logrules.core.reading import drafting, heads, jsonlogs, looks, mojibake, stacks, tracebacks
 from logrules.core.reading.dispatch import Shape
-from logrules.core.ruleset import rulebook
+from logrules.core.ruleset import own, rulebook
 from logrules.rules import rulebook as shipped
 from tests.fuzz.properties import matches, other_numbers_are_no_other_log
 
@@ -61,7 +61,7 @@ def test_letters_that_are_spelled_out_are_no_digits() -> None:
 
 def test_nothing_tells_the_digits_of_a_line_apart_but_packs() -> None:
     """Of all that looks at a line that stands for itself, no expression of ours knows one digit."""
-    modules = (drafting, fatality, heads, jsonlogs, looks, mojibake, rulebook, stacks, tracebacks)
+    modules = (drafting, fatality, heads, jsonlogs, looks, mojibake, own, rulebook, stacks, tracebacks)
     found = [each for module in modules for value in vars(module).values() for each in expressions(value)]
 
     assert len(found) > 100
@@ -74,6 +74,14 @@ def test_few_lines_wait_for_what_their_digits_say() -> None:
     samples = [text for pattern in book.patterns for text in pattern.match if "\n" not in text]
 
     assert sum(bool(book._numbered(text)) for text in samples) < len(samples) / 20
+
+
+def test_what_only_a_library_says_tells_no_digits_apart() -> None:
+    """It says where the words of a line begin, and that is learnt once for all that are like it."""
+    said = {each for pattern in shipped().patterns for each in pattern.own}
+
+    assert len(said) > 10
+    assert [each for each in said if tells(each)] == []
 
 
 def expressions(value: object) -> list[re.Pattern[str] | re.Pattern[bytes] | Shape]:

@@ -167,6 +167,8 @@ def test_no_record_keeps_a_lead_or_frames_busy() -> None:
     leads = {"|".join(f"(?:{each})" for each in pattern.lead) for pattern in rulebook().patterns}
     frames = {pattern.frames for pattern in rulebook().patterns if pattern.frames}
     slow = [lead for lead in leads if steps(lead, STATEMENT) > MOST_OF_A_PATTERN]
+    own = {"|".join(each for each in pattern.own) for pattern in rulebook().patterns if pattern.own}
+    slow += [each for each in own if steps(each, 300, search=True) > MOST]
     slow += [frame for frame in frames if steps(frame, REACH, search=True) > MOST]
 
     assert not slow

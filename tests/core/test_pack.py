@@ -63,6 +63,7 @@ TABLES = {
     "[pattern]\ncode = 'X'": ((2, 1), "`[[pattern]]`, with two brackets"),
     "patern = 1": ((2, 1), "unknown key 'patern': did you mean 'pattern'?"),
     "lead = 'x'": ((2, 1), "`lead` must be a list"),
+    "own = ['fine', '(x+)+: ']": ((2, 16), "can take for ever"),
     "lead = ['fine: ', '(x+)+: ']": ((2, 19), "can take for ever"),
     "terms = 'x'": ((2, 1), "`terms` must be a table"),
     "[terms]\nbot = '(bot'": ((3, 1), "term bot: '(?:(bot)' is no regular expression"),

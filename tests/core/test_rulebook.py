@@ -219,6 +219,48 @@ def test_what_a_pack_lets_stand_before_the_words() -> None:
     assert said(BOOM, "Telegram says: boom happened") == []
 
 
+OWN = f"own = ['boom happened']\n{BOOM}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ERROR - cycle 5 of shop ended, boom happened",
+        "WARNING - deliver chat_id=42 status=403 description=boom happened",
+        "ERROR - Опрос прерван / boom happened",
+        "polling error, attempt 2 = boom happened",
+        "getUpdates [shop] => boom happened",
+        "❌ send → 42: boom happened",
+        "delivery failed / chat 42 / boom happened",
+    ],
+)
+def test_what_only_a_library_says(line: str) -> None:
+    """Behind it any words of its author may stand, where a level or they themselves say that it is bad."""
+    assert said(OWN, line) == [("DB_LOCKED", None)]
+    assert said(BOOM, line) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ERROR - alice wrote boom happened",
+        "ERROR - Unknown command: boom happened",
+        "ERROR - text from 42 = boom happened",
+        'ERROR - Could not show "boom happened"',
+        "ERROR - {'text': boom happened",
+        "INFO - user 42 - boom happened",
+        "[general] alice: boom happened",
+        "alice: an error, ERROR - boom happened",
+        "The bot stops with an error (boom happened), does yours?",
+        "What does error - boom happened mean?",
+        "PATTERN=error: boom happened",
+    ],
+)
+def test_what_somebody_tells_of_a_library(line: str) -> None:
+    """His name, his verb or his quotation marks before its words, and they are nobody's."""
+    assert said(OWN, line) == []
+
+
 def test_terms_are_spelled_out() -> None:
     """Expressions name the terms of their pack, and terms those above them; a repeat's braces stay."""
     pack = (

@@ -67,7 +67,7 @@ def test_editors_know_every_key_and_code() -> None:
     pattern = SCHEMA["properties"]["pattern"]["items"]["properties"]
 
     assert pattern["code"]["examples"] == sorted(rules)
-    assert set(pattern) == set(Pattern.__struct_fields__) - {"pack", "number", "lead"}
+    assert set(pattern) == set(Pattern.__struct_fields__) - {"pack", "number", "lead", "own"}
     assert all(each["description"] for each in [*pattern.values(), *shape.CODES.values()])
 
 
@@ -101,7 +101,20 @@ def test_what_an_editor_refuses_check_refuses(text: str) -> None:
 
 
 KEYS = sorted(
-    {"format", "lead", "off", "terms", "pattern", "code", "how", *shape.PATTERN, *shape.CODES, "en", "ru"}
+    {
+        "format",
+        "lead",
+        "own",
+        "off",
+        "terms",
+        "pattern",
+        "code",
+        "how",
+        *shape.PATTERN,
+        *shape.CODES,
+        "en",
+        "ru",
+    }
 )
 WORDS = [
     "",

@@ -28,6 +28,10 @@ LONGEST = 512 * 1024
 """Characters of a pack."""
 DEEPEST = 16
 """How deep its tables may be nested."""
+_SHARED = ("lead", "own")
+"""The keys of a pack that all of its patterns go by."""
+_PLACES = {"lead": 1, "own": 300}
+"""At how many places of a statement each is tried."""
 
 
 class PackError(LogrulesError):
@@ -165,22 +169,22 @@ def _made(pack: Pack, wrong: list[tuple[Path, str]]) -> Pack:
     """The pack with all in it that nothing is wrong with."""
     data = pack.data
     terms = _terms(_sound(data.get("terms", {}), ("terms",), wrong))
-    lead = tuple(_sound(data.get("lead", []), ("lead",), wrong).values())
+    shared = {key: tuple(_sound(data.get(key, []), (key,), wrong).values()) for key in _SHARED}
     tables = _sound(data.get("pattern", []), ("pattern",), wrong)
     return replace(
         pack,
-        patterns=tuple(_pattern(_spelled(tables[n], terms), pack.source, n + 1, lead) for n in tables),
+        patterns=tuple(_pattern(_spelled(tables[n], terms), pack.source, n + 1, shared) for n in tables),
         codes=_sound(data.get("code", {}), ("code",), wrong),
         how=_sound(data.get("how", {}), ("how",), wrong),
         off=tuple(_sound(data.get("off", []), ("off",), wrong).values()),
     )
 
 
-def _pattern(table: Table, source: str, number: int, lead: tuple[str, ...]) -> Pattern:
+def _pattern(table: Table, source: str, number: int, shared: Mapping[str, tuple[str, ...]]) -> Pattern:
     # Here, because it costs 70 ms: who only wants to know what codes mean, as a guarded bot does, needs none.
     from logrules.core.ruleset import patterns
 
-    return patterns.made(table, source, number, lead)
+    return patterns.made(table, source, number, **shared)
 
 
 def _expanded(text: str, terms: Mapping[str, str]) -> str:
@@ -199,10 +203,10 @@ def _faults_of_parts(data: Mapping[str, Any], wrong: list[tuple[Path, str]]) -> 
         found = list(patterns.expression_faults(term, needs_words=False))
         yield from ((("terms", name), fault) for fault in found)
         terms[name] = "" if found else term  # what names it is not at fault
-    for number, text in _sound(data.get("lead", []), ("lead",), wrong).items():
-        yield from (
-            (("lead", number), fault) for fault in patterns.expression_faults(text, needs_words=False)
-        )
+    for key in _SHARED:
+        for number, text in _sound(data.get(key, []), (key,), wrong).items():
+            faults = patterns.expression_faults(text, needs_words=False, places=_PLACES[key])
+            yield from (((key, number), fault) for fault in faults)
 
 
 def _sound(values: Any, path: Path, wrong: list[tuple[Path, str]]) -> dict[Any, Any]:

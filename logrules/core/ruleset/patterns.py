@@ -61,6 +61,8 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     number: int = 0
     lead: tuple[str, ...] = ()
     """What its pack lets stand before the words."""
+    own: tuple[str, ...] = ()
+    """What, in its pack, only a library says: whatever its author says may stand before that."""
 
     @property
     def place(self) -> str:
@@ -87,9 +89,9 @@ def _compiled(text: str) -> re.Pattern[str]:
     return re.compile(text, re.MULTILINE)  # words that others told in between end a line, too
 
 
-def made(table: Mapping[str, Any], source: str, number: int, lead: tuple[str, ...]) -> Pattern:
+def made(table: Mapping[str, Any], source: str, number: int, **shared: tuple[str, ...]) -> Pattern:
     """The pattern of a table that is of the right shape."""
-    return msgspec.convert({**table, "pack": source, "number": number, "lead": lead}, Pattern)
+    return msgspec.convert({**table, "pack": source, "number": number, **shared}, Pattern)
 
 
 def expanded(text: str, terms: Mapping[str, str]) -> str:

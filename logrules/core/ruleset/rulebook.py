@@ -21,6 +21,7 @@ from logrules.core.model import Form, Severity, Sign
 from logrules.core.reading.dispatch import Chooser, Shape, chooser
 from logrules.core.reading.looks import rank
 from logrules.core.ruleset.needs import Need, needs
+from logrules.core.ruleset.own import is_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -150,6 +151,8 @@ _TAIL = re.compile(
     re.VERBOSE,
 )
 """What loggers and authors put behind the words without making them mean another thing."""
+_AHEAD = 300
+"""Letters of a statement in which words are looked for that only a library says."""
 _TAILS, _REACH = 6, 200
 """How many of them are looked for, and in how many letters each."""
 _PARTS = 9
@@ -207,6 +210,12 @@ class Rulebook:
     def _numbered(self) -> Chooser:
         """Which of the leads that tell one digit from another can match where a text begins."""
         return chooser([Shape(lead) for lead in self._leads if tells(lead)])
+
+    @cached_property
+    def _own(self) -> re.Pattern[str] | None:
+        """What only a library says, wherever it stands."""
+        own = dict.fromkeys(each for pattern in self.patterns for each in pattern.own)
+        return re.compile(rf"(?<!\w)(?:{'|'.join(own)})") if own else None
 
     @cached_property
     def _ranks(self) -> list[int]:
@@ -267,7 +276,7 @@ class Rulebook:
         # Storms say the same again and again: the answer is remembered.
         is_short = sum(len(text) for _, text in said) <= _SHORT
         tried = self._recall if is_short else self._tried
-        for (number, choice), at in tried(pairs, said, rank(record.record.level)) if pairs else ():
+        for (number, choice), at in tried(pairs, said, record.record.level) if pairs else ():
             yield Found(self.patterns[number], record.statements[at], choice)
 
     def _possible(self, record: Parsed) -> tuple[Pair, ...]:
@@ -286,7 +295,7 @@ class Rulebook:
     def _learnt(self, record: Parsed) -> _Alike | None:
         """What all those state that are like a record of one statement; None if its digits may decide it."""
         statement, loudness = record.statements[0], rank(record.record.level)
-        starts = _starts(statement.form, statement.text, self._leads_at(loudness))
+        starts = self._starts(statement.form, statement.text, record.record.level)
         if any(self._numbered(statement.text[start:]) for start in starts):
             return None
         sure, open_ = list[Pair](), list[Pair]()
@@ -306,18 +315,28 @@ class Rulebook:
         return sorted({pair for number in hits for pair in self._pairs.wanting(number)})
 
     def _tried(
-        self, wanted: tuple[Pair, ...], said: tuple[Words, ...], loudness: int
+        self, wanted: tuple[Pair, ...], said: tuple[Words, ...], level: Severity | None
     ) -> tuple[tuple[Pair, int], ...]:
         """The pairs that match what is said at a level, each with the number of the statement."""
-        leads = self._leads_at(loudness)
         found: list[tuple[Pair, int]] = []
         for at, (form, words) in enumerate(said):
-            starts = _starts(form, words, leads)
+            starts = self._starts(form, words, level)
             for pair in wanted:
                 pattern = self.patterns[pair[0]]
                 if form in pattern.form and _matches(pattern, pair[1], words, starts):
                     found.append((pair, at))
         return tuple(found)
+
+    def _starts(self, form: Form, text: str, level: Severity | None) -> list[int]:
+        """The places in a statement where its own words may begin: behind its lead-in, and a library's."""
+        leads = self._leads_at(rank(level))
+        starts = _starts(form, text, leads)
+        own = self._own.search(text, 0, _AHEAD) if self._own and starts else None
+        if own and own.start() not in starts:
+            before = text[: own.start()]
+            if is_free(form, before, level) and not _is_told(before):
+                starts += _behind(text, own.start(), leads)
+        return starts
 
     def _leads_at(self, loudness: int) -> list[re.Pattern[str]]:
         leads = [_LEAD_IN, *([self._lead] if self._lead else [])]
@@ -411,6 +430,12 @@ def _starts(form: Form, text: str, leads: list[re.Pattern[str]]) -> list[int]:
     first = _FIRST.get(form)
     if first and (name := first.match(text, at)):
         found.append(at := name.end())
+    return [*found[:-1], *_behind(text, at, leads)]
+
+
+def _behind(text: str, at: int, leads: list[re.Pattern[str]]) -> list[int]:
+    """A place in a statement, and those behind each part of a lead-in that begins there."""
+    found = [at]
     while len(found) < _PARTS:
         part = next((part for lead in leads if (part := lead.match(text, at)) and part.end() > at), None)
         if not part or _is_told(part[0]):

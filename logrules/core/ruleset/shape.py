@@ -172,6 +172,10 @@ PACK = _table(
     {
         "format": {"type": "integer", "enum": [FORMAT], "description": "a pack begins with `format = 0`"},
         "lead": {**_EXPRESSIONS, "description": "what may stand before the words of this pack's patterns"},
+        "own": {
+            **_EXPRESSIONS,
+            "description": "what only a library says: before it, in a bad line, its author may say anything",
+        },
         "terms": _shape(
             "object",
             "parts of expressions: where an expression says {name}, the term of that name stands",
