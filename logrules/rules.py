@@ -21,6 +21,7 @@ from logrules.core.model import Exit, Severity, Sign
 from logrules.core.ruleset import codes, pack
 from logrules.core.ruleset.pack import Known, Pack
 from logrules.core.text import language
+from logrules.documents import documents, shipment
 
 if TYPE_CHECKING:
     from logrules.core.ruleset.patterns import Pattern
@@ -169,15 +170,25 @@ def _text(name: str) -> str:
 
 @cache
 def _shipped_codes() -> Pack:
-    return pack.shipped(pack.document(_text(CODES), samples=True), CODES)
+    (data,) = documents("codes", [_PACKS / CODES])
+    return pack.shipped(data, CODES)
 
 
 @cache
 def _shipped_patterns() -> tuple[Pack, ...]:
+    every = documents("packs", [_PACKS / name for name in _names()])
+    return tuple(pack.shipped(data, name) for name, data in zip(_names(), every, strict=True))
+
+
+def shipments() -> dict[str, bytes]:
+    """What a wheel brings along, so that no process of it makes that first: file name to contents."""
     from logrules import derived
 
-    documents = derived.documents([_PACKS / name for name in _names()])
-    return tuple(pack.shipped(data, name) for name, data in zip(_names(), documents, strict=True))
+    return {
+        "codes": shipment([_PACKS / CODES]),
+        "packs": shipment([_PACKS / name for name in _names()]),
+        derived.LITERALS: derived.shipment(rules.rulebook.expressions),
+    }
 
 
 def packs() -> dict[str, str]:

@@ -9,12 +9,13 @@ import tomllib
 
 import pytest
 
-from logrules import derived
+from logrules import derived, kept
 from logrules.core.literals import plan
 from logrules.core.literals.scanner import Literal
 from logrules.core.literals.search import Hit, Search
 from logrules.core.literals.shelf import Wanted, packed
 from logrules.core.ruleset import needs as core
+from logrules.documents import documents, shipment
 
 TEXTS = [
     "(?:Conflict: )?[Tt]erminated by other getUpdates request",
@@ -31,7 +32,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "logrules"
 
 
-def kept(folder):
+def only(folder):
     return next(folder.iterdir())
 
 
@@ -66,29 +67,29 @@ def test_kept_is_not_derived_again(folder, monkeypatch):
         pytest.param(lambda data: data[:-3], id="cut"),
         pytest.param(lambda data: data[:40] + bytes([data[40] ^ 1]) + data[41:], id="one bit"),
         pytest.param(lambda data: b"", id="empty"),
-        pytest.param(lambda data: core.dump({}, b"another version"), id="of another version"),
+        pytest.param(lambda data: b"another version!" + core.dump({}), id="of another version"),
     ],
 )
 def test_damaged_file_is_made_anew(folder, damage):
     """A file that is not what we wrote is not believed, and the next process has a sound one."""
     derived.needs(TEXTS)
-    sound = kept(folder).read_bytes()
-    kept(folder).write_bytes(damage(sound))
+    sound = only(folder).read_bytes()
+    only(folder).write_bytes(damage(sound))
 
     assert derived.needs(TEXTS) == core.needs(TEXTS)
-    assert kept(folder).read_bytes() == sound
+    assert only(folder).read_bytes() == sound
 
 
 def test_what_came_with_the_code_is_taken_as_it_is(folder, tmp_path, monkeypatch):
     """A wheel's is kept nowhere else; one of other code, or that cannot be read, is as good as none."""
-    monkeypatch.setattr(derived, "SHIPPED", tmp_path / "derived")
-    derived.SHIPPED.write_bytes(derived.shipment(TEXTS))
+    monkeypatch.setattr(kept, "SHIPPED", tmp_path)
+    (tmp_path / derived.LITERALS).write_bytes(derived.shipment(TEXTS))
     with monkeypatch.context() as patched:
         patched.setattr(core, "needs", None)
         whole = derived.needs(TEXTS)
         assert not folder.exists()
-    for data in (core.dump({}, b"another version"), derived.SHIPPED.read_bytes()[:-3], b""):
-        derived.SHIPPED.write_bytes(data)
+    for data in (b"another version!" + core.dump({}), derived.shipment(TEXTS)[:-3], b""):
+        (tmp_path / derived.LITERALS).write_bytes(data)
 
         assert derived.needs(TEXTS) == whole == core.needs(TEXTS)
 
@@ -96,9 +97,9 @@ def test_what_came_with_the_code_is_taken_as_it_is(folder, tmp_path, monkeypatch
 def test_others_file_is_not_believed(folder, monkeypatch):
     """Whoever can write the file could make us blind to what he likes."""
     derived.needs(TEXTS)
-    lie = core.dump(dict.fromkeys(TEXTS, core.Need(packed(Wanted(())), tells=False)), derived._key())
-    kept(folder).write_bytes(lie)
-    monkeypatch.setattr(os, "geteuid", lambda: kept(folder).stat().st_uid + 1)
+    lie = core.dump(dict.fromkeys(TEXTS, core.Need(packed(Wanted(())), tells=False)))
+    only(folder).write_bytes(kept.sealed(lie, derived.LITERALS))
+    monkeypatch.setattr(os, "geteuid", lambda: only(folder).stat().st_uid + 1)
 
     assert derived.needs(TEXTS) == core.needs(TEXTS)
 
@@ -130,18 +131,36 @@ def test_documents_are_kept_and_never_believed_blindly(folder, tmp_path, monkeyp
     """TOML is read once; a file that is damaged or another's is made anew, and so is one of other packs."""
     pack_file = tmp_path / "pack.toml"
     pack_file.write_text(PACK, "utf-8")
-    first = [*derived.documents([pack_file])]
-    sound = kept(folder).read_bytes()
-    damage(kept(folder))
+    first = [*documents("packs", [pack_file])]
+    sound = only(folder).read_bytes()
+    damage(only(folder))
 
     assert first == [{"format": 0, "pattern": [{"code": "CONFLICT_409", "any": ["terminated by other"]}]}]
-    assert [*derived.documents([pack_file])] == first
-    assert kept(folder).read_bytes() == sound
+    assert [*documents("packs", [pack_file])] == first
+    assert only(folder).read_bytes() == sound
     with monkeypatch.context() as patched:
         patched.setattr(tomllib, "loads", None)
-        assert [*derived.documents([pack_file])] == first
+        assert [*documents("packs", [pack_file])] == first
     pack_file.write_text(PACK.replace("any = ['terminated", "any = ['Terminated"), "utf-8")
-    assert [*derived.documents([pack_file])] != first
+    assert [*documents("packs", [pack_file])] != first
+
+
+def test_documents_that_came_with_the_code(folder, tmp_path, monkeypatch):
+    """A wheel's are read instead of TOML and kept nowhere else, unless somebody has changed the pack."""
+    pack_file = tmp_path / "pack.toml"
+    pack_file.write_text(PACK, "utf-8")
+    monkeypatch.setattr(kept, "SHIPPED", tmp_path)
+    (tmp_path / "packs").write_bytes(shipment([pack_file]))
+    with monkeypatch.context() as patched:
+        patched.setattr(tomllib, "loads", None)
+        (first,) = documents("packs", [pack_file])
+    assert not folder.exists()
+    pack_file.write_text(PACK.replace("any = ['terminated", "any = ['Terminated"), "utf-8")
+
+    assert first["pattern"][0]["any"] == ["terminated by other"]
+    assert [each["pattern"][0]["any"] for each in documents("packs", [pack_file])] == [
+        ["Terminated by other"]
+    ]
 
 
 @pytest.mark.parametrize("where", ["/dev/null", "not absolute", "file"])
@@ -178,12 +197,12 @@ def test_database_is_kept_and_never_believed_blindly(folder, damage):
         return Search([Wanted(((Literal(b"abc"),),))], derived.Databases(), warm_up=1)
 
     assert search().scan(b"x abc\n") == [Hit(6, frozenset({0}))]
-    path, sound = kept(folder), kept(folder).read_bytes()
+    path, sound = only(folder), only(folder).read_bytes()
     assert path.stat().st_mode & 0o077 == 0
     damage(path)
 
     assert search().scan(b"x abc\n") == [Hit(6, frozenset({0}))]
-    assert kept(folder).read_bytes() == sound
+    assert only(folder).read_bytes() == sound
 
 
 def test_database_for_letters_beyond_ascii_is_kept_apart(folder):
@@ -204,7 +223,7 @@ def test_database_for_letters_beyond_ascii_is_kept_apart(folder):
 
 def _lie(path, data):
     """Somebody who knows how a file is signed."""
-    path.write_bytes(derived._digest(data, path.name.removeprefix("database-")) + data)
+    path.write_bytes(kept.sealed(data, path.name.removeprefix("database-")))
 
 
 def test_no_more_databases_are_kept_than_are_used(folder):
@@ -236,4 +255,4 @@ def test_commands_say_the_same_at_their_second_start(folder, tmp_path):
 
     assert b"CONFLICT_409" in first.stdout
     assert (first.stdout, first.stderr) == (second.stdout, second.stderr)
-    assert kept(folder).stat().st_mode & 0o077 == 0
+    assert only(folder).stat().st_mode & 0o077 == 0

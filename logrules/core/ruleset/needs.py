@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -25,7 +24,6 @@ _SHORTEST, _LONGEST, _MOST = 3, 32, 2
 _SIGNS = (b"#", b"@", b"^C")
 """…but for signs that few lines hold."""
 _SPOILT = frozenset(b"\"'\\\t\r\n\x1b")
-_DIGEST = 16
 
 
 class Need(NamedTuple):
@@ -136,19 +134,11 @@ def _in_paths(modules: Iterable[Literal]) -> Iterator[Literal]:
             yield Literal(data + end, caseless)
 
 
-def dump(known: Mapping[str, Need], key: bytes) -> bytes:
-    """`known` for `load`; `key` stands for whatever it was derived with."""
-    data = msgspec.msgpack.encode(known)
-    return _digest(data, key) + data
+def dump(known: Mapping[str, Need]) -> bytes:
+    """`known` for `load`."""
+    return msgspec.msgpack.encode(known)
 
 
-def load(data: bytes, key: bytes) -> dict[str, Need]:
-    """What `dump` was given. Raises ValueError unless it was that, with this very key."""
-    rest = memoryview(data)[_DIGEST:]
-    if data[:_DIGEST] != _digest(rest, key):
-        raise ValueError("damaged, or of another version")
-    return msgspec.msgpack.decode(rest, type=dict[str, Need])
-
-
-def _digest(data: bytes | memoryview, key: bytes) -> bytes:
-    return blake2b(data, digest_size=_DIGEST, key=key).digest()
+def load(data: bytes) -> dict[str, Need]:
+    """What was dumped."""
+    return msgspec.msgpack.decode(data, type=dict[str, Need])
