@@ -222,6 +222,69 @@ STATEMENTS = {
         " 9 | // x\n10 |   f(HIT);\n        ^\nAError: HIT\n",
         [(Form.TRACEBACK, "AError: HIT", 4)],
     ),
+    "a stack in a JSON line's message": (
+        '{"level":"error","message":"AError: HIT\\n    at f (a.js:1:2)\\nCaused by: b.CError: HIT"}\n',
+        [
+            (Form.LOG, "AError: HIT\n    at f (a.js:1:2)\nCaused by: b.CError: HIT", 1),
+            (Form.TRACEBACK, "AError: HIT", 1),
+            (Form.TRACEBACK, "Caused by: b.CError: HIT", 1),
+            (Form.TRACEBACK, "at f (a.js:1:2)", 1),
+        ],
+    ),
+    "an error in JSON that is an object": (
+        '{"level": "error", "message": "a", "exception": {"type": "AError", "message": "HIT"}}\n',
+        [(Form.LOG, "a", 1), (Form.TRACEBACK, "AError: HIT", 1)],
+    ),
+    "…, with its traceback": (
+        '{"level": "error", "message": "a", "error": {"stack_trace": "AError: HIT\\n    at f (a.js:1:2)"}}\n',
+        [(Form.LOG, "a", 1), (Form.TRACEBACK, "AError: HIT", 1), (Form.TRACEBACK, "at f (a.js:1:2)", 1)],
+    ),
+    "…, as structlog and AWS Lambda tell it": (
+        """{"level": "error", "event": "a", "exception": [{"exc_type": "AError", "exc_value": "HIT"}]}
+{"errorMessage": "HIT", "errorType": "BError", "stackTrace": []}
+""",
+        [(Form.LOG, "a", 1), (Form.TRACEBACK, "AError: HIT", 1), (Form.TRACEBACK, "BError: HIT", 2)],
+    ),
+    "Google Cloud's JSON": (
+        '{"jsonPayload": {"message": "HIT"}, "severity": "ERROR"}\n',
+        [(Form.LOG, "HIT", 1)],
+    ),
+    "a logger's line in a platform's JSON, whose level is not its own": (
+        '{"severity": "error", "message": "2026-01-15 08:29:41,511 - bot - INFO - HIT"}\n',
+        [(Form.LOG, "HIT", 1)],
+    ),
+    ".NET's JSON over several lines": (
+        '{\n  "EventId": 0,\n  "LogLevel": "Error",\n  "Message": "HIT"\n}\n',
+        [(Form.LOG, "HIT", 1)],
+    ),
+    "slog's error": (
+        '2026/01/15 08:29:41 ERROR odd err="a: HIT"\n',
+        [(Form.LOG, 'odd err="a: HIT"', 1), (Form.TRACEBACK, "a: HIT", 1)],
+    ),
+    "structlog's error": (
+        "2026-01-15 08:29:41 [error    ] odd    error='HIT' n=1\n",
+        [(Form.LOG, "odd    error='HIT' n=1", 1), (Form.TRACEBACK, "HIT", 1)],
+    ),
+    "…, an exception": (
+        "2026-01-15 08:29:41 [error    ] odd    error=Timed('HIT')\n",
+        [(Form.LOG, "odd    error=Timed('HIT')", 1), (Form.TRACEBACK, "Timed('HIT')", 1)],
+    ),
+    "zap's error": (
+        '2026-01-15T08:29:41.511Z\tERROR\tbot/main.go:7\todd\t{"error": "HIT"}\n',
+        [(Form.LOG, 'odd\t{"error": "HIT"}', 1), (Form.TRACEBACK, "HIT", 1)],
+    ),
+    "…, of which nobody complains": (
+        '2026/01/15 08:29:41 INFO odd err="HIT"\n',
+        [(Form.LOG, 'odd err="HIT"', 1)],
+    ),
+    "a traceback in syslog's one line": (
+        f'Jan 15 08:29:41 vps bot: {TRACEBACK}#012  File "b.py", line 1, in f#012    g()#012A: HIT\n',
+        [
+            (Form.TRACEBACK, "A: HIT", 1),
+            (Form.TRACEBACK, TRACEBACK, 1),
+            (Form.TRACEBACK, f"{TRACEBACK} (cut off)", 1),
+        ],
+    ),
     "a JSON object over several lines": (
         '{\n  "level": "error",\n  "msg": "HIT"\n}\n',
         [(Form.LOG, "HIT", 1)],

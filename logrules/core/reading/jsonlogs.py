@@ -16,12 +16,16 @@ MESSAGE = (
 )
 _TSLOG = ("2", "1", "0")
 """tslog's arguments, by their place; the first may be the logger's name, as an object."""
-LEVEL = ("level", "severity", "levelname", "log.level", "loglevel", "lvl", "L", "@l", "Level")
+LEVEL = ("level", "severity", "levelname", "log.level", "loglevel", "lvl", "L", "@l", "Level", "LogLevel")
 _STAMP = ("timestamp", "time", "ts", "@timestamp", "asctime", "datetime", "@t", "Timestamp")
 _STACK = (
     *("exception", "exc_info", "traceback", "stack", "stack_trace", "exc_text", "error", "err"),
-    *("@x", "Exception"),
+    *("@x", "Exception", "thrown"),
 )
+_TRACES = ("stack", "traceback", "stack_trace", "stackTrace", "stacktrace", "extendedStackTrace")
+"""…of an error that is an object…"""
+_TYPES, _REASONS = ("type", "name", "class", "exc_type"), ("message", "exc_value")
+"""…or its class, and what it says."""
 _SHORT = ("errorMessage", "error_message", "error.message", "err.message")
 """…and where nothing but the exception's words stand."""
 
@@ -32,6 +36,17 @@ _LOGFMT = re.compile(
 _STAMPED = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)\s(?:[0-9a-f]{8}-[0-9a-f-]{27}\s)?"
 )
+_INNER = ("fields", "jsonPayload")
+"""Objects that hold what a line says: of Rust's tracing, of Google Cloud."""
+_PLATFORMS = frozenset({"severity", "textPayload"})
+"""Keys of platforms, whose level is not the one of him who wrote the line."""
+_KEYED = re.compile(
+    r"(?<![\w.@-])(?:(?:error|err|exc|exception)=|[\"'](?:error|err|exc|exception)[\"']: ?)"
+    r"(?:\"((?:[^\"\\\n]|\\.){1,600}+)\"|'((?:[^'\\\n]|\\.){1,600}+)'|([A-Z]\w{2,60}\([^\n]{1,400}\))(?=[\s,}]|$))"
+)
+"""An error beside the words of a logger's line: slog's and structlog's keys, zap's object."""
+LONGEST = 4096
+"""Characters of a line that are searched for it."""
 _PAIR = re.compile(r'(?<![\w.@-])([\w.@-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)')
 
 CHAT = (
@@ -98,17 +113,36 @@ def read(line: dict[str, Any]) -> Said:
     if isinstance(meta := line.get("_meta"), dict) and "0" in line:  # tslog
         message = next((line[at] for at in _TSLOG if _is_prose(line.get(at))), "")
         return Said(message, heads.severity(meta.get("logLevelName")), _stamp(meta.get("date")), "")
-    if isinstance(inner := line.get("fields"), dict):  # Rust's tracing
-        line = {**inner, **line}
-    return _wrapped(Said(_message(line), _level(line), _stamp(_first(line, _STAMP)), _stack(line)))
+    for name in _INNER:
+        if isinstance(inner := line.get(name), dict):
+            line = {**inner, **line}
+    return _wrapped(line, Said(_message(line), _level(line), _stamp(_first(line, _STAMP)), _stack(line)))
 
 
-def _wrapped(said: Said) -> Said:
+def _wrapped(line: dict[str, Any], said: Said) -> Said:
     """What a platform has wrapped has a head of its own; who has a level has not been wrapped."""
-    inner = heads.head(said.message) if said.level is None else None
+    foreign = said.level is None or not _PLATFORMS.isdisjoint(line)
+    inner = heads.head(said.message) if foreign else None
     if inner is None or inner.level is None:
         return said
     return said._replace(message=inner.body, level=inner.level, stamp=said.stamp or inner.stamp)
+
+
+def errors(text: str) -> str:
+    """The errors that a logger's line names beside its words, each on a line of its own."""
+    found = _KEYED.findall(text[:LONGEST])
+    return "\n".join(
+        _unescaped(quoted) or single.replace("\\'", "'") or bare for quoted, single, bare in found
+    )
+
+
+def _named(error: dict[str, Any]) -> str:
+    """An error that is an object without a stack, as a traceback's last line would say it."""
+    kind, reason = _first(error, _TYPES), _first(error, _REASONS)
+    if not isinstance(reason, str):
+        return ""
+    is_class = isinstance(kind, str) and kind.rpartition(".")[2][:1].isupper() and " " not in kind
+    return f"{kind}: {reason}" if is_class else reason  # an API says `"type": "invalid_request"`
 
 
 def _is_prose(value: Any) -> bool:
@@ -142,8 +176,12 @@ def _stamp(value: Any) -> str | None:
 
 def _stack(line: dict[str, Any]) -> str:
     value = _first(line, (*_STACK, *_SHORT))
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        value = value[0]  # structlog's, the last of a chain first
     if isinstance(value, dict):
-        value = value.get("stack") or value.get("message")
+        value = _first(value, _TRACES) or _named(value)
+    elif isinstance(value, str) and isinstance(kind := line.get("errorType"), str):
+        value = f"{kind}: {value}"  # AWS Lambda
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         value = "\n".join(each.removesuffix("\n") for each in value)  # as format_exception gives it
     return value if isinstance(value, str) else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from logrules.core.model import Form, Origin, Record
+from logrules.core.model import Form, Origin, Record, Severity
 from logrules.core.reading import heads, jsonlogs, stacks, tracebacks
 from logrules.core.reading.drafting import Draft, drafts
 from logrules.core.reading.looks import KINDS, TRACEBACK, Kind, Line
@@ -119,6 +119,7 @@ def _statements(draft: Draft, number: int) -> Iterator[Statement]:
     if draft.quoted or draft.elided:
         return
     yield from _embedded(first.text, number)
+    yield from _keyed(first, number)
     yield from _pasted(draft, number)
     if inner := stacks.inner(first.text):
         yield Statement(Form.TRACEBACK, inner, number)
@@ -152,7 +153,19 @@ def _pasted(draft: Draft, number: int) -> Iterator[Statement]:
 
 def _embedded(text: str, number: int) -> Iterator[Statement]:
     """What a traceback states that stands in one physical line, its line ends written out."""
-    for draft in drafts((tracebacks.unescaped(text) or "").encode("utf-8", "replace")):
+    yield from _shown(tracebacks.unescaped(text) or "", number)
+
+
+def _keyed(first: Line, number: int) -> Iterator[Statement]:
+    """What the errors state that a logger names beside the words of its complaint."""
+    head = first.head
+    if head and head.level and head.level.rank >= Severity.WARNING.rank:
+        yield from _shown(jsonlogs.errors(head.body), number)
+
+
+def _shown(text: str, number: int) -> Iterator[Statement]:
+    """What a text states that stands in a field of its own."""
+    for draft in drafts(text.encode("utf-8", "replace")):
         for each in _statements(draft, number):
             yield Statement(Form.TRACEBACK, each.text, number)
 
@@ -170,11 +183,20 @@ def _text(draft: Draft, at: int, text: str) -> str:
     return "\n".join(wrapped)[:STATEMENT]
 
 
+def _stacked(message: str, number: int) -> Iterator[Statement]:
+    """What the stack states that a message holds below its words: an author's `message: error.stack`."""
+    for draft in drafts(message.encode("utf-8", "replace")) if "\n" in message else ():
+        for each in _statements(draft, number):
+            if each.form is Form.TRACEBACK:
+                yield each._replace(line=number)
+
+
 def _said(said: jsonlogs.Said, number: int) -> Iterator[Statement]:
     """What a JSON line states: its message, and the traceback or stack in it or in another field."""
     message, head, trace = f"\n{said.message}".partition(f"\n{TRACEBACK}")
     if message[1:]:
         yield Statement(Form.LOG, message[1 : STATEMENT + 1], number)
+        yield from _stacked(message[1:], number)
     for draft in drafts(f"{head[1:]}{trace}\n{said.stack}".encode("utf-8", "replace")):
         for each in _statements(draft, number):
             if each.form is not Form.LOG:  # loguru repeats the whole line there

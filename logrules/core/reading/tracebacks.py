@@ -58,7 +58,10 @@ _FUTURE = re.compile(
     r"(?:future|task): <.{1,1000} exception=(\w+)"
     r"\((?:-?\d{1,6}, )?[\"'](.*)[\"'](?:,|, None, -?\d{1,6}, None)?\)>"
 )
-_ESCAPED = re.compile(r"Traceback \(most recent call last\):\\r?\\?n +File ")
+_ESCAPED = re.compile(
+    r"Traceback \(most recent call last\):(\\r\\n|\\{1,2}n|#015#012|#012|[\u21b5\u23ce]|<br ?/?>) *File "
+)
+"""…in one line, with what stands for its line ends: Python, syslog, a browser's console, HTML."""
 _RAISE = re.compile(
     r"raise ([A-Za-z_][\w.]*)(?:\((?:\s*([\"'])([^\"'{}\n]{3,400})\2\s*\)|[^\n]{0,400}))?(?: from \w+)?$"
 )
@@ -188,6 +191,6 @@ def library(text: str) -> str | None:
 
 
 def unescaped(text: str) -> str | None:
-    r"""A traceback whose line ends are written as `\n`, as lines; None if `text` holds none."""
+    r"""A traceback whose line ends are written as `\n` or `#012`, as lines; None if `text` holds none."""
     found = _ESCAPED.search(text[:LONGEST])
-    return text[found.start() :].replace("\\n", "\n").replace('\\"', '"') if found else None
+    return text[found.start() :].replace(found[1], "\n").replace('\\"', '"') if found else None
