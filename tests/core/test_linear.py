@@ -17,7 +17,7 @@ from hypothesis import given, settings
 import logrules.core
 from logrules.core.engine import EVIDENCE
 from logrules.core.literals.factors import parsed
-from logrules.core.reading import stacks, tracebacks
+from logrules.core.reading import jsonlogs, stacks, tracebacks
 from logrules.core.reading.dispatch import Shape
 from logrules.core.reading.lines import LONGEST
 from logrules.core.reading.looks import REACH
@@ -35,6 +35,7 @@ MOST = 1 << 26
 MOST_OF_A_PATTERN = 1 << 23
 """…of one expression of a pack: many are tried on one statement."""
 SHORTER = {
+    "jsonlogs._KEYED": jsonlogs.LONGEST,
     "stacks._OUTERMOST": stacks.LONGEST,
     "tracebacks._FUTURE": tracebacks.LONGEST,
     "tracebacks._RAISED": tracebacks.LONGEST,

@@ -40,11 +40,16 @@ _INNER = ("fields", "jsonPayload")
 """Objects that hold what a line says: of Rust's tracing, of Google Cloud."""
 _PLATFORMS = frozenset({"severity", "textPayload"})
 """Keys of platforms, whose level is not the one of him who wrote the line."""
+_WORDS = r"[^\n\"'`:=<>(){}\[\]«“]{1,120}"
+_QUOTED = r"(?:\"(?:[^\"\\\n]|\\.){0,600}+\"|'(?:[^'\\\n]|\\.){0,600}+')"
+_KEYS = "(?:error|err|exc|exception)"
 _KEYED = re.compile(
-    r"(?<![\w.@-])(?:(?:error|err|exc|exception)=|[\"'](?:error|err|exc|exception)[\"']: ?)"
-    r"(?:\"((?:[^\"\\\n]|\\.){1,600}+)\"|'((?:[^'\\\n]|\\.){1,600}+)'|([A-Z]\w{2,60}\([^\n]{1,400}\))(?=[\s,}]|$))"
+    rf"{_WORDS}(?:(?<=\s)(?!{_KEYS}=)[\w.-]{{1,40}}+=(?:{_QUOTED}|[^\s\"']{{1,200}}+)\s++){{0,9}}+"
+    rf"(?:(?<=\t)\{{\"error\": ?|(?<=\s){_KEYS}=)(?:({_QUOTED})|([A-Z]\w{{2,60}}\([^\n]{{1,400}}\))(?=\s|$))"
 )
-"""An error beside the words of a logger's line: slog's and structlog's keys, zap's object."""
+"""An error beside the words of a logger's line: slog's and structlog's keys, zap's object.
+
+Behind other keys, too, but not behind anything that may tell what somebody has said."""
 LONGEST = 4096
 """Characters of a line that are searched for it."""
 _PAIR = re.compile(r'(?<![\w.@-])([\w.@-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?=\s|$)')
@@ -128,12 +133,11 @@ def _wrapped(line: dict[str, Any], said: Said) -> Said:
     return said._replace(message=inner.body, level=inner.level, stamp=said.stamp or inner.stamp)
 
 
-def errors(text: str) -> str:
-    """The errors that a logger's line names beside its words, each on a line of its own."""
-    found = _KEYED.findall(text[:LONGEST])
-    return "\n".join(
-        _unescaped(quoted) or single.replace("\\'", "'") or bare for quoted, single, bare in found
-    )
+def error(text: str) -> str:
+    """The error that a logger's line names beside its words; empty if it names none."""
+    found = _KEYED.match(text[:LONGEST])
+    quoted, bare = found.groups() if found else (None, None)
+    return _unescaped(quoted[1:-1]).replace("\\'", "'") if quoted else bare or ""
 
 
 def _named(error: dict[str, Any]) -> str:

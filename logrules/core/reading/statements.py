@@ -160,7 +160,7 @@ def _keyed(first: Line, number: int) -> Iterator[Statement]:
     """What the errors state that a logger names beside the words of its complaint."""
     head = first.head
     if head and head.level and head.level.rank >= Severity.WARNING.rank:
-        yield from _shown(jsonlogs.errors(head.body), number)
+        yield from _shown(jsonlogs.error(head.body), number)
 
 
 def _shown(text: str, number: int) -> Iterator[Statement]:

@@ -59,7 +59,7 @@ _FUTURE = re.compile(
     r"\((?:-?\d{1,6}, )?[\"'](.*)[\"'](?:,|, None, -?\d{1,6}, None)?\)>"
 )
 _ESCAPED = re.compile(
-    r"Traceback \(most recent call last\):(\\r\\n|\\{1,2}n|#015#012|#012|[\u21b5\u23ce]|<br ?/?>) *File "
+    r"Traceback \(most recent call last\):(\\r\\n|\\{1,2}n|(?:#\d{3}){1,2}|[\u21b5\u23ce]|<br ?/?>) *File "
 )
 """…in one line, with what stands for its line ends: Python, syslog, a browser's console, HTML."""
 _RAISE = re.compile(
