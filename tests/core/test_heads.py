@@ -107,6 +107,8 @@ def test_other_json_is_left_alone(text: str) -> None:
         ("2026-01-15T08:29:41.52+0200 [App/0]      ERR Timed out", "Timed out"),
         ("    2026-01-15T08:29:41.240597441Z  Timed out", "Timed out"),
         ("    bot002    | Timed out", "Timed out"),
+        ("0|bot  | 2026-01-15 08:29:41: TypeError: odd", "TypeError: odd"),
+        ("0|bot  | 2026-01-15 08:29:41:     at main (a.js:1:2)", "    at main (a.js:1:2)"),
         ("←[31mTimed out←[0m", "Timed out"),
         ("Jan 15 08:29:41 AM [8xkzq]  Timed out", "Timed out"),
         ("  12  ERROR: Timed out", "ERROR: Timed out"),

@@ -162,7 +162,7 @@ _TRANSPORT = Shape(
   | \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d:\                              # …, with --time
   | \d\d:\d\d:\d\d\.\d{{3}}\ \|\ (?=npm\ (?:error|ERR!)\ )            # Cloudflare's builds
   | (?P<viewer>\d{{4}}-(?:\d\d|[A-Z][a-z]{{2}})-\d\d\ \d\d:\d\d:\d\d(?:[.,]\d{{1,9}})?(?:\ {_ZONE})?)
-    \ (?:\|\ )?(?={_REPORT}|\ \ (?!\ *{_LEVEL})|(?<!\|\ )[a-z][\w.-]{{1,40}}\ +\|\ )  # Docker Desktop, …
+    (?::?\ |\ \|\ )(?={_REPORT}|\ \ (?!\ *{_LEVEL})|(?<!\|\ )[a-z][\w.-]{{1,40}}\ +\|\ )  # Docker, pm2 …
   | \ {{1,12}}[┃║]\ +(?=\S)                                           # a box around a bot's start
   | \ {{4}}(?=thread\ '\w+'\ panicked\ at\ )
   | \ {{2,16}}(?=[a-z][\w.-]{{0,40}}(?:\d\ +|\ {{2}}\ *)\|\ )              # compose's, with a margin
