@@ -126,7 +126,8 @@ _TRANSPORT = Shape(
     rf"""
     (?P<margin>\ {{1,16}}|\t{{1,2}})(?={_BLOCK})                          # a block, as Markdown shows it
   | (?P<stamp>{_RFC3339})(?!\ -\ (?:[\w.$/-]{{1,80}}\ -\ )?{_ANY_LEVEL}\b)(?!\ {_DEBUGS})  # no logger's own
-      (?:\t(?=\S|\ {{2,40}}\S)|\ (?:\ +(?={_LEVEL}\ )|\ (?=\S))?|$)        # CloudWatch; Render, docker -t
+      (?:\t(?![\da-f-]{{36}}\t)(?=\S|\ {{2,40}}\S)                      # CloudWatch
+        |\ (?:\ +(?={_LEVEL}\ )|\ (?=\S))?|$)                           # Render, docker -t
       (?: (?:stdout|stderr)\ [FP]\                                    # CRI
         | [a-z][\w-]*\[[\w.-]+\]:(?:\ |$)                             # Heroku
         | {_FLY}                                                       # Fly.io

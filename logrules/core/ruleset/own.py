@@ -23,7 +23,8 @@ _PLAIN = re.compile(
 _ABOUT = re.compile(
     r"""
     \?\s | ^(?i:user|member|guest|customer)\w{0,3}:\s
-    | ^(?i:see|cf|note|hint|tip|what|how|why|when|if|does|did|do|is|are|can|this|that|the\ error)\b
+    | ^(?i:see|cf|note|hint|tip|when|if|do|is|are|can|this|that|the\ error)\b
+    | \b(?i:what|how|why|does|did)\b
     | [Нн]еизвестн | [Сс]ообщение\ от | от\ (?:пользоват|юзер|\d) | 用户|消息
     | \b(?:I|my|your?|his|her|she|he)\b
     | \b(?i:understand|pars(?:e|ed|ing)|interpret|translat\w{1,4}|recogni[sz]\w{1,4}|quot\w{1,3}|echo)\b
@@ -48,6 +49,8 @@ _PASTED = re.compile(
     re.VERBOSE,
 )
 """How it looks where somebody has put a whole line of a log behind his name, or into a text."""
+_APART = re.compile(r"[^\w\s]\s{0,3}$")
+"""Where another's words begin, in a sentence of the program's."""
 _BAD = re.compile(
     r"""
     [^:\n]{0,120}?(?:
@@ -72,7 +75,9 @@ def is_free(form: Form, before: str, level: Severity | None) -> bool:
         return False
     if level and level.rank < Severity.WARNING.rank:
         return False  # what users write is logged there
-    if form is Form.TRACEBACK or (form is Form.LOG and level):
+    if form is Form.TRACEBACK:
         return True
     before = before.lstrip()
+    if form is Form.LOG and level:
+        return bool(_APART.search(before) or _BAD.match(before))
     return bool(_BAD.match(before) and not _PASTED.match(before))
