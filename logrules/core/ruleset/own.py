@@ -49,7 +49,7 @@ _PASTED = re.compile(
     re.VERBOSE,
 )
 """How it looks where somebody has put a whole line of a log behind his name, or into a text."""
-_APART = re.compile(r"[^\w\s]\s{0,3}$")
+_APART = re.compile(r"(?:[^\w\s]\s{0,3}|\b(?:because of|due to|caused by|after|with|из-за|после)\s)$")
 """Where another's words begin, in a sentence of the program's."""
 _BAD = re.compile(
     r"""
